@@ -1,0 +1,1 @@
+"""Running models: the only room that imports onnxruntime."""

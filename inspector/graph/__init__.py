@@ -1,0 +1,1 @@
+"""The model as the program sees it: frozen values, numpy only."""

@@ -1,0 +1,1 @@
+"""Reading and writing ONNX files: the only room that imports onnx."""

@@ -1,0 +1,1 @@
+"""Reports made from one frozen value."""
