@@ -1,0 +1,295 @@
+"""The recipe: everything the user has decided, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from inspector.errors import InspectorError, RecipeError, UnsupportedError
+from inspector.graph.model import Layer
+from inspector.quant.spec import LayerSpecs, QuantSpec, Role
+from inspector.session.files import read_limited, write_atomic
+from inspector.session.globs import escape, nearest_layers
+from inspector.session.recipe_toml import (
+    FORMATS,
+    MAX_BYTES,
+    VERSION,
+    RecipeFields,
+    close_matches,
+    read_toml,
+    write_toml,
+)
+from inspector.session.rules import Rule, RuleIndex
+from inspector.session.targets import target_names
+
+__all__ = ["DEFAULT_RECIPE", "Recipe", "Rule", "load_recipe", "save_recipe"]
+
+SAVED_FORMATS = ("qdq",)
+_DEFAULT = LayerSpecs(QuantSpec.parse("int8"), QuantSpec.parse("uint8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is quantized.
+
+    Attributes:
+        default: the specs of layers that no rule speaks of; fields left open are filled in by what
+            the tensor is (`QuantSpec.filled`).
+        rules: later rules win, each field (weights, activations) by itself.
+        target: the name of a hardware profile.
+        format: the form of the saved file, one of `FORMATS`.
+        version: of the file form.
+    """
+
+    default: LayerSpecs = _DEFAULT
+    rules: tuple[Rule, ...] = ()
+    target: str = "ort-cpu"
+    format: str = "qdq"
+    version: int = VERSION
+    _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
+
+    # ---- asking --------------------
+
+    @property
+    def index(self) -> RuleIndex:
+        """The rules, compiled when first asked for."""
+        if self._index is None:
+            # Frozen for everyone else: the index follows from `rules` and takes no part in
+            # comparing.
+            object.__setattr__(self, "_index", RuleIndex(self.rules))
+        assert self._index is not None
+        return self._index
+
+    def resolve(self, layer: Layer) -> LayerSpecs:
+        """The specs of one layer, with every field filled in."""
+        return self.index.resolve(layer, self.default)
+
+    def resolve_all(self, layers: Iterable[Layer]) -> dict[str, LayerSpecs]:
+        """The specs of many layers by their names; equal specs are the same object."""
+        index, default = self.index, self.default
+        return {layer.name: index.resolve(layer, default) for layer in layers}
+
+    def unmatched(self, layers: Iterable[Layer]) -> tuple[Rule, ...]:
+        """The rules that match none of the layers."""
+        return self.index.unmatched(layers)
+
+    def override_for(self, name: str) -> Rule | None:
+        """What is set for exactly this layer (several such rules seen as one), or None."""
+        found: Rule | None = None
+        for rule in self.index.overrides(name):
+            found = rule if found is None else _over(found, rule.weights, rule.activations)
+        return found
+
+    def is_overridden(self, layer: Layer | str) -> bool:
+        """Whether a rule names exactly this layer, as against defaults and rules with patterns."""
+        name = layer if isinstance(layer, str) else layer.name
+        return next(self.index.overrides(name), None) is not None
+
+    def check(self, layers: Iterable[Layer] | None = None) -> None:
+        """Make sure that the recipe can be carried out on a model.
+
+        Args:
+            layers: the layers of the model; None leaves the rules' patterns unchecked.
+
+        Raises:
+            RecipeError: the format or target is unknown, or a rule matches no layer.
+            UnsupportedError: the format is known but cannot be written.
+        """
+        if self.format not in FORMATS:
+            hint = close_matches(self.format, FORMATS, "The formats are")
+            raise RecipeError(f"There is no format {self.format!r}.", hint)
+        if self.format not in SAVED_FORMATS:
+            raise UnsupportedError(
+                f"The format {self.format!r} cannot be written by this version.",
+                f"Choose {' or '.join(repr(name) for name in SAVED_FORMATS)}.",
+            )
+        if self.target not in target_names():
+            hint = close_matches(self.target, target_names(), "The targets are")
+            raise RecipeError(f"There is no target {self.target!r}.", hint)
+        if layers is not None:
+            self.check_rules(tuple(layers))
+
+    def check_rules(self, layers: Sequence[Layer], known: Iterable[Rule] = ()) -> None:
+        """Make sure that every rule matches a layer.
+
+        Args:
+            layers: the layers of the model.
+            known: rules that need no look, because they matched before.
+
+        Raises:
+            RecipeError: a rule matches none; it names the nearest layers.
+        """
+        seen = set(known)
+        fresh = [rule for rule in self.rules if rule not in seen]
+        index = self.index if len(fresh) == len(self.rules) else RuleIndex(fresh)
+        if wrong := index.unmatched(layers):
+            raise _unmatched_error(wrong, layers)
+
+    # ---- changing: each returns a new recipe --------------------
+
+    def with_default(
+        self, weights: QuantSpec | None = None, activations: QuantSpec | None = None
+    ) -> Recipe:
+        """Other defaults; None leaves one as it is."""
+        default = LayerSpecs(
+            self.default.weights if weights is None else weights,
+            self.default.activations if activations is None else activations,
+        )
+        return replace(self, default=default)
+
+    def with_rule(self, rule: Rule) -> Recipe:
+        """One more rule at the end, where it wins over all others."""
+        return replace(self, rules=(*self.rules, rule))
+
+    def with_layer(
+        self,
+        name: str,
+        weights: QuantSpec | None = None,
+        activations: QuantSpec | None = None,
+    ) -> Recipe:
+        """Set what one layer gets, whatever other rules say; None leaves a field as it is."""
+        return self.with_layers((name,), weights, activations)
+
+    def with_layers(
+        self,
+        names: Iterable[str],
+        weights: QuantSpec | None = None,
+        activations: QuantSpec | None = None,
+    ) -> Recipe:
+        """Set the same for each of many layers, as one override each.
+
+        An override behind all rules with patterns is changed in its place. One before such a rule
+        may be overruled by it, so a new one is put at the end, with only what is set now.
+        """
+        if weights is None and activations is None:
+            return self
+        rules = list(self.rules)
+        places = self._last_overrides()
+        for name in dict.fromkeys(names):
+            place = places.get(name)
+            if place is None:
+                places[name] = len(rules)
+                rules.append(Rule(escape(name), weights, activations))
+            else:
+                rules[place] = _over(rules[place], weights, activations)
+        return replace(self, rules=tuple(rules))
+
+    def without_layer(self, name: str, role: Role | None = None) -> Recipe:
+        """Take back what was set for exactly this layer.
+
+        Args:
+            name: the layer.
+            role: "weights" or "activations" to take back only that.
+        """
+        return self.without_layers((name,), role)
+
+    def without_layers(self, names: Iterable[str], role: Role | None = None) -> Recipe:
+        """Take back the overrides of many layers; see `without_layer`."""
+        gone = frozenset(names)
+        rules = tuple(
+            kept
+            for rule in self.rules
+            if (kept := _without(rule, role) if rule.exact_name in gone else rule) is not None
+        )
+        return self if rules == self.rules else replace(self, rules=rules)
+
+    def _last_overrides(self) -> dict[str, int]:
+        """The positions of overrides that no rule with a pattern follows, by layer."""
+        places: dict[str, int] = {}
+        for position in range(len(self.rules) - 1, -1, -1):
+            name = self.rules[position].exact_name
+            if name is None:
+                break
+            places.setdefault(name, position)
+        return places
+
+    # ---- as text --------------------
+
+    @classmethod
+    def parse(cls, text: str, source: str = "") -> Recipe:
+        """Read the TOML form.
+
+        Args:
+            text: the recipe.
+            source: its path, for errors.
+
+        Raises:
+            RecipeTextError: anything is wrong; it has the line, if that is known.
+        """
+        fields = read_toml(text, source)
+        recipe = cls(rules=fields.rules).with_default(fields.weights, fields.activations)
+        return replace(
+            recipe,
+            target=recipe.target if fields.target is None else fields.target,
+            format=recipe.format if fields.format is None else fields.format,
+        )
+
+    def to_toml(self) -> str:
+        """The TOML form; `parse` gives an equal recipe back."""
+        return write_toml(
+            RecipeFields(
+                target=self.target,
+                format=self.format,
+                weights=self.default.weights,
+                activations=self.default.activations,
+                rules=self.rules,
+            )
+        )
+
+
+DEFAULT_RECIPE = Recipe()
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: it cannot be read, is too large, not UTF-8, or anything in it is wrong.
+    """
+    try:
+        text = read_limited(path, MAX_BYTES).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{path} is not UTF-8 text (byte {error.start}).", "A recipe is a TOML file."
+        ) from error
+    except InspectorError as error:
+        raise RecipeError(error.message, error.hint or "Name a recipe, a TOML file.") from error
+    return Recipe.parse(text, str(path))
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe file, whole or not at all.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    write_atomic(path, recipe.to_toml().encode("utf-8"))
+
+
+def _over(rule: Rule, weights: QuantSpec | None, activations: QuantSpec | None) -> Rule:
+    return Rule(
+        rule.layers,
+        rule.weights if weights is None else weights,
+        rule.activations if activations is None else activations,
+    )
+
+
+def _without(rule: Rule, role: Role | None) -> Rule | None:
+    """The rule without one field; None if nothing is left of it."""
+    weights = rule.weights if role == "activations" else None
+    activations = rule.activations if role == "weights" else None
+    if weights is None and activations is None:
+        return None
+    return Rule(rule.layers, weights, activations)
+
+
+def _unmatched_error(wrong: Sequence[Rule], layers: Sequence[Layer]) -> RecipeError:
+    first = wrong[0].layers
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    message = f"The rule for {first!r}{more} matches no layer that can be quantized."
+    near = nearest_layers(first, layers)
+    if not near:
+        return RecipeError(message, "The model has no such layers at all.")
+    names = ", ".join(f"'{pattern}'" for pattern in near)
+    return RecipeError(message, f"The nearest are {names}.")
