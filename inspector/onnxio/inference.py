@@ -1,0 +1,67 @@
+"""Shapes and types of tensors, as far as onnx can infer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onnx import (
+    GraphProto,
+    ModelProto,
+    TensorShapeProto,
+    TypeProto,
+    ValueInfoProto,
+    shape_inference,
+)
+
+from inspector.graph.model import Dim
+from inspector.onnxio.loading import Model
+from inspector.onnxio.tensors import dtype_name
+
+ValueType = tuple[str, tuple[Dim, ...] | None]
+"""dtype and shape, as a :class:`~inspector.graph.model.Tensor` has them."""
+
+
+def infer(model: Model) -> ModelProto:
+    """The model's proto with the shapes that onnx can infer.
+
+    Works on the light proto, so it costs little however big the weights are. Where inference raises
+    (a contradiction in the file, an operator it stumbles over), the proto is returned as it is.
+    """
+    for data_prop in (True, False):
+        try:
+            return shape_inference.infer_shapes(model.proto, data_prop=data_prop)
+        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+            continue
+    return model.proto
+
+
+def _dims(shape: TensorShapeProto) -> Iterator[Dim]:
+    for dim in shape.dim:
+        kind = dim.WhichOneof("value")
+        if kind == "dim_value":
+            yield dim.dim_value if dim.dim_value >= 0 else None
+        else:
+            yield dim.dim_param or None
+
+
+def value_type(value: TypeProto) -> ValueType:
+    """The dtype and shape of an ONNX type."""
+    kind = value.WhichOneof("value") or ""
+    if kind not in {"tensor_type", "sparse_tensor_type"}:
+        return kind.removesuffix("_type"), None
+    tensor = value.tensor_type if kind == "tensor_type" else value.sparse_tensor_type
+    shape = tuple(_dims(tensor.shape)) if tensor.HasField("shape") else None
+    return dtype_name(tensor.elem_type), shape
+
+
+def graph_types(graph: GraphProto) -> dict[str, ValueType]:
+    """Types of the tensors that a graph (not its subgraphs) says something about."""
+    types: dict[str, ValueType] = {}
+    values: tuple[ValueInfoProto, ...] = (*graph.value_info, *graph.output, *graph.input)
+    for value in values:
+        types[value.name] = value_type(value.type)
+    for sparse in graph.sparse_initializer:
+        types[sparse.values.name] = (dtype_name(sparse.values.data_type), tuple(sparse.dims))
+    for tensor in graph.initializer:
+        types[tensor.name] = (dtype_name(tensor.data_type), tuple(tensor.dims))
+    return types

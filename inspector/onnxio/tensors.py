@@ -1,0 +1,171 @@
+"""Where the values of a constant are, and how to look at them without a copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from inspector.errors import ModelError
+
+_NAMES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.UNDEFINED: "",
+}
+_BITS_PACKED = {
+    name: bits
+    for bits, names in {2: ("INT2", "UINT2"), 4: ("INT4", "UINT4", "FLOAT4E2M1")}.items()
+    for name in names
+}
+
+
+@lru_cache(maxsize=64)
+def dtype_name(elem_type: int) -> str:
+    """The name a :class:`~inspector.graph.model.Tensor` gives to an ONNX element type."""
+    known = _NAMES.get(elem_type)
+    if known is not None:
+        return known
+    try:
+        return str(TensorProto.DataType.Name(elem_type)).lower()
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=64)
+def element_bits(elem_type: int) -> int:
+    """Bits that one element takes in a file; 0 for strings and unknown types."""
+    name = dtype_name(elem_type).upper()
+    if name in _BITS_PACKED:
+        return _BITS_PACKED[name]
+    dtype = _numpy_dtype(elem_type)
+    return 0 if dtype is None else dtype.itemsize * 8
+
+
+@lru_cache(maxsize=64)
+def _numpy_dtype(elem_type: int) -> np.dtype[Any] | None:
+    if elem_type in {TensorProto.STRING, TensorProto.UNDEFINED}:
+        return None
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(elem_type))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def stored_bytes(elem_type: int, shape: tuple[int, ...]) -> int:
+    """How many bytes the values of a tensor take in a file, as raw or external data."""
+    return -(-prod(shape) * element_bits(elem_type) // 8)
+
+
+class Source(Protocol):
+    """The values of one constant, somewhere."""
+
+    @property
+    def elem_type(self) -> int:
+        """ONNX element type."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+
+    def raw(self) -> NDArray[np.uint8]:
+        """The stored bytes, little-endian, as a read-only view."""
+
+    def load(self) -> NDArray[Any]:
+        """The values as a read-only array; a view wherever the element type allows it."""
+
+
+def _view(raw: NDArray[np.uint8], elem_type: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    dtype = _numpy_dtype(elem_type)
+    if dtype is None or element_bits(elem_type) < 8:
+        proto = TensorProto(dims=shape, data_type=elem_type, raw_data=raw.tobytes())
+        array: NDArray[Any] = numpy_helper.to_array(proto)
+    else:
+        array = raw.view(dtype).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BufferSource:
+    """Values inside the bytes of a model file that was read."""
+
+    buffer: bytes
+    offset: int
+    elem_type: int
+    shape: tuple[int, ...]
+
+    def raw(self) -> NDArray[np.uint8]:
+        """The stored bytes, without a copy."""
+        count = stored_bytes(self.elem_type, self.shape)
+        return np.frombuffer(self.buffer, np.uint8, count, self.offset)
+
+    def load(self) -> NDArray[Any]:
+        """The values, without a copy."""
+        return _view(self.raw(), self.elem_type, self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileSource:
+    """Values in an external data file, mapped when they are asked for."""
+
+    path: Path
+    offset: int
+    elem_type: int
+    shape: tuple[int, ...]
+    tensor: str
+
+    def raw(self) -> NDArray[np.uint8]:
+        """The stored bytes as a read-only memory map.
+
+        Raises:
+            ModelError: if the file has gone or shrunk since the model was loaded.
+        """
+        count = stored_bytes(self.elem_type, self.shape)
+        if not count:
+            return np.empty(0, np.uint8)
+        try:
+            if self.path.stat().st_size < self.offset + count:
+                raise ValueError("it is shorter than when the model was loaded")
+            return np.memmap(self.path, np.uint8, "r", self.offset, (count,))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f'The external data file {self.path} of tensor "{self.tensor}" cannot be read: '
+                f"{error}.",
+                "Put the file back, or open the model again.",
+            ) from error
+
+    def load(self) -> NDArray[Any]:
+        """The values as a read-only memory map."""
+        return _view(self.raw(), self.elem_type, self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArraySource:
+    """Values computed by the program."""
+
+    array: NDArray[Any]
+    elem_type: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.array.shape
+
+    def raw(self) -> NDArray[np.uint8]:
+        """The array's bytes as ONNX stores them."""
+        if element_bits(self.elem_type) < 8:
+            data = numpy_helper.from_array(self.array).raw_data
+            return np.frombuffer(data, np.uint8)
+        return np.ascontiguousarray(self.array).reshape(-1).view(np.uint8)
+
+    def load(self) -> NDArray[Any]:
+        """The array itself."""
+        return self.array
