@@ -1,0 +1,125 @@
+"""How near one model's outputs are to another's, gathered sample by sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.graph.model import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How near outputs are to the float model's, over all samples.
+
+    Attributes:
+        sqnr_db: signal power over error power of all float outputs together, in dB; infinite where
+            they are equal.
+        cosine: cosine similarity of all float outputs together.
+        top1_agreement: share of predictions with the same highest class, 0 to 1; None where the
+            outputs are not classes.
+        per_output: SQNR in dB of each output.
+        samples: how many samples were compared.
+    """
+
+    sqnr_db: float
+    cosine: float
+    top1_agreement: float | None
+    per_output: Mapping[str, float]
+    samples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; what is not finite becomes None where it is written."""
+        return {
+            "sqnr_db": self.sqnr_db,
+            "cosine": self.cosine,
+            "top1_agreement": self.top1_agreement,
+            "samples": self.samples,
+        }
+
+
+def class_output(graph: Graph) -> str | None:
+    """The output that holds a score for each class; None where none can be told.
+
+    One prediction a sample is [N, classes]. A model that reads sequences of integers and writes one
+    output of [N, length, classes] predicts a class at each position. Whatever else has a last axis
+    (boxes, pixels, features) is not taken for classes.
+    """
+    tensors = [graph.tensors[name] for name in graph.outputs if name in graph.tensors]
+    scores = [t for t in tensors if t.dtype in {"float32", "float16", "float64"} and t.shape]
+    if len(scores) != 1:
+        return None
+    shape = scores[0].shape
+    assert shape is not None
+    classes = shape[-1]
+    if isinstance(classes, int) and classes < 2:
+        return None
+    reads_tokens = all(graph.tensors[n].dtype.startswith(("int", "uint")) for n in graph.inputs)
+    if len(shape) == 2 or (len(shape) == 3 and reads_tokens):
+        return scores[0].name
+    return None
+
+
+@dataclass(slots=True)
+class FidelityMeter:
+    """Adds up what a Fidelity needs; arrays are looked at once and not kept.
+
+    Attributes:
+        classes: the output with a score for each class, or None.
+    """
+
+    classes: str | None
+    _signal: dict[str, float] = field(default_factory=dict)
+    _error: dict[str, float] = field(default_factory=dict)
+    _other: float = 0.0
+    _dot: float = 0.0
+    _agreed: int = 0
+    _predictions: int = 0
+    _samples: int = 0
+
+    def add(self, reference: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> None:
+        """Compares one run's outputs, of the same names and shapes."""
+        self._samples += 1
+        for name, expected in reference.items():
+            if not isinstance(expected, np.ndarray) or expected.dtype.kind != "f":
+                continue
+            a = expected.astype(np.float64, copy=False).ravel()
+            b = other[name].astype(np.float64, copy=False).ravel()
+            # Two infinities of one sign agree; masks put them into outputs on purpose.
+            difference = np.where(a == b, 0.0, a - b)
+            finite = np.isfinite(a) & np.isfinite(b)
+            a, b = np.where(finite, a, 0.0), np.where(finite, b, 0.0)
+            self._signal[name] = self._signal.get(name, 0.0) + float(a @ a)
+            self._error[name] = self._error.get(name, 0.0) + float(difference @ difference)
+            self._other += float(b @ b)
+            self._dot += float(a @ b)
+        if self.classes is not None and self.classes in reference:
+            first, second = reference[self.classes], other[self.classes]
+            same = first.argmax(axis=-1) == second.argmax(axis=-1)
+            self._agreed += int(np.sum(same))
+            self._predictions += same.size
+
+    def result(self) -> Fidelity:
+        """What was gathered so far."""
+        signal, error = sum(self._signal.values()), sum(self._error.values())
+        norm = math.sqrt(signal) * math.sqrt(self._other)
+        return Fidelity(
+            sqnr_db=_decibel(signal, error),
+            cosine=self._dot / norm if norm > 0 else (1.0 if error == 0 else 0.0),
+            top1_agreement=self._agreed / self._predictions if self._predictions else None,
+            per_output={n: _decibel(self._signal[n], self._error[n]) for n in self._signal},
+            samples=self._samples,
+        )
+
+
+def _decibel(signal: float, error: float) -> float:
+    if error == 0:
+        return math.inf
+    if math.isnan(error) or math.isinf(error) or signal == 0:
+        return -math.inf
+    return 10.0 * math.log10(signal / error)

@@ -1,0 +1,166 @@
+"""The numbers of a plan: scale and zero point of every point, weight and bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import DataError
+from inspector.graph.model import Graph, Layer
+from inspector.graph.placement import Plan, Point, Site
+from inspector.quant.distribution import Histogram
+from inspector.quant.qparams import QParams, choose_qparams, weight_qparams
+from inspector.quant.spec import QuantSpec
+
+BIAS_LIMIT = 2**30
+"""Largest code that a bias is given: half of int32, so that the accumulator has room left."""
+
+Constants = Callable[[str], NDArray[Any]]
+"""Gives the values of a constant tensor by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """Every grid of one plan.
+
+    Attributes:
+        plan: what is quantized.
+        points: scale and zero point of each of the plan's points.
+        weights: the same of each quantized weight, by layer.
+        bias_scales: real value of one step of the int32 bias, shape () or (channels,), by layer;
+            for layers that run as integer kernels and have a bias.
+    """
+
+    plan: Plan
+    points: tuple[QParams, ...]
+    weights: Mapping[str, QParams]
+    bias_scales: Mapping[str, NDArray[np.float32]]
+
+    def at(self, tensor: str, consumer: str) -> QParams | None:
+        """The grid on which a consumer reads a tensor; None where it reads floats."""
+        index = self.plan.sites.get(Site(tensor, consumer))
+        return None if index is None else self.points[index]
+
+
+def choose_grids(
+    graph: Graph, plan: Plan, constant: Constants, distributions: Mapping[str, Histogram]
+) -> Grids:
+    """Chooses all numbers of a plan.
+
+    Args:
+        graph: the graph of the plan.
+        plan: what to quantize.
+        constant: gives a constant's values; read once for each quantized weight and its bias.
+        distributions: what calibration gathered, by tensor.
+
+    Raises:
+        DataError: a tensor of the plan was not measured.
+
+    Cost: one pass over each quantized weight for minmax, a sort of it for other methods.
+    """
+    points = tuple(point_grid(point, distributions) for point in plan.points)
+    weights: dict[str, QParams] = {}
+    bias_scales: dict[str, NDArray[np.float32]] = {}
+    for name, spec in plan.weights.items():
+        layer = graph.layer(name)
+        grid = weight_grid(layer, spec, constant)
+        if name in plan.integer and layer.bias is not None:
+            source = points[plan.sites[Site(layer.activations[0], name)]]
+            bias = np.asarray(constant(layer.bias), np.float64).reshape(-1)
+            grid = make_room_for_bias(grid, bias, float(source.scale))
+            bias_scales[name] = np.asarray(source.scale * grid.scale, np.float32)
+        weights[name] = grid
+    return Grids(plan, points, weights, bias_scales)
+
+
+def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
+    """The grid of a layer's weight under a filled spec."""
+    assert layer.weight is not None
+    return weight_qparams(constant(layer.weight), spec, grid_axis(layer, spec), layer.weight)
+
+
+def grid_axis(layer: Layer, spec: QuantSpec) -> int | None:
+    """The axis that a weight's granularity means where it names none.
+
+    Channels are output channels; blocks run along the axis that the layer sums over, so that each
+    product of the sum has one scale.
+    """
+    axis = layer.channel_axis
+    if axis is None or spec.granularity is None or spec.granularity.kind == "tensor":
+        return None
+    if spec.granularity.kind == "channel":
+        return axis
+    if layer.op_type in {"Conv", "ConvTranspose", "Gemm"}:
+        return 1 - axis
+    rank = len(layer.weight_shape or ())
+    return rank - 2 if axis == rank - 1 else rank - 1
+
+
+def point_grid(point: Point, distributions: Mapping[str, Histogram]) -> QParams:
+    """The grid of one point from the values of its tensors, seen as one tensor.
+
+    Raises:
+        DataError: a tensor was not measured.
+    """
+    return activation_grid(point_distribution(point, distributions), point.spec)
+
+
+def point_distribution(point: Point, distributions: Mapping[str, Histogram]) -> Histogram:
+    """What is known of the values that share a point's grid.
+
+    Raises:
+        DataError: a tensor was not measured.
+    """
+    found: Histogram | None = None
+    for name in point.tensors:
+        one = distributions.get(name)
+        if one is None:
+            raise DataError(
+                f"The calibration holds no values of the tensor {name!r}.",
+                "Calibrate this model again.",
+            )
+        found = one if found is None else found.merge(one)
+    assert found is not None
+    return found
+
+
+def activation_grid(distribution: Histogram, spec: QuantSpec) -> QParams:
+    """The grid of an activation under a filled spec.
+
+    A type that ONNX has saturates at its own ends, so a symmetric grid of such a width keeps its
+    lowest code too: what the file does is what is computed here.
+    """
+    grid = choose_qparams(distribution, spec)
+    if spec.signed and spec.bits in {2, 4, 8, 16}:
+        return replace(grid, qmin=-(1 << (spec.bits - 1)))
+    return grid
+
+
+def make_room_for_bias(grid: QParams, bias: NDArray[np.float64], source_scale: float) -> QParams:
+    """Widens weight scales where the bias would not fit into int32 at source_scale * scale.
+
+    Nearly dead channels have tiny weights and an ordinary bias. A coarser scale costs their weights
+    next to nothing, where a clipped bias would shift the whole channel. For a channel of zeros any
+    scale is exact, so it gets the one that holds its bias best.
+
+    Args:
+        grid: the weight's grid, per tensor or per output channel.
+        bias: shape (channels,).
+        source_scale: scale of the layer's input.
+    """
+    needed = np.abs(bias) / (source_scale * BIAS_LIMIT)
+    if grid.scale.ndim == 0:
+        needed = np.asarray(needed.max(initial=0.0))
+    scale = np.maximum(grid.scale, needed.astype(np.float32))
+    return replace(grid, scale=scale.astype(np.float32))
+
+
+def quantize_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.int32]:
+    """int32 codes of a bias, shape (channels,), at a scale of shape () or (channels,)."""
+    codes = np.rint(np.asarray(bias, np.float64) / scale.astype(np.float64))
+    limit = np.iinfo(np.int32)
+    return np.clip(codes, limit.min, limit.max).astype(np.int32)

@@ -1,0 +1,69 @@
+"""Raising a model to the opset that its new operators need."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import onnx
+from onnx import ModelProto, version_converter
+
+from inspector.errors import UnsupportedError
+from inspector.onnxio.draft import Draft
+from inspector.onnxio.loading import Model
+
+QDQ_OPSET = 13
+"""The first opset whose Quantize- and DequantizeLinear take an axis."""
+
+
+def opset_of(model: Model) -> int:
+    """The version of ONNX's own operators that a model imports; 0 where it imports none."""
+    versions = [o.version for o in model.proto.opset_import if o.domain in {"", "ai.onnx"}]
+    return max(versions, default=0)
+
+
+def raise_opset(model: Model, version: int) -> Model:
+    """The same model in opset `version`, or the model itself if it is there already.
+
+    Tensors, the names of nodes and the weights stay what they are.
+
+    Raises:
+        UnsupportedError: an operator of the model cannot be converted.
+    """
+    if opset_of(model) >= version:
+        return model
+    try:
+        converted = version_converter.convert_version(model.proto, version)
+    except Exception as error:  # the converter's C++ code raises bare RuntimeErrors and more
+        raise UnsupportedError(
+            f"The model cannot be converted from opset {opset_of(model)} to {version}: "
+            f"{_first_line(error)}.",
+            f"Export it with opset {version} or later.",
+        ) from error
+    return _with_values_of(model, converted, version)
+
+
+def _with_values_of(model: Model, converted: ModelProto, version: int) -> Model:
+    """The converted graph with the original's weights, functions and metadata.
+
+    The converter knows nothing of weights outside the proto, functions and metadata.
+    """
+    draft = Draft(model)
+    known = {tensor.name: tensor for tensor in draft.graph.initializer}
+    for index, tensor in enumerate(converted.graph.initializer):
+        if tensor.name in known:
+            converted.graph.initializer[index].CopyFrom(known[tensor.name])
+    present = {tensor.name for tensor in converted.graph.initializer}
+    sources = {name: source for name, source in model.sources.items() if name in present}
+    draft.proto.graph.CopyFrom(converted.graph)
+    for opset in draft.proto.opset_import:
+        if opset.domain in {"", "ai.onnx"}:
+            opset.version = version
+    draft.proto.ir_version = max(
+        draft.proto.ir_version, onnx.helper.find_min_ir_version_for(draft.proto.opset_import, True)
+    )
+    return Model(model.path, draft.proto, model.folder, MappingProxyType(sources))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]

@@ -1,0 +1,87 @@
+"""How codes of a width are stored: the ONNX type that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.quant.kernels import quantize
+from inspector.quant.qparams import QParams
+
+_TYPES: dict[tuple[int, bool], Any] = {
+    (2, True): ml_dtypes.int2, (2, False): ml_dtypes.uint2,
+    (4, True): ml_dtypes.int4, (4, False): ml_dtypes.uint4,
+    (8, True): np.int8, (8, False): np.uint8,
+    (16, True): np.int16, (16, False): np.uint16,
+}  # fmt: skip
+
+_OPSETS = {2: 25, 4: 21, 8: 13, 16: 21}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """An ONNX integer type.
+
+    Attributes:
+        bits: its width.
+        signed: whether it holds negative codes.
+    """
+
+    bits: int
+    signed: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy type of the codes; ml_dtypes' where numpy has none."""
+        return np.dtype(_TYPES[self.bits, self.signed])
+
+    @property
+    def lowest(self) -> int:
+        """The smallest code of the type, at which QuantizeLinear saturates."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def highest(self) -> int:
+        """The largest code of the type."""
+        return self.lowest + (1 << self.bits) - 1
+
+    @property
+    def opset(self) -> int:
+        """The first opset whose QuantizeLinear and DequantizeLinear take the type per channel."""
+        return _OPSETS[self.bits]
+
+    def holds_exactly(self, grid: QParams) -> bool:
+        """Whether the type saturates where the grid ends."""
+        return (grid.qmin, grid.qmax) == (self.lowest, self.highest)
+
+
+def storage_of(grid: QParams) -> Storage:
+    """The narrowest type that holds a grid's codes: int3 goes into int4, uint9 into uint16."""
+    signed = grid.qmin < 0
+    width = max(grid.qmax, -grid.qmin - 1).bit_length() + signed
+    return Storage(min(bits for bits in _OPSETS if bits >= width), signed)
+
+
+def as_unsigned(grid: QParams) -> QParams:
+    """The same real grid in unsigned codes: every code and zero point moves up by 2^(bits-1).
+
+    onnxruntime's kernels for unsigned by signed bytes add pairs of products in 16 bits on x86
+    processors without VNNI, and these saturate. Its kernels for unsigned by unsigned bytes do not,
+    so the same weights in unsigned codes give the sums that the model means on every machine.
+    """
+    half = 1 << (storage_of(grid).bits - 1)
+    return replace(
+        grid,
+        zero_point=(grid.zero_point + half).astype(np.int32),
+        qmin=grid.qmin + half,
+        qmax=grid.qmax + half,
+    )
+
+
+def codes(values: NDArray[Any], grid: QParams, storage: Storage) -> NDArray[Any]:
+    """The codes of values on a grid, in the storage's type, of the same shape."""
+    return quantize(values, grid).astype(storage.dtype)

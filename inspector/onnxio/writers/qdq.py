@@ -1,0 +1,305 @@
+"""The QDQ format: float operators between QuantizeLinear/DequantizeLinear pairs.
+
+Runtimes recognize the pattern and run integer kernels (ONNX operator specification,
+QuantizeLinear; onnxruntime, "QDQ format").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto, helper
+
+from inspector.errors import UnsupportedError
+from inspector.graph.grids import Grids, quantize_bias
+from inspector.graph.model import Layer
+from inspector.graph.placement import REST, Placement, Site
+from inspector.onnxio.draft import Draft
+from inspector.onnxio.loading import Model
+from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
+from inspector.onnxio.storage import as_unsigned, storage_of
+from inspector.onnxio.writers.pairs import Pairs
+from inspector.quant.qparams import QParams
+
+RECIPE_KEY = "quant_inspector.recipe"
+"""The metadata entry that holds the recipe, so that a saved model can be reopened with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QdqOptions:
+    """How to write.
+
+    Attributes:
+        unsigned_kernels: store the 8-bit weights of integer kernels in unsigned codes; see
+            :func:`inspector.onnxio.storage.as_unsigned`.
+        metadata: entries to put into the model.
+    """
+
+    unsigned_kernels: bool = True
+    metadata: Mapping[str, str] | None = None
+
+
+def write_qdq(
+    model: Model, placement: Placement, grids: Grids, options: QdqOptions | None = None
+) -> Model:
+    """The quantized model, not yet on disk.
+
+    Args:
+        model: the prepared model whose graph was placed.
+        placement: where quantizers may sit.
+        grids: the numbers of one plan of that placement.
+        options: how to write.
+
+    Raises:
+        UnsupportedError: the types need an opset that the model cannot be converted to.
+
+    Cost: one pass over each quantized weight.
+    """
+    return _Writer(_in_needed_opset(model, grids), placement, grids, options or QdqOptions()).run()
+
+
+def _in_needed_opset(model: Model, grids: Grids) -> Model:
+    used = [*grids.points, *grids.weights.values()]
+    needed = max((storage_of(grid).opset for grid in used), default=QDQ_OPSET)
+    blocked = any(grid.block for grid in used)
+    needed = max(needed, QDQ_OPSET, 21 if blocked else 0)
+    try:
+        return raise_opset(model, needed)
+    except UnsupportedError:
+        # onnxruntime's own domain has 4 and 16 bits in every opset, but neither blocks nor 2 bits.
+        if blocked or needed > 21 or opset_of(model) < QDQ_OPSET:
+            raise
+        return model
+
+
+class _Writer:
+    """Goes through the nodes once, in order, and writes each with its quantizers."""
+
+    def __init__(
+        self, model: Model, placement: Placement, grids: Grids, options: QdqOptions
+    ) -> None:
+        self._model = model
+        self._placement = placement
+        self._grids = grids
+        self._options = options
+        self._draft = Draft(model)
+        self._pairs = Pairs(self._draft, opset_of(model))
+        self._layers = {layer.name: layer for layer in placement.graph.layers}
+        self._by_tensor: dict[str, list[Site]] = {}
+        for site in grids.plan.sites:
+            self._by_tensor.setdefault(site.tensor, []).append(site)
+        self._restored: dict[tuple[str, int], str] = {}  # (tensor, point) -> dequantized tensor
+        self._weights: dict[tuple[str, bytes], tuple[NodeProto, str]] = {}
+        self._renamed: dict[str, str] = {}  # what a producer writes now, where that changed
+        self._dropped: set[str] = set()  # nodes whose work a quantizer does
+        self._nodes: list[NodeProto] = []
+
+    def run(self) -> Model:
+        self._plan_activations()
+        for name in self._placement.graph.inputs:
+            self._quantize(name)
+        for node in self._draft.graph.node:
+            if node.name not in self._dropped:
+                self._write(node)
+        nodes = [_copy(node) for node in self._nodes]
+        del self._draft.graph.node[:]
+        self._draft.graph.node.extend(nodes)
+        self._draft.sweep()
+        self._finish_proto()
+        return self._draft.finish()
+
+    def _write(self, node: NodeProto) -> None:
+        copy = _copy(node)
+        layer = self._layers.get(node.name)
+        if layer is not None:
+            self._write_constants(layer, copy)
+        for slot, name in enumerate(node.input):
+            point = self._grids.plan.sites.get(Site(name, node.name))
+            if point is not None:
+                copy.input[slot] = self._restored[name, point]
+        for slot, name in enumerate(node.output):
+            copy.output[slot] = self._output_name(name)
+        self._nodes.append(copy)
+        for name in node.output:
+            self._after(name)
+
+    def _output_name(self, name: str) -> str:
+        """What a node is to call an output: its own name, or another where that is taken over.
+
+        A name is taken over by the tensor behind folded activations, or by the dequantized values
+        where all readers that are no candidates shall see those.
+        """
+        end = self._renamed.get(name, name)
+        if Site(end, REST) in self._grids.plan.sites:
+            return self._raw(end)
+        return end
+
+    def _raw(self, name: str) -> str:
+        return f"{name}_float"
+
+    # Activations that fold into a range ------------------------------------------------------
+
+    def _plan_activations(self) -> None:
+        """Drops the activations that a grid's own ends do."""
+        for start, end in self._placement.fused.items():
+            point = self._only_point(end)
+            if point is None:
+                continue
+            chain = self._chain(start, end)
+            grid = self._grids.points[point]
+            if all(self._is_done_by(node, grid) for node in chain):
+                self._dropped.update(node.name for node in chain)
+                self._renamed[start] = end
+
+    def _only_point(self, tensor: str) -> int | None:
+        """The point on which every reader sees a tensor; None where some see floats."""
+        sites = self._by_tensor.get(tensor, [])
+        points = {self._grids.plan.sites[site] for site in sites}
+        if len(points) != 1:
+            return None
+        native = tensor in self._grids.plan.native
+        graph = self._placement.graph
+        readers = graph.tensors[tensor].consumers
+        if not native and (len(sites) < len(readers) or tensor in graph.outputs):
+            return None
+        return points.pop()
+
+    def _chain(self, start: str, end: str) -> list[NodeProto]:
+        """The activation nodes between a kernel's output and the end of what folds."""
+        by_name = {node.name: node for node in self._draft.graph.node}
+        chain: list[NodeProto] = []
+        tensor = start
+        while tensor != end:
+            node = by_name[self._placement.graph.tensors[tensor].consumers[0]]
+            chain.append(node)
+            tensor = node.output[0]
+        return chain
+
+    def _is_done_by(self, node: NodeProto, grid: QParams) -> bool:
+        """Whether putting values on the grid clips them as this activation does.
+
+        An end of the grid may miss the activation's by rounding of the scale, far below a step.
+        """
+        if not storage_of(grid).holds_exactly(grid):
+            return False
+        scale = float(grid.scale)
+        lowest = (grid.qmin - int(grid.zero_point)) * scale
+        highest = (grid.qmax - int(grid.zero_point)) * scale
+        if node.op_type == "Relu":
+            return lowest == 0.0
+        low, high = self._clip_ends(node)
+        return lowest >= low - 1e-3 * scale and highest <= high + 1e-3 * scale
+
+    def _clip_ends(self, node: NodeProto) -> tuple[float, float]:
+        ends = {"min": -np.inf, "max": np.inf}
+        for attribute in node.attribute:
+            if attribute.name in ends:
+                ends[attribute.name] = attribute.f
+        for slot, part in ((1, "min"), (2, "max")):
+            if len(node.input) > slot and node.input[slot]:
+                ends[part] = float(self._draft.constant(node.input[slot]))
+        return float(ends["min"]), float(ends["max"])
+
+    # Quantizers behind tensors ----------------------------------------------------------------
+
+    def _after(self, name: str) -> None:
+        """Writes the quantizers behind an output that was just written."""
+        end = self._renamed.get(name, name)
+        inner = self._placement.fused.get(name)
+        if end == name and inner is not None and inner in self._grids.plan.native:
+            self._keep_kernel_integer(name, inner)
+        self._quantize(end)
+
+    def _keep_kernel_integer(self, start: str, end: str) -> None:
+        """Lets a kernel write integers although an activation follows that the grid does not do.
+
+        The same grid before and behind the activation changes no value: what it does to a value on
+        the grid stays on the grid.
+        """
+        point = self._grids.plan.sites[self._by_tensor[end][0]]
+        grid = self._grids.points[point]
+        storage = storage_of(grid)
+        whole = QParams(grid.scale, grid.zero_point, storage.lowest, storage.highest)
+        nodes, restored = self._pairs.quantize(start, start, whole)
+        self._nodes.extend(nodes)
+        reader = self._placement.graph.tensors[start].consumers[0]
+        for node in self._draft.graph.node:
+            if node.name == reader:
+                node.input[0] = restored
+
+    def _quantize(self, tensor: str) -> None:
+        sites = self._by_tensor.get(tensor, ())
+        for point in sorted({self._grids.plan.sites[site] for site in sites}):
+            rest = self._grids.plan.sites.get(Site(tensor, REST)) == point
+            source = self._raw(tensor) if rest else tensor
+            nodes, restored = self._pairs.quantize(source, tensor, self._grids.points[point])
+            if rest:
+                nodes[-1].output[0] = restored = tensor
+            self._nodes.extend(nodes)
+            self._restored[tensor, point] = restored
+
+    # Weights and biases -----------------------------------------------------------------------
+
+    def _write_constants(self, layer: Layer, node: NodeProto) -> None:
+        grid = self._grids.weights.get(layer.name)
+        if grid is None or layer.weight is None or layer.weight_slot is None:
+            return
+        is_kernel = layer.name in self._grids.plan.integer
+        if is_kernel and self._options.unsigned_kernels and storage_of(grid).signed:
+            grid = as_unsigned(grid) if _needs_all_bits(grid) else grid
+        key = (layer.weight, _identity(grid))
+        if key not in self._weights:
+            dequantize, restored = self._pairs.constant(
+                layer.weight, self._draft.constant(layer.weight), grid
+            )
+            self._weights[key] = (dequantize, restored)
+            self._nodes.append(dequantize)
+        node.input[layer.weight_slot] = self._weights[key][1]
+        scale = self._grids.bias_scales.get(layer.name)
+        if scale is not None and layer.bias is not None:
+            values = quantize_bias(self._draft.constant(layer.bias).reshape(-1), scale)
+            dequantize, restored = self._pairs.bias(layer.bias, values, scale)
+            self._nodes.append(dequantize)
+            node.input[list(node.input).index(layer.bias, 1)] = restored
+
+    def _finish_proto(self) -> None:
+        proto = self._draft.proto
+        domains = {node.domain for node in self._nodes}
+        known = {opset.domain for opset in proto.opset_import}
+        proto.opset_import.extend(
+            helper.make_opsetid(domain, 1)
+            for domain in sorted(domains - known)
+            if domain not in {"", "ai.onnx"}
+        )
+        needed = helper.find_min_ir_version_for(proto.opset_import, ignore_unknown=True)
+        proto.ir_version = max(proto.ir_version, needed)
+        entries = dict(self._options.metadata or {})
+        kept = [(e.key, e.value) for e in proto.metadata_props if e.key not in entries]
+        helper.set_model_props(proto, dict(kept) | entries)
+
+
+def _needs_all_bits(grid: QParams) -> bool:
+    """Whether pairs of products with these codes can exceed 16 bits: 255 * (64 + 64) does not."""
+    return max(grid.qmax, -grid.qmin) > 64
+
+
+def _identity(grid: QParams) -> bytes:
+    shape = repr((grid.scale.shape, grid.qmin, grid.qmax, grid.axis, grid.block)).encode()
+    return shape + grid.scale.tobytes() + grid.zero_point.tobytes()
+
+
+def _copy(node: NodeProto) -> NodeProto:
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def saturating_layers(layers: Iterable[Layer], grids: Grids) -> tuple[str, ...]:
+    """Layers whose signed 8-bit weights can saturate onnxruntime's kernels on some machines."""
+    return tuple(
+        layer.name
+        for layer in layers
+        if layer.name in grids.plan.integer and _needs_all_bits(grids.weights[layer.name])
+    )
