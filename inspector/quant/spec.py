@@ -1,0 +1,319 @@
+"""What was chosen for one tensor, and its text form ``DTYPE[:GRANULARITY][:RANGE][:FLAG...]``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from inspector.errors import SpecError, UnsupportedError
+from inspector.quant.spec_parts import PLAIN_RANGES, Granularity, RangeKind, RangeMethod
+
+__all__ = [
+    "DTYPES",
+    "FLOAT",
+    "Granularity",
+    "LayerSpecs",
+    "QuantSpec",
+    "RangeKind",
+    "RangeMethod",
+    "Role",
+]
+
+Role = Literal["weights", "activations"]
+
+_INTEGER = re.compile(r"(u?)int([0-9]+)", re.ASCII)
+_LOG = re.compile(r"log([0-9]+)", re.ASCII)
+_CHANNEL = re.compile(r"channel(?:@(.*))?", re.ASCII | re.DOTALL)
+_BLOCK = re.compile(r"block([^@]*)(?:@(.*))?", re.ASCII | re.DOTALL)
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.ASCII)
+_WHOLE = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
+
+MIN_BITS, MAX_BITS = 2, 16
+DTYPES: tuple[str, ...] = (
+    "float",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(MIN_BITS, MAX_BITS + 1)),
+    "fp8e4m3",
+    "fp8e5m2",
+    *(f"log{bits}" for bits in range(2, 9)),
+    "binary",
+)
+_FLAGS = ("sym", "asym", "pow2")
+_PARTS = ("tensor", "channel", "block32", *PLAIN_RANGES, "percentile99.99", "range[-1,1]", *_FLAGS)
+_FORM = "DTYPE[:GRANULARITY][:RANGE][:FLAG...], such as int8:channel:minmax:sym"
+
+
+@dataclass(frozen=True, slots=True)
+class QuantSpec:
+    """What was chosen for one tensor; fields left None are filled in by what the tensor is.
+
+    Args:
+        dtype: one of `DTYPES`; ``float`` leaves the tensor alone and takes no other field.
+        granularity: which values share a scale.
+        range: how the real range is chosen.
+        symmetric: True keeps real zero in the middle of the grid; False lets the zero point move.
+        pow2: the scale is a power of two.
+
+    Raises:
+        SpecError: the dtype is unknown, or ``float`` was given other fields.
+    """
+
+    dtype: str
+    granularity: Granularity | None = None
+    range: RangeMethod | None = None
+    symmetric: bool | None = None
+    pow2: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown data type, and anything beside float."""
+        if self.dtype not in DTYPES:
+            raise SpecError(f"{self.dtype!r} is not a data type.", _suggest_dtype(self.dtype))
+        if self.dtype == "float" and (
+            self.granularity or self.range or self.symmetric is not None or self.pow2
+        ):
+            raise SpecError(
+                "float leaves the tensor as it is and takes nothing more.",
+                "Write float alone, or choose an integer type such as int8.",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> QuantSpec:
+        """Read the text form; the inverse of ``str``.
+
+        The parts after DTYPE may come in any order, as no two kinds of part look alike; they are
+        always printed in the documented one.
+
+        Raises:
+            SpecError: says which part is wrong, where it stands, and what would be right.
+        """
+        return _Parser(text).parse()
+
+    def __str__(self) -> str:
+        """The text form, with only what is set; the inverse of `parse`."""
+        parts = [self.dtype]
+        parts += [str(part) for part in (self.granularity, self.range) if part is not None]
+        if self.symmetric is not None:
+            parts.append("sym" if self.symmetric else "asym")
+        if self.pow2:
+            parts.append("pow2")
+        return ":".join(parts)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the tensor is left alone."""
+        return self.dtype == "float"
+
+    @property
+    def bits(self) -> int:
+        """Bits per stored value; 32 for ``float``, 1 for ``binary``."""
+        if match := _INTEGER.fullmatch(self.dtype):
+            return int(match[2])
+        if match := _LOG.fullmatch(self.dtype):
+            return int(match[1])
+        return {"float": 32, "binary": 1}.get(self.dtype, 8)
+
+    @property
+    def signed(self) -> bool:
+        """Whether the type itself holds negative numbers."""
+        return not self.dtype.startswith("uint")
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the type is an integer grid: real = scale * (q - zero point)."""
+        return _INTEGER.fullmatch(self.dtype) is not None
+
+    def filled(self, role: Role) -> QuantSpec:
+        """This spec with every field set, by what the tensor is; ``float`` stays bare.
+
+        Weights: per channel, minmax, symmetric if the type is signed. Activations: per tensor, MSE,
+        asymmetric (types that are not affine have no zero point and are symmetric in both).
+        """
+        if self.is_float:
+            return self
+        weights = role == "weights"
+        granularity = Granularity("channel" if weights else "tensor")
+        symmetric = (self.signed and weights) or not self.is_affine
+        return replace(
+            self,
+            granularity=self.granularity or granularity,
+            range=self.range or RangeMethod("minmax" if weights else "mse"),
+            symmetric=symmetric if self.symmetric is None else self.symmetric,
+        )
+
+    def require_affine(self) -> None:
+        """Refuse what can be written down but not yet computed.
+
+        Raises:
+            UnsupportedError: for float8, logarithmic and binary types and power-of-two scales.
+        """
+        if self.is_float:
+            raise UnsupportedError(
+                "The spec 'float' has no integer grid.", "Choose an integer type such as int8."
+            )
+        if not self.is_affine:
+            raise UnsupportedError(
+                f"The data type {self.dtype} of the spec '{self}' cannot be computed yet.",
+                "Use one of int2 to int16 or uint2 to uint16.",
+            )
+        if self.pow2:
+            raise UnsupportedError(
+                f"Power-of-two scales, as in the spec '{self}', cannot be computed yet.",
+                f"Use '{replace(self, pow2=False)}'.",
+            )
+
+    def integer_range(self) -> tuple[int, int]:
+        """(qmin, qmax) of an integer type.
+
+        A symmetric signed grid leaves the lowest code out, so that it has as many steps below zero
+        as above: [-(2^(b-1)-1), 2^(b-1)-1]. Every other grid has all 2^b codes.
+
+        Raises:
+            UnsupportedError: the type is not an integer type.
+        """
+        if not self.is_affine:
+            self.require_affine()
+        half = 1 << (self.bits - 1)
+        if not self.signed:
+            return 0, 2 * half - 1
+        return (-half + 1 if self.symmetric else -half), half - 1
+
+
+FLOAT = QuantSpec("float")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpecs:
+    """What was chosen for one layer: its weights, and the activations that enter it."""
+
+    weights: QuantSpec
+    activations: QuantSpec
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the layer is left alone."""
+        return self.weights.is_float and self.activations.is_float
+
+
+def _suggest_dtype(word: str) -> str:
+    """A hint for a data type that does not exist."""
+    close = difflib.get_close_matches(word.lower(), DTYPES, n=3, cutoff=0.6)
+    known = "float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2, log2 to log8, binary"
+    return (f"Did you mean {' or '.join(close)}? " if close else "") + f"Known types: {known}."
+
+
+class _Parser:
+    """Reads one text form; remembers where it is, so that an error can say so."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._part = ""
+        self._column = 1
+
+    def parse(self) -> QuantSpec:
+        first, *rest = self._text.split(":")
+        self._part = first
+        dtype = first.strip().lower()
+        if dtype not in DTYPES:
+            raise self._error("is not a data type", _suggest_dtype(dtype))
+        spec = QuantSpec(dtype)
+        for part in rest:
+            self._column += len(self._part) + 1
+            self._part = part
+            if spec.is_float:
+                raise self._error(
+                    "cannot follow float, which leaves the tensor as it is",
+                    "Write float alone, or choose an integer type such as int8.",
+                )
+            spec = self._add(spec, part.strip().lower())
+        return spec
+
+    def _error(self, what: str, hint: str) -> SpecError:
+        shown = self._part.strip()
+        column = self._column + len(self._part) - len(self._part.lstrip())
+        return SpecError(
+            f"In the spec '{self._text}', '{shown}' at character {column} {what}.", hint
+        )
+
+    def _add(self, spec: QuantSpec, part: str) -> QuantSpec:
+        """``spec`` with one more part; a part that was set before is an error."""
+        try:
+            if part in _FLAGS:
+                return self._add_flag(spec, part)
+            if part.startswith(("channel", "block")) or part == "tensor":
+                self._once(spec.granularity is None, "granularity")
+                return replace(spec, granularity=self._granularity(part))
+            if part in PLAIN_RANGES or part.startswith(("percentile", "range")):
+                self._once(spec.range is None, "range method")
+                return replace(spec, range=self._range(part))
+        except SpecError as error:
+            if error.message.startswith("In the spec"):
+                raise
+            raise self._error(f"is wrong: {error.message.rstrip('.')}", error.hint) from None
+        raise self._error("is not a granularity, a range method or a flag", _suggest_part(part))
+
+    def _once(self, free: bool, what: str) -> None:
+        if not free:
+            raise self._error(f"sets the {what} a second time", "Keep one of the two.")
+
+    def _add_flag(self, spec: QuantSpec, flag: str) -> QuantSpec:
+        if flag == "pow2":
+            self._once(not spec.pow2, "flag pow2")
+            return replace(spec, pow2=True)
+        symmetric = flag == "sym"
+        if spec.symmetric is not None and spec.symmetric != symmetric:
+            raise self._error("contradicts the flag before it", "Keep sym or asym, not both.")
+        self._once(spec.symmetric is None, f"flag {flag}")
+        return replace(spec, symmetric=symmetric)
+
+    def _granularity(self, part: str) -> Granularity:
+        if part == "tensor":
+            return Granularity("tensor")
+        if match := _CHANNEL.fullmatch(part):
+            return Granularity("channel", axis=self._axis(match[1], "channel@0"))
+        match = _BLOCK.fullmatch(part)
+        if match is None:
+            raise self._error("is not a granularity", _suggest_part(part))
+        if not _WHOLE.fullmatch(match[1]) or int(match[1]) < 1:
+            raise self._error(
+                "lacks a block size", "Write the number of values per block, as in block32."
+            )
+        size = int(match[1])
+        return Granularity("block", size, self._axis(match[2], f"block{size}@0"))
+
+    def _axis(self, text: str | None, example: str) -> int | None:
+        if text is None:
+            return None
+        if not _WHOLE.fullmatch(text):
+            raise self._error(
+                f"has '{text}' where a whole number for the axis belongs", f"Write {example}."
+            )
+        return int(text)
+
+    def _range(self, part: str) -> RangeMethod:
+        if part in PLAIN_RANGES:
+            return RangeMethod(PLAIN_RANGES[part])
+        if part.startswith("percentile"):
+            number = part.removeprefix("percentile")
+            if not _NUMBER.fullmatch(number):
+                raise self._error(
+                    "lacks a percentage", "Write how much is kept, as in percentile99.99."
+                )
+            return RangeMethod("percentile", percentile=float(number))
+        inner = part.removeprefix("range")
+        ends = [end.strip() for end in inner[1:-1].split(",")]
+        framed = inner.startswith("[") and inner.endswith("]")
+        if not framed or len(ends) != 2 or not all(_NUMBER.fullmatch(end) for end in ends):
+            raise self._error("is not a range of two numbers", "Write it as in range[-1,1].")
+        return RangeMethod("range", lo=float(ends[0]), hi=float(ends[1]))
+
+
+def _suggest_part(word: str) -> str:
+    """A hint for a part that is none of the known ones."""
+    if not word:
+        return f"Remove the extra colon. The form is {_FORM}."
+    if word in DTYPES:
+        return f"A data type comes first, and only once. The form is {_FORM}."
+    close = difflib.get_close_matches(word, _PARTS, n=2, cutoff=0.55)
+    guess = f"Did you mean {' or '.join(close)}? " if close else ""
+    return f"{guess}The form is {_FORM}."
