@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-# onnxruntime has run these IR versions since 1.10 (8) and 1.15 (9).
+# The lowest for each opset: onnxruntime runs the first since 1.11, the second since 1.17.
 IR_VERSIONS = {17: 8, 20: 9}
 
 

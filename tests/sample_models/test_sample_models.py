@@ -41,7 +41,7 @@ def op_types(model: onnx.ModelProto) -> set[str]:
 
 
 def test_is_small_valid_and_of_a_version_that_older_runtimes_read(path: Path) -> None:
-    """A small file that the checker passes and that runtimes from 2023 on can read."""
+    """A small file that the checker passes and that runtimes from early 2024 on can read."""
     assert path.stat().st_size < 1_500_000
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
