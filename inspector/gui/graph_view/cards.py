@@ -18,6 +18,7 @@ PILL_HEIGHT = 26.0
 PADDING = 10.0
 BADGE_WIDTH = 172.0
 MAX_WIDTH = 320.0
+SYMBOL_LENGTH = 8
 
 _SLOTS = {
     "Conv": ("X", "W", "B"),
@@ -92,7 +93,16 @@ def shape_text(shape: tuple[Dim, ...] | None) -> str:
     """A shape as it is written on edges: 1×64×56×56, with ? for what is not known."""
     if shape is None:
         return ""
-    return "×".join("?" if dim is None else str(dim) for dim in shape)
+    return "×".join(_dim_text(dim) for dim in shape)
+
+
+def _dim_text(dim: Dim) -> str:
+    """A number, a short name that the model gives, or ?; names made up by tools say nothing."""
+    if isinstance(dim, int):
+        return str(dim)
+    if dim is None or not 0 < len(dim) <= SYMBOL_LENGTH or dim.startswith("unk__"):
+        return "?"
+    return dim
 
 
 def build_cards(graph: Graph, fonts: Fonts) -> tuple[Card, ...]:

@@ -60,8 +60,11 @@ class Brushes:
         self.title_metrics = QFontMetricsF(self.title)
         self.text = QPen(QColor(theme.text))
         self.muted = QPen(QColor(theme.muted))
+        self.accent = QPen(QColor(theme.accent))
         self.white = QPen(QColor("#ffffff"))
         self.edge = QPen(QColor(theme.edge), 1.2)
+        self.hairline = QPen(QColor(theme.edge), 1.0)
+        self.hairline.setCosmetic(True)
         self.stub = QPen(QColor(theme.edge), 1.2, Qt.PenStyle.DashLine)
         self.border = QPen(QColor(theme.card_border), 1.0)
         self.chosen = QPen(QColor(theme.accent), 2.4)
@@ -109,6 +112,9 @@ def paint_card(
         top = _lines(painter, card, rect, top, brushes)
         if card.kind == "layer" and badge is not None:
             _badge(painter, rect, top, badge, brushes)
+            if badge.figure:
+                header = QRectF(rect.left(), rect.top(), rect.width() - PADDING, HEADER_HEIGHT)
+                _figure(painter, header, badge, brushes)
     elif badge is not None and badge.colour is not None:
         bar = QRectF(rect.left() + 8, rect.bottom() - 14, rect.width() - 16, 6)
         painter.fillRect(bar, badge.colour)
@@ -197,29 +203,24 @@ def _badge(painter: QPainter, rect: QRectF, top: float, badge: Badge, brushes: B
             continue
         row = QRectF(rect.left() + PADDING, top, rect.width() - 2 * PADDING, LINE_HEIGHT)
         painter.setFont(brushes.strong)
-        painter.setPen(QPen(QColor(brushes.theme.accent)))
+        painter.setPen(brushes.accent)
         painter.drawText(row, _LEFT, label)
         rest = row.adjusted(16, 0, 0, 0)
-        if label == "W" and badge.figure:
-            rest = _figure(painter, rest, badge, brushes)
         painter.setFont(brushes.body)
         painter.setPen(brushes.text)
         painter.drawText(rest, _LEFT, _elided(spec, rest.width(), brushes))
         top += LINE_HEIGHT
 
 
-def _figure(painter: QPainter, row: QRectF, badge: Badge, brushes: Brushes) -> QRectF:
-    """The error at the right end of a row, with its heat colour; returns what is left."""
-    width = brushes.metrics.horizontalAdvance(badge.figure)
+def _figure(painter: QPainter, header: QRectF, badge: Badge, brushes: Brushes) -> None:
+    """The error at the right end of the header, with its heat colour."""
     painter.setFont(brushes.body)
-    painter.setPen(brushes.text)
-    painter.drawText(row, _RIGHT, badge.figure)
+    painter.setPen(brushes.white)
+    painter.drawText(header, _RIGHT, badge.figure)
     if badge.colour is not None:
-        dot = QRectF(row.right() - width - 13, row.center().y() - 4, 8, 8)
-        painter.setPen(brushes.border)
+        width = brushes.metrics.horizontalAdvance(badge.figure)
         painter.setBrush(badge.colour)
-        painter.drawEllipse(dot)
-    return row.adjusted(0, 0, -(width + 18), 0)
+        painter.drawEllipse(QRectF(header.right() - width - 14, header.center().y() - 4, 8, 8))
 
 
 def _pill(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes, *, text: bool) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QFontMetricsF, QPainterPath
 
-from inspector.graph.layout import Layout, layout
+from inspector.graph.layout import RANK_GAP, Layout, layout
 from inspector.graph.model import Graph
 from inspector.gui.graph_view.cards import Card, Fonts, Wire, build_cards, build_wires
 
@@ -134,7 +134,14 @@ def _path_boxes(paths: Sequence[QPainterPath]) -> NDArray[np.float64]:
 def _label_places(
     wires: Sequence[Wire], routes: Sequence[NDArray[np.float64]]
 ) -> list[QPointF | None]:
-    """One label for each tensor, in the last gap before the card that reads it first."""
+    """One label for each tensor, where its curve leaves the others.
+
+    Curves of several tensors that leave one card part towards their targets; those of different
+    cards meet there. A label goes to the end where its curve is alone.
+    """
+    tensors: dict[int, set[str]] = {}
+    for wire in wires:
+        tensors.setdefault(wire.source, set()).add(wire.tensor)
     seen: set[str] = set()
     places: list[QPointF | None] = []
     for wire, route in zip(wires, routes, strict=True):
@@ -142,11 +149,22 @@ def _label_places(
             places.append(None)
             continue
         seen.add(wire.tensor)
-        start, end = route[0], route[1]
-        for first, second in pairwise(route):
-            start, end = first, second
-            if second[0] != first[0]:
-                break
-        low = max(start[1], end[1] - 44.0)
-        places.append(QPointF((start[0] + end[0]) / 2, (low + end[1]) / 2))
+        pieces = list(pairwise(route))
+        slanted = [piece for piece in pieces if piece[0][0] != piece[1][0]]
+        if not slanted:
+            start, end = pieces[-1]
+            middle = (max(start[1], end[1] - RANK_GAP) + end[1]) / 2
+            places.append(QPointF(start[0], middle))
+        elif len(tensors[wire.source]) > 1:
+            places.append(_on_curve(*slanted[-1], 0.68))
+        else:
+            places.append(_on_curve(*slanted[0], 0.32))
     return places
+
+
+def _on_curve(start: NDArray[np.float64], end: NDArray[np.float64], t: float) -> QPointF:
+    """The point at parameter t of the S between two corners (see `_curve`)."""
+    along = 3 * t**2 - 2 * t**3
+    down = 1.5 * (1 - t) ** 2 * t + 1.5 * (1 - t) * t**2 + t**3
+    x, y = start + (end - start) * np.array([along, down])
+    return QPointF(x, y)

@@ -167,7 +167,7 @@ class GraphView(QWidget):
     def _paint_edges(self, painter: QPainter, picture: Picture) -> None:
         shown = self._in_sight(picture.path_boxes)
         if self._view.scale < painting.CARD_SCALE:
-            painter.setPen(self._brushes.edge)
+            painter.setPen(self._brushes.hairline)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             for index in shown:
                 painter.drawPath(picture.paths[index])

@@ -1,0 +1,117 @@
+"""Messages that do not block: what happened, and the next step."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.gui.resources import icon
+from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, SPACE_XS, Theme
+
+Kind = Literal["info", "success", "warning", "error"]
+MOST = 3
+_PASSING_MS = 12_000
+_SIGNS = {"info": "Note", "success": "Done", "warning": "Warning", "error": "Error"}
+
+
+class Message(QFrame):
+    """One message with a button that closes it."""
+
+    def __init__(self, kind: Kind, text: str, hint: str, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("message")
+        self.setProperty("kind", kind)
+        self.kind = kind
+        self.text = text
+        self.hint = hint
+        sign = QLabel(_SIGNS[kind], self)
+        sign.setProperty("role", "figure")
+        sign.setAlignment(Qt.AlignmentFlag.AlignTop)
+        body = QLabel(f"{text} {hint}".strip(), self)
+        body.setTextFormat(Qt.TextFormat.PlainText)
+        body.setWordWrap(True)
+        body.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        body.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._close = QToolButton(self)
+        self._close.setAccessibleName("Close message")
+        self._close.setToolTip("Close")
+        self._close.setIconSize(QSize(12, 12))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(SPACE_M, SPACE_S, SPACE_S, SPACE_S)
+        row.setSpacing(SPACE_M)
+        row.addWidget(sign)
+        row.addWidget(body, 1)
+        row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
+        self._close.clicked.connect(self.dismiss)
+        self.apply_theme(theme)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw the close button in the theme's colours."""
+        self._close.setIcon(icon("close", theme.muted, theme.muted))
+
+    def dismiss(self) -> None:
+        """Take the message away."""
+        self.hide()
+        self.setParent(None)
+        self.deleteLater()
+
+
+class MessageBar(QWidget):
+    """The newest messages, one under the other; nothing at all when there are none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("messageBar")
+        self.setAccessibleName("Messages")
+        self._theme = LIGHT
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(1)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+
+    def show_message(self, kind: Kind, text: str, hint: str = "") -> Message:
+        """Add a message; a note of success passes by itself, an error stays until closed."""
+        for message in self.messages():
+            if (message.kind, message.text) == (kind, text):
+                message.dismiss()
+        for message in self.messages()[: -(MOST - 1)]:
+            message.dismiss()
+        message = Message(kind, text, hint, self._theme, self)
+        self._column.addWidget(message)
+        if kind in ("info", "success"):
+            timer = QTimer(message)
+            timer.setSingleShot(True)
+            timer.timeout.connect(message.dismiss)
+            timer.start(_PASSING_MS)
+        return message
+
+    def messages(self) -> list[Message]:
+        """What is shown, oldest first."""
+        items = (self._column.itemAt(i).widget() for i in range(self._column.count()))
+        return [widget for widget in items if isinstance(widget, Message)]
+
+    def text(self) -> str:
+        """Everything shown, one message a line."""
+        return "\n".join(f"{m.text} {m.hint}".strip() for m in self.messages())
+
+    def clear(self) -> None:
+        """Take all messages away."""
+        for message in self.messages():
+            message.dismiss()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours."""
+        self._theme = theme
+        for message in self.messages():
+            message.apply_theme(theme)
+        self._column.setContentsMargins(0, 0, 0, SPACE_XS if self.messages() else 0)

@@ -1,0 +1,179 @@
+"""Background work by request and response.
+
+Work is a function of a frozen request; it runs on another thread and gives back a frozen response,
+which is delivered on the main thread. In each channel only the newest request counts: a newer one
+cancels the older, and an answer that comes too late is dropped. Workers touch no widget and no
+document.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.errors import CancelledError
+
+T = TypeVar("T")
+_WORKERS = 3
+_PROGRESS_SECONDS = 0.05
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One request under way.
+
+    Attributes:
+        number: rises with every request.
+        channel: tasks of one channel replace one another.
+        title: what is being done, for the progress bar; empty for work nobody waits for.
+    """
+
+    number: int
+    channel: str
+    title: str
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Ask the work to stop; what it still answers is dropped."""
+        self._cancelled.set()
+
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._cancelled.is_set()
+
+
+class Context:
+    """What work may ask and tell while it runs."""
+
+    def __init__(self, task: Task, tell: Callable[[Task, int, int], None]) -> None:
+        self._task = task
+        self._tell = tell
+        self._told = 0.0
+
+    def cancelled(self) -> bool:
+        """Whether the work should stop."""
+        return self._task.is_cancelled()
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell how far the work is; may be called as often as one likes."""
+        now = time.monotonic()
+        if now - self._told >= _PROGRESS_SECONDS or done >= total:
+            self._told = now
+            self._tell(self._task, done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    task: Task
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Tasks(QObject):
+    """Runs work in the background; all signals and callbacks arrive on the main thread.
+
+    Signals:
+        started: a task with a title began to count.
+        progressed: (task, done, total).
+        ended: a task is over, whatever came of it.
+        failed: (task, error); not for work that was cancelled or replaced.
+    """
+
+    started = Signal(object)
+    progressed = Signal(object, int, int)
+    ended = Signal(object)
+    failed = Signal(object, object)
+    _arrived = Signal(object)
+    _moved = Signal(object, int, int)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
+        self._numbers = itertools.count(1)
+        self._current: dict[str, Task] = {}
+        self._callbacks: dict[int, Callable[[Any], None]] = {}
+        self._futures: dict[int, Future[None]] = {}
+        self._closed = False
+        self._arrived.connect(self._deliver)
+        self._moved.connect(self._report)
+
+    def submit(
+        self,
+        channel: str,
+        work: Callable[[Context], T],
+        done: Callable[[T], None],
+        title: str = "",
+    ) -> Task:
+        """Start work in the place of what the channel was doing.
+
+        Args:
+            channel: what kind of answer this is.
+            work: runs on another thread; raises an InspectorError for what the user must know.
+            done: gets the answer on the main thread, if it is still wanted.
+            title: shown with the progress; empty for work that is not shown.
+        """
+        self.cancel(channel)
+        task = Task(next(self._numbers), channel, title)
+        self._current[channel] = task
+        self._callbacks[task.number] = done
+        self.started.emit(task)
+        self._futures[task.number] = self._pool.submit(self._run, task, work)
+        return task
+
+    def cancel(self, channel: str) -> None:
+        """Stop what a channel is doing; its answer will not be delivered."""
+        task = self._current.pop(channel, None)
+        if task is None:
+            return
+        task.cancel()
+        self._callbacks.pop(task.number, None)
+        future = self._futures.get(task.number)
+        if future is not None and future.cancel():
+            self._futures.pop(task.number, None)
+        self.ended.emit(task)
+
+    def is_busy(self, channel: str | None = None) -> bool:
+        """Whether a channel (or any) waits for an answer."""
+        return bool(self._current) if channel is None else channel in self._current
+
+    def close(self) -> None:
+        """Cancel everything and wait until the threads are done."""
+        self._closed = True
+        for channel in list(self._current):
+            self.cancel(channel)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, task: Task, work: Callable[[Context], Any]) -> None:
+        try:
+            outcome = _Outcome(task, value=work(Context(task, self._moved.emit)))
+        except Exception as error:
+            outcome = _Outcome(task, error=error)
+        self._arrived.emit(outcome)
+
+    def _deliver(self, outcome: _Outcome) -> None:
+        task = outcome.task
+        self._futures.pop(task.number, None)
+        done = self._callbacks.pop(task.number, None)
+        if self._closed or done is None or self._current.get(task.channel) is not task:
+            return
+        del self._current[task.channel]
+        if outcome.error is None:
+            done(outcome.value)
+        elif not isinstance(outcome.error, CancelledError):
+            log.debug("%s failed", task.title or task.channel, exc_info=outcome.error)
+            self.failed.emit(task, outcome.error)
+        self.ended.emit(task)
+
+    def _report(self, task: Task, done: int, total: int) -> None:
+        if self._current.get(task.channel) is task:
+            self.progressed.emit(task, done, total)
