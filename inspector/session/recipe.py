@@ -65,6 +65,10 @@ class Recipe:
         """The specs of one layer, with every field filled in."""
         return self.index.resolve(layer, self.default)
 
+    def chosen(self, layer: Layer) -> LayerSpecs:
+        """The specs of one layer as they were written, with the fields open that were left open."""
+        return LayerSpecs(*self.index.chosen(layer, self.default))
+
     def resolve_all(self, layers: Iterable[Layer]) -> dict[str, LayerSpecs]:
         """The specs of many layers by their names; equal specs are the same object."""
         index, default = self.index, self.default

@@ -69,13 +69,17 @@ class RuleIndex:
         return found
 
     def resolve(self, layer: Layer, default: LayerSpecs) -> LayerSpecs:
-        """The filled specs of a layer: the default, and over it each matching rule by field."""
+        """The specs of a layer with every field set; equal ones are the same object."""
+        return filled_specs(*self.chosen(layer, default))
+
+    def chosen(self, layer: Layer, default: LayerSpecs) -> tuple[QuantSpec, QuantSpec]:
+        """What was written for a layer: the default, and over it each matching rule by field."""
         weights, activations = default.weights, default.activations
         for position in self.matching(layer):
             rule = self._rules[position]
             weights = weights if rule.weights is None else rule.weights
             activations = activations if rule.activations is None else rule.activations
-        return filled_specs(weights, activations)
+        return weights, activations
 
     def overrides(self, name: str) -> Iterator[Rule]:
         """The rules for exactly this layer, in order."""

@@ -40,12 +40,15 @@ class Target:
         title: as shown.
         description: a sentence on what it is.
         types: what it can run.
+        unsigned_kernels: its 8-bit kernels are at their best, or exact at all, with weights stored
+            in unsigned codes.
     """
 
     name: str
     title: str
     description: str
     types: tuple[TargetType, ...]
+    unsigned_kernels: bool = False
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -104,4 +107,5 @@ def _target(name: str, data: Mapping[str, Any]) -> Target:
         )
         for entry in data["type"]
     )
-    return Target(name, str(data["title"]), str(data["description"]), types)
+    unsigned = bool(data.get("unsigned_kernels", False))
+    return Target(name, str(data["title"]), str(data["description"]), types, unsigned)

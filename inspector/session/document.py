@@ -1,0 +1,330 @@
+"""The document: the open model, what was decided for it, and what is known of it.
+
+It is the only thing in the program that changes. It knows no threads and no widgets: whoever runs
+work elsewhere asks it for a frozen request, runs that, and hands the frozen response back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from inspector.errors import DataError, InspectorError
+from inspector.evaluate.calibrate import Calibration
+from inspector.evaluate.data import Dataset
+from inspector.graph.model import Graph, Layer
+from inspector.onnxio.loading import Model
+from inspector.quant.spec import LayerSpecs
+from inspector.session.edits import Edit, replace_recipe
+from inspector.session.events import (
+    CalibrationChanged,
+    DatasetChanged,
+    Event,
+    ModelChanged,
+    RecipeChanged,
+    SavedChanged,
+)
+from inspector.session.facts import Facts
+from inspector.session.history import History, Step
+from inspector.session.opening import OpenModel
+from inspector.session.recipe import DEFAULT_RECIPE, Recipe
+
+Listener = Callable[[Event], None]
+CACHE_BYTES = 1 << 30
+
+
+class Document:
+    """A model with a recipe, its history, calibration and data; tells its listeners what changed.
+
+    Every method either does all it says and then tells the listeners, or raises and leaves
+    everything as it was. Listeners are called in the order in which they subscribed, in the calling
+    thread. One that changes the document gets its own event after the present one has reached all.
+
+    Args:
+        opened: the model; None for an empty document.
+        recipe: what to start with.
+        cache_bytes: how much memory `facts` may hold.
+    """
+
+    def __init__(
+        self,
+        opened: OpenModel | None = None,
+        *,
+        recipe: Recipe = DEFAULT_RECIPE,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        """Open with a model, or empty.
+
+        Raises:
+            RecipeError: a rule of the recipe matches no layer of the model.
+        """
+        self._opened: OpenModel | None = None
+        self._history = History(DEFAULT_RECIPE, label="Defaults")
+        self._specs: Mapping[str, LayerSpecs] = MappingProxyType({})
+        self._calibration: Calibration | None = None
+        self._dataset: Dataset | None = None
+        self._facts = Facts(cache_bytes)
+        self._listeners: list[Listener] = []
+        self._events: deque[Event] = deque()
+        self._telling = False
+        if opened is not None:
+            self.set_model(opened, recipe)
+
+    # ---- the model ----------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a model."""
+        return self._opened is not None
+
+    @property
+    def opened(self) -> OpenModel:
+        """The open model with its graph and placement.
+
+        Raises:
+            InspectorError: no model is open.
+        """
+        if self._opened is None:
+            raise InspectorError("No model is open.", "Open an ONNX model first.")
+        return self._opened
+
+    @property
+    def model(self) -> Model:
+        """The prepared model: all layers and tensors are its own; raises as `opened` does."""
+        return self.opened.prepared
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of `model`; raises as `opened` does."""
+        return self.opened.graph
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that can be quantized; none if no model is open."""
+        return self._opened.graph.layers if self._opened is not None else ()
+
+    def layer(self, name: str) -> Layer:
+        """A layer by its name.
+
+        Raises:
+            InspectorError: there is none, or no model is open.
+        """
+        try:
+            return self.graph.layer(name)
+        except KeyError as error:
+            raise InspectorError(f"The model has no layer '{name}'.") from error
+
+    def set_model(self, opened: OpenModel, recipe: Recipe = DEFAULT_RECIPE) -> None:
+        """Put a model in the place of the present one, with a history that starts anew.
+
+        Raises:
+            RecipeError: a rule of the recipe matches no layer; the present model stays open.
+        """
+        recipe.check_rules(opened.graph.layers)
+        self._replace(opened, recipe)
+
+    def close_model(self) -> None:
+        """Let go of the model and all that belongs to it."""
+        self._replace(None, DEFAULT_RECIPE)
+
+    def _replace(self, opened: OpenModel | None, recipe: Recipe) -> None:
+        self._opened = opened
+        self._history = History(recipe, label="Opened")
+        self._specs = MappingProxyType(recipe.resolve_all(self.layers))
+        self._calibration = None
+        self._dataset = None
+        self._facts.reset(opened.prepared if opened is not None else None)
+        self._tell(ModelChanged())
+
+    # ---- the recipe ---------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is decided now."""
+        return self._history.value
+
+    @property
+    def specs(self) -> Mapping[str, LayerSpecs]:
+        """The resolved specs of every layer by its name."""
+        return self._specs
+
+    def specs_of(self, layer: str) -> LayerSpecs:
+        """The resolved specs of one layer; raises as `layer` does."""
+        found = self._specs.get(layer)
+        return self.recipe.resolve(self.layer(layer)) if found is None else found
+
+    def apply(self, edit: Edit) -> frozenset[str]:
+        """Carry out an edit as an undo step.
+
+        Args:
+            edit: the change; edits with the same merge key in a row are one step.
+
+        Returns:
+            The names of the layers whose specs changed.
+
+        Raises:
+            InspectorError: the edit failed or its recipe does not fit the model; nothing changed.
+        """
+        recipe = edit.change(self.recipe)
+        if self._opened is not None:
+            recipe.check_rules(self.layers, known=self.recipe.rules)
+        return self._move(lambda: self._history.record(recipe, edit.label, edit.merge_key), recipe)
+
+    def set_recipe(self, recipe: Recipe, label: str = "Open recipe") -> frozenset[str]:
+        """Put another recipe in place, as an undo step; see `apply`."""
+        return self.apply(replace_recipe(recipe, label))
+
+    def undo(self) -> frozenset[str]:
+        """Take the last step back, if there is one; gives the layers whose specs changed."""
+        return self.go_to(self._history.position - 1) if self.can_undo else frozenset()
+
+    def redo(self) -> frozenset[str]:
+        """Do the step again that was taken back last, if there is one; see `undo`."""
+        return self.go_to(self._history.position + 1) if self.can_redo else frozenset()
+
+    def go_to(self, position: int) -> frozenset[str]:
+        """Jump to a step of `steps`; see `undo`.
+
+        Raises:
+            IndexError: there is no such step.
+        """
+        recipe = self._history.steps[position].value
+        return self._move(lambda: self._history.go_to(position), recipe)
+
+    def seal(self) -> None:
+        """End a drag: the next edit is a step of its own whatever its merge key."""
+        self._history.seal()
+
+    def _move(self, step: Callable[[], object], recipe: Recipe) -> frozenset[str]:
+        """Make a step of the history to a recipe that is known to fit, and tell about it."""
+        specs = recipe.resolve_all(self.layers)
+        before, old, dirty = self._specs, self.recipe, self.is_dirty
+        changed = frozenset(name for name, spec in specs.items() if spec != before[name])
+        position = self._history.position
+        step()
+        self._specs = MappingProxyType(specs)
+        events: list[Event] = []
+        if self.recipe != old or self._history.position != position:
+            events.append(RecipeChanged(changed))
+        if self.is_dirty != dirty:
+            events.append(SavedChanged(self.is_dirty))
+        self._tell(*events)
+        return changed
+
+    # ---- the history --------------------------------------------------------------------
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return self._history.can_redo
+
+    @property
+    def undo_label(self) -> str:
+        """What undo would take back; empty if nothing."""
+        return self._history.undo_label
+
+    @property
+    def redo_label(self) -> str:
+        """What redo would do again; empty if nothing."""
+        return self._history.redo_label
+
+    @property
+    def steps(self) -> tuple[Step[Recipe], ...]:
+        """The whole history, the start first."""
+        return self._history.steps
+
+    @property
+    def position(self) -> int:
+        """Where in `steps` the document is."""
+        return self._history.position
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether the recipe differs from the one saved (or opened) last."""
+        return self._history.is_dirty
+
+    def mark_saved(self) -> None:
+        """The present recipe has been saved."""
+        dirty = self.is_dirty
+        self._history.mark_saved()
+        if dirty:
+            self._tell(SavedChanged(False))
+
+    # ---- calibration and data -----------------------------------------------------------
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The statistics of the activations, once known."""
+        return self._calibration
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The data to calibrate and evaluate with, once given."""
+        return self._dataset
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Use these statistics of the activations.
+
+        Raises:
+            DataError: they were made with another model; nothing changed.
+        """
+        if calibration is not None and calibration.model_key != self.model.key:
+            raise DataError(
+                f"The statistics from {calibration.source} were made with another model.",
+                "Calibrate this model.",
+            )
+        self._calibration = calibration
+        self._facts.set_calibration(calibration)
+        self._tell(CalibrationChanged())
+
+    def set_dataset(self, dataset: Dataset | None) -> None:
+        """Use this data from now on."""
+        self._dataset = dataset
+        self._tell(DatasetChanged())
+
+    # ---- facts and listeners ------------------------------------------------------------
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of each layer under a spec, kept within bounds."""
+        return self._facts
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with every event from now on.
+
+        Returns:
+            A function that ends it; calling it again does nothing.
+        """
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def _tell(self, *events: Event) -> None:
+        """Tell all listeners, one event after the other even when listeners cause new ones."""
+        self._events.extend(events)
+        if self._telling:
+            return
+        self._telling = True
+        errors: list[Exception] = []
+        try:
+            while self._events:
+                event = self._events.popleft()
+                for listener in tuple(self._listeners):
+                    try:
+                        listener(event)
+                    except Exception as error:  # the others must hear of it all the same
+                        errors.append(error)
+        finally:
+            self._telling = False
+        if errors:
+            raise errors[0]

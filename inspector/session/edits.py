@@ -1,0 +1,117 @@
+"""Edits: what a user does to a recipe, as values that a document can apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from inspector.graph.model import Layer
+from inspector.quant.spec import QuantSpec, Role
+from inspector.session.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a recipe.
+
+    Attributes:
+        label: what it does, as the history shows it ("Weights of conv1 to int4").
+        change: a pure function; it may raise an InspectorError, and then nothing happens.
+        merge_key: consecutive edits with the same key are one undo step (a drag); None is never
+            merged.
+    """
+
+    label: str
+    change: Callable[[Recipe], Recipe]
+    merge_key: str | None = None
+
+
+def set_layers(
+    names: Sequence[str],
+    *,
+    weights: QuantSpec | None = None,
+    activations: QuantSpec | None = None,
+    drag: str | None = None,
+) -> Edit:
+    """Give layers specs of their own; None leaves a field as it is.
+
+    Args:
+        names: the layers.
+        weights: the spec of the weights.
+        activations: the spec of the activations.
+        drag: what is being dragged, so that all edits of one drag are one step.
+    """
+    parts = [("weights", weights), ("activations", activations)]
+    what = " and ".join(f"{role} to {spec}" for role, spec in parts if spec is not None)
+    return Edit(
+        f"{_names(names)}: {what}",
+        lambda recipe: recipe.with_layers(names, weights, activations),
+        _drag_key(drag, names),
+    )
+
+
+def change_layers(
+    layers: Sequence[Layer],
+    role: Role,
+    change: Callable[[QuantSpec], QuantSpec],
+    label: str,
+    *,
+    drag: str | None = None,
+) -> Edit:
+    """Change one part of the specs of layers that may differ in the others (a mixed selection).
+
+    Args:
+        layers: the layers.
+        role: weights or activations.
+        change: from a layer's present spec, as it was written (fields may be open), to the new one.
+        label: what it does, without the layers.
+        drag: see `set_layers`.
+    """
+
+    def apply(recipe: Recipe) -> Recipe:
+        by_spec: dict[QuantSpec, list[str]] = {}
+        for layer in layers:
+            present = getattr(recipe.chosen(layer), role)
+            by_spec.setdefault(change(present), []).append(layer.name)
+        for spec, names in by_spec.items():
+            recipe = recipe.with_layers(names, **{role: spec})
+        return recipe
+
+    names = [layer.name for layer in layers]
+    return Edit(f"{_names(names)}: {label}", apply, _drag_key(drag, names))
+
+
+def set_default(
+    *,
+    weights: QuantSpec | None = None,
+    activations: QuantSpec | None = None,
+    drag: str | None = None,
+) -> Edit:
+    """Change what layers without a rule get; None leaves a field as it is."""
+    parts = [("weights", weights), ("activations", activations)]
+    what = " and ".join(f"{role} to {spec}" for role, spec in parts if spec is not None)
+    return Edit(
+        f"Default {what}",
+        lambda recipe: recipe.with_default(weights, activations),
+        _drag_key(drag, ()),
+    )
+
+
+def reset_layers(names: Sequence[str], role: Role | None = None) -> Edit:
+    """Take back what was set for layers; see `Recipe.without_layers`."""
+    what = f"{role} reset" if role else "reset"
+    return Edit(f"{_names(names)}: {what}", lambda recipe: recipe.without_layers(names, role))
+
+
+def replace_recipe(recipe: Recipe, label: str) -> Edit:
+    """Put another recipe in the place of the present one (opened, dropped, typed, found)."""
+    return Edit(label, lambda _: recipe)
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = list(names)
+    return listed[0] if len(listed) == 1 else f"{len(listed)} layers"
+
+
+def _drag_key(drag: str | None, names: Iterable[str]) -> str | None:
+    return None if drag is None else "\0".join((drag, *names))

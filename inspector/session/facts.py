@@ -1,0 +1,369 @@
+"""What a view shows of a layer under a spec: pure functions, requests for workers, and a cache.
+
+A worker gets a frozen request, calls `run` and returns the response. The main thread gives that to
+`Facts.accept`, which keeps it unless another model or calibration has come since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from inspector.errors import UnsupportedError
+from inspector.evaluate.calibrate import Calibration
+from inspector.graph.model import Layer
+from inspector.onnxio.loading import Model
+from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
+from inspector.quant.profile import ErrorProfile, error_profile
+from inspector.quant.qparams import QParams, choose_qparams, weight_axis
+from inspector.quant.spec import QuantSpec
+from inspector.session.cache import ByteCache
+from inspector.session.levels import level_counts
+
+PLOT_BINS = 256
+_FACTS_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorFacts:
+    """What is known of a tensor under a spec, ready to be plotted.
+
+    Attributes:
+        spec: with every field set.
+        lo: the smallest value.
+        hi: the largest value.
+        edges: (bins + 1,) edges of the histogram.
+        counts: (bins,) values in each bin, over all rows.
+        qparams: the grid; None for float.
+        profile: the error that the grid makes; None for float.
+        levels: (qmax - qmin + 1,) values on each level; None for float, and for grids too fine to
+            be shown level by level.
+        exact: every figure is exact; False for what a sketch estimates.
+    """
+
+    spec: QuantSpec
+    lo: float
+    hi: float
+    edges: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    qparams: QParams | None
+    profile: ErrorProfile | None
+    levels: NDArray[np.int64] | None
+    exact: bool
+
+
+WeightFacts: TypeAlias = TensorFacts
+ActivationFacts: TypeAlias = TensorFacts
+
+
+def weight_distribution(
+    values: ArrayLike, spec: QuantSpec, axis: int | None, name: str = ""
+) -> ExactDistribution:
+    """Sort a weight as its granularity needs it: about 80 ms for a million values.
+
+    Args:
+        values: the weight.
+        spec: filled; only its granularity matters.
+        axis: the operator's axis of output channels.
+        name: what an error calls the tensor.
+
+    Raises:
+        DataError: NaN or infinity in the weight.
+        UnsupportedError: it has no such axis.
+    """
+    where, block = weight_axis(spec, axis, np.ndim(values), name)
+    return ExactDistribution.of(values, axis=where, block=block, name=name)
+
+
+def weight_facts(
+    values: ArrayLike, spec: QuantSpec, axis: int | None, name: str = ""
+) -> WeightFacts:
+    """All about a weight, from its values; the sorting is nearly all of the cost.
+
+    Args:
+        values: the weight.
+        spec: filled.
+        axis: the operator's axis of output channels.
+        name: what an error calls the tensor.
+
+    Raises:
+        DataError: NaN or infinity in the weight.
+        UnsupportedError: the spec cannot be computed, or the weight has no such axis.
+    """
+    dist = weight_distribution(values, spec, axis, name)
+    return weight_facts_of(dist, spec, axis, np.shape(values), name)
+
+
+def weight_facts_of(
+    dist: ExactDistribution,
+    spec: QuantSpec,
+    axis: int | None,
+    shape: tuple[int, ...],
+    name: str = "",
+) -> WeightFacts:
+    """All about a weight that was sorted before: milliseconds, without the weight itself.
+
+    Args:
+        dist: sorted as the granularity of `spec` needs it (`weight_distribution`).
+        spec: filled.
+        axis: the operator's axis of output channels.
+        shape: of the weight.
+        name: what an error calls the tensor.
+
+    Raises:
+        UnsupportedError: the spec cannot be computed.
+    """
+    if spec.is_float:
+        return _facts(dist, spec, None)
+    where, block = weight_axis(spec, axis, len(shape), name)
+    qp = choose_qparams(dist, spec, axis=where, block=block, shape=shape)
+    return _facts(dist, spec, qp)
+
+
+def activation_facts(histogram: Histogram, spec: QuantSpec, name: str = "") -> ActivationFacts:
+    """All about an activation from its histogram: milliseconds.
+
+    Args:
+        histogram: from the calibration.
+        spec: filled.
+        name: what an error calls the tensor.
+
+    Raises:
+        UnsupportedError: the spec cannot be computed, or not from one histogram a tensor.
+    """
+    if spec.is_float:
+        return _facts(histogram, spec, None)
+    if spec.granularity is not None and spec.granularity.kind != "tensor":
+        where = f"The activation '{name}'" if name else "An activation"
+        raise UnsupportedError(
+            f"{where} cannot be quantized by {spec.granularity}.",
+            "Activations have one scale for the whole tensor: use the granularity tensor.",
+        )
+    return _facts(histogram, spec, choose_qparams(histogram, spec))
+
+
+def _facts(dist: Distribution, spec: QuantSpec, qp: QParams | None) -> TensorFacts:
+    edges, counts = dist.density(PLOT_BINS)
+    return TensorFacts(
+        spec=spec,
+        lo=float(dist.lo.min(initial=np.inf)),
+        hi=float(dist.hi.max(initial=-np.inf)),
+        edges=edges,
+        counts=counts,
+        qparams=qp,
+        profile=None if qp is None else error_profile(dist, qp),
+        levels=None if qp is None else level_counts(dist, qp),
+        exact=isinstance(dist, ExactDistribution),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightRequest:
+    """What a worker needs to find the facts of a layer's weight; shares nothing that changes.
+
+    Attributes:
+        model: where the weight is.
+        layer: whose weight.
+        spec: filled.
+        distribution: the sorted weight, if it is known already.
+    """
+
+    model: Model
+    layer: Layer
+    spec: QuantSpec
+    distribution: ExactDistribution | None = None
+
+    def run(self) -> WeightResponse:
+        """Read and sort the weight unless that was done before, and find the facts.
+
+        Raises:
+            InspectorError: as `weight_facts`, and ModelError where the weight cannot be read.
+        """
+        name, axis = self.layer.weight or "", self.layer.channel_axis
+        dist = self.distribution
+        if dist is None:
+            values = self.model.constant(name)
+            dist = weight_distribution(values, self.spec, axis, name)
+        facts = weight_facts_of(dist, self.spec, axis, self.layer.weight_shape or (), name)
+        return WeightResponse(self, dist, facts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightResponse:
+    """The answer to a `WeightRequest`."""
+
+    request: WeightRequest
+    distribution: ExactDistribution
+    facts: WeightFacts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActivationRequest:
+    """What a worker needs to find the facts of an activation.
+
+    Attributes:
+        calibration: the statistics that hold it.
+        tensor: its name.
+        spec: filled.
+    """
+
+    calibration: Calibration
+    tensor: str
+    spec: QuantSpec
+
+    def run(self) -> ActivationResponse:
+        """Find the facts.
+
+        Raises:
+            InspectorError: as `activation_facts`.
+        """
+        histogram = self.calibration.tensors[self.tensor]
+        return ActivationResponse(self, activation_facts(histogram, self.spec, self.tensor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActivationResponse:
+    """The answer to an `ActivationRequest`."""
+
+    request: ActivationRequest
+    facts: ActivationFacts
+
+
+class Facts:
+    """The facts known so far, the sorted weights behind them, and requests for the rest.
+
+    Args:
+        limit: bytes to hold; what was used longest ago goes first.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Start with no model."""
+        self._cache = ByteCache(limit)
+        self._model: Model | None = None
+        self._calibration: Calibration | None = None
+
+    @property
+    def used_bytes(self) -> int:
+        """How much is held, in bytes."""
+        return self._cache.used
+
+    @property
+    def limit_bytes(self) -> int:
+        """How much may be held, in bytes."""
+        return self._cache.limit
+
+    def reset(self, model: Model | None) -> None:
+        """Forget everything; facts are of this model from now on."""
+        self._cache.clear()
+        self._model = model
+        self._calibration = None
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Forget what was known of activations; they come from this calibration from now on."""
+        self._calibration = calibration
+        self._cache.discard_where(lambda key: key[0] == "activation")
+
+    def weight_request(self, layer: Layer, spec: QuantSpec) -> WeightRequest | None:
+        """What a worker is to run; None for a layer without weights or without a model."""
+        if self._model is None or layer.weight is None:
+            return None
+        return WeightRequest(self._model, layer, spec, self._sorted(layer, spec))
+
+    def activation_request(self, tensor: str, spec: QuantSpec) -> ActivationRequest | None:
+        """What a worker is to run; None where the calibration does not know the tensor."""
+        if self._calibration is None or tensor not in self._calibration.tensors:
+            return None
+        return ActivationRequest(self._calibration, tensor, spec)
+
+    def accept(self, response: WeightResponse | ActivationResponse) -> bool:
+        """Keep a response; False if it is of another model or calibration than the present."""
+        if isinstance(response, WeightResponse):
+            request = response.request
+            if request.model is not self._model:
+                return False
+            dist, layer, spec = response.distribution, request.layer, request.spec
+            self._cache.put(_sorted_key(layer, spec), dist, _bytes_of(dist))
+            self._keep(_weight_key(layer, spec), response.facts)
+            return True
+        if response.request.calibration is not self._calibration:
+            return False
+        self._keep(_activation_key(response.request.tensor, response.request.spec), response.facts)
+        return True
+
+    def known_weight(self, layer: Layer, spec: QuantSpec) -> WeightFacts | None:
+        """The facts of a weight, if they are known: a look-up."""
+        found: WeightFacts | None = self._cache.get(_weight_key(layer, spec))
+        return found
+
+    def known_activation(self, tensor: str, spec: QuantSpec) -> ActivationFacts | None:
+        """The facts of an activation, if they are known: a look-up."""
+        found: ActivationFacts | None = self._cache.get(_activation_key(tensor, spec))
+        return found
+
+    def is_sorted(self, layer: Layer, spec: QuantSpec) -> bool:
+        """Whether `weight` answers within milliseconds, without reading or sorting the weight."""
+        return self._sorted(layer, spec) is not None
+
+    def weight(self, layer: Layer, spec: QuantSpec) -> WeightFacts | None:
+        """The facts of a weight, found now if need be; None for a layer without weights.
+
+        Costs a look-up if they are known, milliseconds if the weight is sorted (`is_sorted`), else
+        about 80 ms for a million values: ask a worker to run `weight_request` then.
+
+        Raises:
+            InspectorError: as `weight_facts`.
+        """
+        known = self.known_weight(layer, spec)
+        request = self.weight_request(layer, spec) if known is None else None
+        if request is None:
+            return known
+        response = request.run()
+        self.accept(response)
+        return response.facts
+
+    def activation(self, tensor: str, spec: QuantSpec) -> ActivationFacts | None:
+        """The facts of an activation, found now if need be (milliseconds); None if uncalibrated.
+
+        Raises:
+            InspectorError: as `activation_facts`.
+        """
+        known = self.known_activation(tensor, spec)
+        request = self.activation_request(tensor, spec) if known is None else None
+        if request is None:
+            return known
+        response = request.run()
+        self.accept(response)
+        return response.facts
+
+    def _sorted(self, layer: Layer, spec: QuantSpec) -> ExactDistribution | None:
+        found: ExactDistribution | None = self._cache.get(_sorted_key(layer, spec))
+        return found
+
+    def _keep(self, key: Hashable, facts: TensorFacts) -> None:
+        self._cache.put(key, facts, _FACTS_BYTES + _bytes_of(facts))
+
+
+def _sorted_key(layer: Layer, spec: QuantSpec) -> Hashable:
+    """Specs of the same granularity share the sorted weight."""
+    return ("sorted", layer.weight, layer.channel_axis, spec.granularity)
+
+
+def _weight_key(layer: Layer, spec: QuantSpec) -> Hashable:
+    return ("weight", layer.weight, layer.channel_axis, spec)
+
+
+def _activation_key(tensor: str, spec: QuantSpec) -> Hashable:
+    return ("activation", tensor, spec)
+
+
+def _bytes_of(value: object) -> int:
+    """The bytes of all arrays in a frozen value."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum(_bytes_of(getattr(value, field.name)) for field in fields(value))
+    return 0
