@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -128,7 +128,7 @@ class Draft:
     def replace_uses(self, old: str, new: str) -> None:
         """Let every node (and subgraph) that reads one tensor read another instead."""
         for node in self.graph.node:
-            rename_reads(node, old, new)
+            rename_reads(node, {old: new})
 
     def sweep(self) -> None:
         """Drop nodes and initializers that nothing reads, and what is said of tensors now gone."""
@@ -208,15 +208,23 @@ def reads(node: NodeProto) -> list[str]:
     return names
 
 
-def rename_reads(node: NodeProto, old: str, new: str) -> None:
-    """Let a node and its subgraphs read another tensor."""
+def rename_reads(node: NodeProto, names: Mapping[str, str]) -> None:
+    """Let a node and its subgraphs read other tensors.
+
+    Args:
+        node: changed in place.
+        names: the new tensor by the old one. Subgraphs must not define a tensor of a new name.
+    """
     for index, name in enumerate(node.input):
-        if name == old:
-            node.input[index] = new
+        if name in names:
+            node.input[index] = names[name]
     for graph in subgraphs(node):
-        if old in outer_reads(graph):
+        outer = {name: names[name] for name in outer_reads(graph) if name in names}
+        if outer:
             for inner in graph.node:
-                rename_reads(inner, old, new)
+                rename_reads(inner, outer)
+            for output in graph.output:
+                output.name = outer.get(output.name, output.name)
 
 
 def _tensor_names(graph: GraphProto) -> Iterator[str]:

@@ -1,29 +1,46 @@
-"""Rewrites of a model that keep its float outputs."""
+"""Rewrites of a model that keep its float outputs.
+
+Each pass is a function from a Model to a new Model and a report. None changes the model it is
+given, and all share the weights that they do not rewrite.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from inspector.onnxio.loading import Model
+from inspector.onnxio.passes.constants_to_initializers import constants_to_initializers
+from inspector.onnxio.passes.drop_identity import drop_identity
+from inspector.onnxio.passes.fold_batch_norm import fold_batch_norm
 from inspector.onnxio.passes.name_nodes import name_nodes
+from inspector.onnxio.passes.normalize_gemm import normalize_gemm
 from inspector.onnxio.passes.report import PassReport
 
 Pass = Callable[[Model], tuple[Model, PassReport]]
 
-PASSES: tuple[Pass, ...] = (name_nodes,)
+PASSES: tuple[Pass, ...] = (
+    name_nodes,
+    constants_to_initializers,
+    drop_identity,
+    normalize_gemm,
+    fold_batch_norm,
+)
 """The passes before quantization, in order."""
 
 __all__ = ["PASSES", "Pass", "PassReport", "prepare"]
 
 
 def prepare(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
-    """Make a model ready for quantization, with float outputs that stay within rounding.
+    """Make a model ready for quantization; its float outputs stay as they are within rounding.
 
     Args:
         model: as loaded; not changed.
 
     Returns:
         The model that all later steps work on, and what each pass did and left.
+
+    Raises:
+        ModelError: if the graph is no graph: a cycle, a tensor with two producers or with none.
     """
     reports: list[PassReport] = []
     for run in PASSES:
