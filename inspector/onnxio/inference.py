@@ -24,15 +24,23 @@ ValueType = tuple[str, tuple[Dim, ...] | None]
 def infer(model: Model) -> ModelProto:
     """The model's proto with the shapes that onnx can infer.
 
-    Works on the light proto, so it costs little however big the weights are. Where inference raises
-    (a contradiction in the file, an operator it stumbles over), the proto is returned as it is.
+    Works on the light proto, so it costs little however big the weights are.
+    """
+    return infer_proto(model.proto)
+
+
+def infer_proto(proto: ModelProto) -> ModelProto:
+    """A proto with the shapes that onnx can infer.
+
+    Where inference raises (a contradiction in the file, an operator it stumbles over), the proto is
+    returned as it is.
     """
     for data_prop in (True, False):
         try:
-            return shape_inference.infer_shapes(model.proto, data_prop=data_prop)
+            return shape_inference.infer_shapes(proto, data_prop=data_prop)
         except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
             continue
-    return model.proto
+    return proto
 
 
 def _dims(shape: TensorShapeProto) -> Iterator[Dim]:

@@ -32,8 +32,9 @@ def save_model(
     """Write a model: the target is complete or untouched.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and then take the
-    target's name in one step. External data is written first, under a new name that the old model
-    does not know; an older data file of the same model is removed when the new model is in place.
+    target's name in one step. External data is written first, under a name made from its content:
+    a model that is there keeps its own data until the new one is in place. Then data files that
+    were written for this name before are removed.
 
     Args:
         model: a Model, or a proto that holds its values itself.
@@ -165,7 +166,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _save_external(model: Model, path: Path) -> None:
-    data_path = path.with_name(f"{path.name}.{secrets.token_hex(4)}.data")
+    data_path = path.with_name(f"{path.name}.{model.key[:8]}.data")
     proto = ModelProto()
     proto.CopyFrom(model.proto)
     try:

@@ -12,6 +12,8 @@ from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.constants_to_initializers import constants_to_initializers
 from inspector.onnxio.passes.drop_identity import drop_identity
 from inspector.onnxio.passes.fold_batch_norm import fold_batch_norm
+from inspector.onnxio.passes.fold_bias import fold_bias
+from inspector.onnxio.passes.fold_constants import fold_constants
 from inspector.onnxio.passes.name_nodes import name_nodes
 from inspector.onnxio.passes.normalize_gemm import normalize_gemm
 from inspector.onnxio.passes.report import PassReport
@@ -22,7 +24,9 @@ PASSES: tuple[Pass, ...] = (
     name_nodes,
     constants_to_initializers,
     drop_identity,
+    fold_constants,
     normalize_gemm,
+    fold_bias,
     fold_batch_norm,
 )
 """The passes before quantization, in order."""

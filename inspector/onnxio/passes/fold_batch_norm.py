@@ -14,7 +14,7 @@ from inspector.onnxio.draft import Draft
 from inspector.onnxio.inference import graph_types, infer
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.report import PassReport
-from inspector.onnxio.passes.rewrite import Constants, attribute, remove_attribute
+from inspector.onnxio.passes.rewrite import Constants, attribute, bias_name, remove_attribute
 
 _NAME = "fold_batch_norm"
 _OVERFLOW = "the folded weights leave the range of their type."
@@ -190,7 +190,7 @@ class _Fold:
             raise _CannotFoldError(_OVERFLOW)
         shift = _along(affine.shift, 0, rank - 1).astype(scaled.dtype)
         self._constants.put(matmul, slot, scaled)
-        name = self.draft.unique_name(_bias_name(matmul.input[slot]))
+        name = self.draft.unique_name(bias_name(matmul.input[slot]))
         self.draft.set_constant(name, shift)
         self._constants.uses[name] = 1
         inputs = [norm.input[0], name]
@@ -234,7 +234,7 @@ class _Fold:
     ) -> None:
         if weight is None or bias is None:
             raise _CannotFoldError(_OVERFLOW)
-        wanted = _bias_name(node.input[weight_slot])
+        wanted = bias_name(node.input[weight_slot])
         self._constants.put(node, weight_slot, weight)
         self._constants.put(node, bias_slot, bias, wanted)
 
@@ -258,9 +258,3 @@ def _along(values: NDArray[np.float64], axis: int, rank: int) -> NDArray[np.floa
     shape = [1] * rank
     shape[axis] = values.size
     return values.reshape(shape)
-
-
-def _bias_name(weight: str) -> str:
-    """A name for a new bias: beside a "fc.weight" a "fc.bias"."""
-    stem = weight.removesuffix("weight")
-    return f"{stem}bias" if stem != weight else f"{weight}_bias"

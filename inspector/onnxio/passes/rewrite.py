@@ -26,6 +26,12 @@ def remove_attribute(node: NodeProto, name: str) -> None:
             del node.attribute[index]
 
 
+def bias_name(weight: str) -> str:
+    """A name for a new bias: beside a "fc.weight" a "fc.bias"."""
+    stem = weight.removesuffix("weight")
+    return f"{stem}bias" if stem != weight else f"{weight}_bias"
+
+
 class Constants:
     """Constant inputs of nodes, rewritten for one node without changing them for others."""
 
