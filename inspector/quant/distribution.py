@@ -68,23 +68,26 @@ def _edges(lo: float, hi: float, bins: int) -> Floats:
     return np.linspace(lo, hi, bins + 1)
 
 
-def _prefix_sums(values: Floats) -> Floats:
-    """(rows, n+1) sums of the first 0, 1, ... n values.
+def _prefix_sums(values: NDArray[np.floating[Any]]) -> Floats:
+    """(rows, n+1) float64 sums of the first 0, 1, ... n values.
 
-    Sums run in blocks whose totals are added afterwards: the rounding error of a difference of two
-    prefix sums then does not grow with the number of values between them.
+    Long rows are summed in blocks whose totals are added afterwards: the rounding error of the
+    difference of two prefix sums then does not grow with the number of values between them.
     """
     rows, n = values.shape
-    result = np.zeros((rows, n + 1))
+    result = np.empty((rows, n + 1))
+    result[:, 0] = 0.0
+    if n <= _PREFIX_BLOCK * 8:
+        np.cumsum(values, axis=1, dtype=np.float64, out=result[:, 1:])
+        return result
     whole = n - n % _PREFIX_BLOCK
+    inside = result[:, 1 : whole + 1].reshape(rows, -1, _PREFIX_BLOCK, copy=False)
     blocks = values[:, :whole].reshape(rows, -1, _PREFIX_BLOCK)
-    inside = np.cumsum(blocks, axis=2)
+    np.cumsum(blocks, axis=2, dtype=np.float64, out=inside)
     ends = np.cumsum(inside[:, :, -1], axis=1)
     inside[:, 1:] += ends[:, :-1, None]
-    result[:, 1 : whole + 1] = inside.reshape(rows, whole)
-    np.cumsum(values[:, whole:], axis=1, out=result[:, whole + 1 :])
-    if whole:
-        result[:, whole + 1 :] += ends[:, -1:]
+    np.cumsum(values[:, whole:], axis=1, dtype=np.float64, out=result[:, whole + 1 :])
+    result[:, whole + 1 :] += ends[:, -1:]
     return result
 
 
@@ -130,19 +133,17 @@ class ExactDistribution(Distribution):
             nothing = np.zeros(len(ordered))
             sums = np.zeros((len(ordered), 1))
             return cls(np.zeros_like(count), nothing, nothing, ordered, sums, sums)
-        wide = ordered.astype(np.float64)
+        real = ordered
         if (count < ordered.shape[1]).any():
-            wide[~np.isfinite(wide)] = 0.0
-        sum1 = _prefix_sums(wide)
-        np.square(wide, out=wide)
+            real = np.where(np.isfinite(ordered), ordered, np.float32(0))
         last = np.take_along_axis(ordered, count[:, None] - 1, axis=1)[:, 0]
         return cls(
             count,
             ordered[:, 0].astype(np.float64),
             last.astype(np.float64),
             ordered,
-            sum1,
-            _prefix_sums(wide),
+            _prefix_sums(real),
+            _prefix_sums(np.square(real, dtype=np.float64)),
         )
 
     def density(self, bins: int, row: int | None = None) -> tuple[Floats, Floats]:
@@ -251,7 +252,7 @@ class Histogram(Distribution):
     def edges(self) -> Floats:
         """(counts + 1,) the edges of the bins; the outer two are the exact minimum and maximum."""
         width = math.ldexp(1.0, self.exponent)
-        edges = (np.arange(self.counts.size + 1) + self.start) * width
+        edges = np.arange(self.start, self.start + self.counts.size + 1, dtype=np.float64) * width
         edges[0], edges[-1] = self.lo[0], self.hi[0]
         return edges
 
@@ -263,8 +264,8 @@ class Histogram(Distribution):
             counts[bins // 2] = self.total
             return edges, counts
         below = np.concatenate(([0], np.cumsum(self.counts))).astype(np.float64)
-        shared: Floats = np.diff(np.interp(edges, self.edges(), below))
-        return edges, shared
+        reached = np.asarray(np.interp(edges, self.edges(), below), np.float64)
+        return edges, np.diff(reached)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays to save without pickle; `from_arrays` reads them back."""

@@ -15,6 +15,7 @@ from inspector.quant.rows import FloatArray, as_float32, normalized_axis, not_fi
 __all__ = [
     "dequantize",
     "fake_quantize",
+    "outside",
     "pack_subbyte",
     "quantize",
     "quantize_multiplier",
@@ -93,6 +94,15 @@ def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:
         np.rint(steps, out=steps)
         np.clip(steps, qp.qmin - zero_point, qp.qmax - zero_point, out=steps)
     return steps, zero_point
+
+
+def outside(x: ArrayLike, qp: QParams) -> NDArray[np.bool_]:
+    """Which values have a code outside qmin..qmax before clamping; the shape of ``x``."""
+    values = as_float32(x)
+    scale, zero_point = _spread(qp, values.shape)
+    with np.errstate(over="ignore"):
+        steps = np.rint(values / scale)
+    return np.asarray((steps < qp.qmin - zero_point) | (steps > qp.qmax - zero_point))
 
 
 def _spread(qp: QParams, shape: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int32]]:

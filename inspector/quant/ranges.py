@@ -3,14 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inspector.quant.distribution import Distribution
-from inspector.quant.grid import RealRange, with_zero
+from inspector.errors import UnsupportedError
+from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
+from inspector.quant.grid import Floats, RealRange, with_zero
+from inspector.quant.kl import kl_range
+from inspector.quant.mse import mse_range
 from inspector.quant.spec import QuantSpec, RangeMethod
 
-__all__ = ["RealRange", "choose_range", "given_range"]
+__all__ = ["MOVAVG_MOMENTUM", "RealRange", "choose_range", "given_range"]
 
 MOVAVG_MOMENTUM = 0.9
+
+
+def choose_range(dist: Distribution, spec: QuantSpec) -> RealRange:
+    """The real range to keep, widened to hold zero.
+
+    Args:
+        dist: what is known of the tensor.
+        spec: filled and affine; its range method decides.
+
+    Returns:
+        One range per row of ``dist``.
+
+    Raises:
+        UnsupportedError: the spec is not affine.
+    """
+    spec.require_affine()
+    method = spec.range or RangeMethod("minmax")
+    match method.kind:
+        case "range":
+            return given_range(method, dist.rows)
+        case "movavg":
+            return movavg_range(dist)
+        case "percentile":
+            return percentile_range(dist, method.percentile or 100.0, bool(spec.symmetric))
+        case "kl":
+            return kl_range(dist, spec)
+        case "mse":
+            return mse_range(dist, spec)
+        case _:
+            return with_zero(dist.lo, dist.hi)
 
 
 def given_range(method: RangeMethod, rows: int) -> RealRange:
@@ -18,10 +52,80 @@ def given_range(method: RangeMethod, rows: int) -> RealRange:
     return with_zero(np.full(rows, method.lo or 0.0), np.full(rows, method.hi or 0.0))
 
 
-def choose_range(dist: Distribution, spec: QuantSpec) -> RealRange:
-    """The real range to keep."""
-    spec.require_affine()
-    method = spec.range or RangeMethod("minmax")
-    if method.kind == "range":
-        return given_range(method, dist.rows)
-    return with_zero(dist.lo, dist.hi)
+def movavg_range(dist: Distribution, momentum: float = MOVAVG_MOMENTUM) -> RealRange:
+    """The exponential moving average of the minima and maxima of batches, in their order.
+
+    a_0 = m_0, a_t = momentum * a_{t-1} + (1 - momentum) * m_t, as in Jacob et al. 2018
+    (arXiv:1712.05877), section 3.1, and TensorFlow's FakeQuant training ops; their momentum is
+    0.999, for thousands of training steps, while calibration sees tens of batches. onnxruntime's
+    ``moving_average`` is a plain mean over the batches instead.
+
+    Weights are one batch: their moving average is minmax.
+    """
+    if not isinstance(dist, Histogram) or not len(dist.batches):
+        return with_zero(dist.lo, dist.hi)
+    average = dist.batches[0, 1:]
+    for batch in dist.batches[1:, 1:]:
+        average = momentum * average + (1.0 - momentum) * batch
+    return with_zero(average[:1], average[1:])
+
+
+def percentile_range(dist: Distribution, percentile: float, symmetric: bool) -> RealRange:
+    """The range that keeps ``percentile`` % of the values.
+
+    Symmetric: the quantile of |x|, on both sides. Asymmetric: (100 - percentile) / 2 % is cut at
+    each end. Quantiles are interpolated linearly: between the order statistics of an
+    `ExactDistribution` (numpy's "linear"), within a bin of a `Histogram`.
+
+    onnxruntime's Percentile calibrator agrees on what is cut, but takes the left edge of the bin in
+    which the quantile lies, of 2048 bins.
+
+    Args:
+        dist: what is known of the tensor.
+        percentile: 50 < percentile <= 100.
+        symmetric: whether both sides share one threshold.
+    """
+    kept = percentile / 100.0
+    if symmetric:
+        reach = _magnitude_quantile(dist, kept)
+        return with_zero(np.maximum(dist.lo, -reach), np.minimum(dist.hi, reach))
+    cut = (1.0 - kept) / 2.0
+    return with_zero(_quantile(dist, cut), _quantile(dist, 1.0 - cut))
+
+
+def _quantile(dist: Distribution, q: float) -> Floats:
+    """(rows,) the q-quantile of the values."""
+    if isinstance(dist, Histogram):
+        edges, below = dist.edges(), np.concatenate(([0], np.cumsum(dist.counts)))
+        return np.array([np.interp(q * dist.total, below, edges)])
+    if isinstance(dist, ExactDistribution):
+        return _order_statistic(dist.values, dist.count, q)
+    raise UnsupportedError(f"A {type(dist).__name__} has no known quantiles.")
+
+
+def _magnitude_quantile(dist: Distribution, q: float) -> Floats:
+    """(rows,) the q-quantile of the magnitudes."""
+    if isinstance(dist, Histogram):
+        edges = dist.edges()
+        below = np.concatenate(([0.0], np.cumsum(dist.counts)))
+        reach = np.unique(np.abs(edges))
+        inside = np.interp(reach, edges, below) - np.interp(-reach, edges, below)
+        if edges[0] == edges[-1]:
+            return np.array([reach[-1]])
+        return np.array([np.interp(q * dist.total, inside, reach)])
+    if isinstance(dist, ExactDistribution):
+        return _order_statistic(np.sort(np.abs(dist.values), axis=1), dist.count, q)
+    raise UnsupportedError(f"A {type(dist).__name__} has no known quantiles.")
+
+
+def _order_statistic(values: NDArray[np.float32], count: NDArray[np.int64], q: float) -> Floats:
+    """(rows,) quantiles of sorted rows, of which the first ``count`` values are real."""
+    if not values.shape[1]:
+        return np.zeros(len(values))
+    row = np.arange(len(values))
+    last = np.maximum(count - 1, 0)
+    place = q * last
+    floor = place.astype(np.int64)
+    low = values[row, floor].astype(np.float64)
+    high = values[row, np.minimum(floor + 1, last)].astype(np.float64)
+    return np.asarray(low + (high - low) * (place - floor))

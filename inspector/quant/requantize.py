@@ -20,9 +20,9 @@ def requantize(
 ) -> Int32s:
     """Scale accumulators with a real multiplier, rounding halves to even.
 
-    clamp(round_half_even(acc * multiplier) + zero_point). The product is float32 of both factors, and clamping comes before rounding, as onnxruntime's
-    QLinearConv and QLinearMatMul have it (MlasRequantizeOutput), with
-    multiplier = x_scale * w_scale / y_scale in float32.
+    clamp(round_half_even(acc * multiplier) + zero_point). The product is float32 of both factors,
+    and clamping comes before rounding, as onnxruntime's QLinearConv and QLinearMatMul have it
+    (MlasRequantizeOutput), with multiplier = x_scale * w_scale / y_scale in float32.
 
     Args:
         acc: int32 accumulators, any shape.

@@ -1,0 +1,233 @@
+"""What a grid does to a tensor, from its distribution alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import UnsupportedError
+from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
+from inspector.quant.metrics import decibels
+from inspector.quant.qparams import QParams
+from inspector.quant.squared_error import WIDE_GRID, Moments
+
+Floats = NDArray[np.float64]
+
+_CHUNK = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorProfile:
+    """The error of rounding and clipping to a grid.
+
+    Attributes:
+        mse: (rows,) mean squared error; 0 for a row without values.
+        sqnr_db: (rows,) signal to quantization noise ratio in dB; +inf without any error.
+        clipped: (rows,) the fraction of values whose code lies outside the grid before clamping.
+        zeroed: (rows,) the fraction of values that are not zero but become zero.
+        total_sqnr_db: the ratio over all rows together.
+    """
+
+    mse: Floats
+    sqnr_db: Floats
+    clipped: Floats
+    zeroed: Floats
+    total_sqnr_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Per row: squared error, signal power, how many values are clipped, and become zero."""
+
+    error: Floats
+    power: Floats
+    clipped: Floats
+    zeroed: Floats
+
+
+def error_profile(dist: Distribution, qp: QParams) -> ErrorProfile:
+    """The error that ``qp`` makes on the values, without touching the tensor.
+
+    Of an `ExactDistribution`: what `fake_quantize` does, level by level (the decision thresholds
+    are the float32 numbers at which its division rounds over), with float64 sums; for rows shorter
+    than the grid is wide, and for grids of more than 4096 levels, value by value. Of a `Histogram`:
+    an estimate, with the values uniform inside each bin.
+
+    Args:
+        dist: what is known of the tensor.
+        qp: one scale per row of ``dist``, or one for all.
+
+    Raises:
+        UnsupportedError: ``qp`` has another number of scales.
+    """
+    scale, zero_point = _per_row(dist, qp)
+    if isinstance(dist, Histogram):
+        sums = _estimated(dist, float(scale[0]), int(zero_point[0]), qp)
+    elif not isinstance(dist, ExactDistribution):
+        raise UnsupportedError(f"A {type(dist).__name__} has no known error.")
+    elif _by_value(dist, qp):
+        sums = _value_by_value(dist, scale, zero_point, qp)
+    else:
+        sums = _level_by_level(dist, scale, zero_point, qp)
+    count = np.maximum(dist.count, 1)
+    return ErrorProfile(
+        mse=sums.error / count,
+        sqnr_db=decibels(sums.power, sums.error),
+        clipped=sums.clipped / count,
+        zeroed=sums.zeroed / count,
+        total_sqnr_db=float(decibels(sums.power.sum(), sums.error.sum())),
+    )
+
+
+def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Floats:
+    """How many values each code qmin..qmax gets: the histogram of the quantized tensor.
+
+    Args:
+        dist: what is known of the tensor.
+        qp: one scale per row of ``dist``, or one for all.
+        row: one row, or None for the sum over all.
+
+    Returns:
+        (qmax - qmin + 1,) counts: whole numbers from an `ExactDistribution`, estimates from a
+        `Histogram`.
+    """
+    scale, zero_point = _per_row(dist, qp)
+    if isinstance(dist, Histogram):
+        step = float(scale[0])
+        inner: Floats = np.arange(qp.qmin, qp.qmax, dtype=np.float64) + 0.5
+        inner = (inner - int(zero_point[0])) * step
+        moments = Moments(dist)
+        below = np.concatenate(([0.0], moments.below(inner)[0], [moments.count]))
+        counts = np.diff(below)
+        counts[int(zero_point[0]) - qp.qmin] += dist.zeros
+        return counts
+    if not isinstance(dist, ExactDistribution):
+        raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
+    total = np.zeros(qp.qmax - qp.qmin + 1)
+    for each in range(dist.rows) if row is None else (row,):
+        values = dist.values[each, : int(dist.count[each])]
+        zero = int(zero_point[each])
+        if values.size <= 2 * total.size:
+            with np.errstate(over="ignore"):
+                steps = np.rint(values / scale[each])
+            codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero).astype(np.int64) + zero - qp.qmin
+            total += np.bincount(codes, minlength=total.size)
+        else:
+            inner = boundaries(np.arange(qp.qmin + 1, qp.qmax + 1) - zero, scale[each])
+            place = np.searchsorted(values, inner)
+            total += np.diff(place, prepend=0, append=values.size)
+    return total
+
+
+def boundaries(
+    steps: NDArray[np.integer[Any]], scale: np.float32 | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The smallest float32 x with round_half_even(x / scale) >= step, for every step.
+
+    (step - 0.5) * scale is within two units in the last place of it: the float32 division rounds by
+    half a unit, and the tie goes to either side.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        x = ((steps - 0.5) * np.asarray(scale, np.float64)).astype(np.float32)
+        for _ in range(3):
+            x = np.nextafter(x, np.float32(-np.inf))
+        for _ in range(6):
+            reached = np.rint(x / scale) >= steps
+            x = np.where(reached, x, np.nextafter(x, np.float32(np.inf)))
+    return x
+
+
+def _per_row(dist: Distribution, qp: QParams) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    if qp.rows not in (1, dist.rows):
+        raise UnsupportedError(f"{qp.rows} scales do not fit {dist.rows} rows of values.")
+    shape = (dist.rows,)
+    scale, zero_point = qp.scale.reshape(-1), qp.zero_point.reshape(-1)
+    return np.broadcast_to(scale, shape), np.broadcast_to(zero_point, shape)
+
+
+def _by_value(dist: ExactDistribution, qp: QParams) -> bool:
+    levels = qp.qmax - qp.qmin + 1
+    return levels > WIDE_GRID or dist.values.shape[1] <= 2 * levels
+
+
+def _level_by_level(
+    dist: ExactDistribution,
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    qp: QParams,
+) -> _Sums:
+    rows = dist.rows
+    error, clipped, zeroed, power = np.zeros((4, rows))
+    codes = np.arange(qp.qmin, qp.qmax + 2)
+    lines = max(1, _CHUNK // codes.size)
+    for row in range(rows):
+        if row % lines == 0:
+            part = slice(row, row + lines)
+            all_steps = codes - zero_point[part, None]
+            all_edges = boundaries(all_steps, scale[part, None])
+        n, sum1, sum2 = int(dist.count[row]), dist.sum1[row], dist.sum2[row]
+        steps, edges = all_steps[row % lines], all_edges[row % lines]
+        values = dist.values[row, :n]
+        place = np.searchsorted(values, edges)
+        clipped[row] = place[0] + n - place[-1]
+        zero = int(zero_point[row]) - qp.qmin
+        exact = np.searchsorted(values, np.float32(0), "right") - np.searchsorted(
+            values, np.float32(0)
+        )
+        place[0], place[-1] = 0, n
+        zeroed[row] = place[zero + 1] - place[zero] - exact
+        level = (steps[:-1].astype(np.float32) * scale[row]).astype(np.float64)
+        within = np.diff(sum2[place]) - level * (
+            2.0 * np.diff(sum1[place]) - level * np.diff(place)
+        )
+        error[row] = max(within.sum(), 0.0)
+        power[row] = sum2[n]
+    return _Sums(error, power, clipped, zeroed)
+
+
+def _value_by_value(
+    dist: ExactDistribution,
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    qp: QParams,
+) -> _Sums:
+    rows, n = dist.values.shape
+    error, clipped, zeroed, power = np.zeros((4, rows))
+    lines = max(1, _CHUNK // max(n, 1))
+    for begin in range(0, rows, lines):
+        part = slice(begin, begin + lines)
+        values = np.nan_to_num(dist.values[part], copy=True, posinf=0.0)
+        step = scale[part, None]
+        low = (qp.qmin - zero_point[part, None]).astype(np.float32)
+        high = (qp.qmax - zero_point[part, None]).astype(np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            steps = np.rint(values / step)
+        clipped[part] = ((steps < low) | (steps > high)).sum(axis=1)
+        np.clip(steps, low, high, out=steps)
+        zeroed[part] = ((steps == 0) & (values != 0)).sum(axis=1)
+        wrong = values.astype(np.float64) - (steps * step)
+        error[part] = np.einsum("ij,ij->i", wrong, wrong)
+        power[part] = np.square(values, dtype=np.float64).sum(axis=1)
+    return _Sums(error, power, clipped, zeroed)
+
+
+def _estimated(dist: Histogram, scale: float, zero_point: int, qp: QParams) -> _Sums:
+    moments = Moments(dist)
+    steps = np.arange(qp.qmin, qp.qmax + 2) - zero_point
+    edges: Floats = (steps.astype(np.float64) - 0.5) * scale
+    f0, f1 = moments.below(edges)
+    f2 = moments.squares_below(edges)
+    clipped = f0[0] + moments.count - f0[-1]
+    total1, power = moments.totals
+    f0[0] = f1[0] = f2[0] = 0.0
+    f0[-1], f1[-1], f2[-1] = moments.count, total1, power
+    level = steps[:-1] * scale
+    within = np.diff(f2) - level * (2.0 * np.diff(f1) - level * np.diff(f0))
+    zero = zero_point - qp.qmin
+    zeroed = f0[zero + 1] - f0[zero]
+    # Level by level, differences that are all rounding must not add up to less than nothing.
+    error = float(np.maximum(within, 0.0).sum())
+    return _Sums(*(np.array([value]) for value in (error, power, clipped, zeroed)))
