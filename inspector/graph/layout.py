@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from inspector.graph.coordinates import Layered, assign_x
 
 NODE_GAP = 28.0
-RANK_GAP = 44.0
+RANK_GAP = 48.0
 EDGE_GAP = 16.0
 PART_GAP = 64.0
 STACK_BYTES = 512 << 20

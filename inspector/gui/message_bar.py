@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui.resources import icon
-from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, SPACE_XS, Theme
+from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, Theme
 
 Kind = Literal["info", "success", "warning", "error"]
 MOST = 3
@@ -97,8 +97,9 @@ class MessageBar(QWidget):
 
     def messages(self) -> list[Message]:
         """What is shown, oldest first."""
-        items = (self._column.itemAt(i).widget() for i in range(self._column.count()))
-        return [widget for widget in items if isinstance(widget, Message)]
+        items = (self._column.itemAt(i) for i in range(self._column.count()))
+        widgets = (item.widget() for item in items if item is not None)
+        return [widget for widget in widgets if isinstance(widget, Message)]
 
     def text(self) -> str:
         """Everything shown, one message a line."""
@@ -114,4 +115,3 @@ class MessageBar(QWidget):
         self._theme = theme
         for message in self.messages():
             message.apply_theme(theme)
-        self._column.setContentsMargins(0, 0, 0, SPACE_XS if self.messages() else 0)

@@ -1,0 +1,331 @@
+"""The layers as a table: filter, sort by any figure, select together with the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLineEdit,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.gui.formatting import count_text
+from inspector.gui.theme import LIGHT, SPACE_S, Theme
+
+Index = QModelIndex | QPersistentModelIndex
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+SORT_ROLE = int(Qt.ItemDataRole.UserRole)
+NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer as the table shows it.
+
+    Attributes:
+        name: the node's name.
+        op_type: its operator.
+        weights: spec in text form; empty without weights.
+        activations: spec in text form.
+        sqnr: of the weights in dB; None while it is not known or where there is none.
+        parameters: number of weights and biases.
+        stale: the figure belongs to an earlier spec.
+    """
+
+    name: str
+    op_type: str
+    weights: str
+    activations: str
+    sqnr: float | None
+    parameters: int
+    stale: bool = False
+
+
+_HEADERS = (
+    ("Layer", "Name of the node"),
+    ("Operator", "Operator of the node"),
+    ("Weights", "How the weights are quantized"),
+    ("Activ.", "How the activations that enter the layer are quantized"),
+    ("SQNR, dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
+    ("Params", "Number of weights and biases"),
+)
+
+
+class LayerTableModel(QAbstractTableModel):
+    """Rows of the open model's layers, in graph order."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[LayerRow] = []
+        self._index: dict[str, int] = {}
+        self._theme = LIGHT
+
+    def set_rows(self, rows: Sequence[LayerRow]) -> None:
+        """Show another model's layers."""
+        self.beginResetModel()
+        self._rows = list(rows)
+        self._index = {row.name: number for number, row in enumerate(rows)}
+        self.endResetModel()
+
+    def update_rows(self, rows: Mapping[str, LayerRow]) -> None:
+        """Replace single rows."""
+        for name, row in rows.items():
+            number = self._index.get(name)
+            if number is not None and self._rows[number] != row:
+                self._rows[number] = row
+                self.dataChanged.emit(self.index(number, 0), self.index(number, PARAMETERS))
+
+    def row(self, number: int) -> LayerRow:
+        """The layer in a row of this model (not of the sorted view)."""
+        return self._rows[number]
+
+    def number(self, name: str) -> int | None:
+        """In which row a layer is."""
+        return self._index.get(name)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours."""
+        self._theme = theme
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        """How many layers there are."""
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        """How many columns there are."""
+        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
+
+    def headerData(
+        self,
+        section: int,
+        orientation: Qt.Orientation,
+        role: int = int(Qt.ItemDataRole.DisplayRole),
+    ) -> Any:
+        """Column titles, and what they mean."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _HEADERS[section][0]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _HEADERS[section][1]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _RIGHT if section >= SQNR else _LEFT
+        return None
+
+    def data(self, index: Index, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
+        """Texts, numbers to sort by, alignment and tooltips."""
+        row, column = self._rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _text(row, column)
+        if role == SORT_ROLE:
+            return _sort_value(row, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _RIGHT if column >= SQNR else _LEFT
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _tooltip(row, column)
+        if role == Qt.ItemDataRole.ForegroundRole and (
+            column == OPERATOR or (column == SQNR and row.stale)
+        ):
+            return QColor(self._theme.muted)
+        return None
+
+
+def _text(row: LayerRow, column: int) -> str:
+    if column == NAME:
+        return row.name
+    if column == OPERATOR:
+        return row.op_type
+    if column == WEIGHTS:
+        return row.weights.split(":", maxsplit=1)[0] or "–"
+    if column == ACTIVATIONS:
+        return row.activations.split(":", maxsplit=1)[0]
+    if column == PARAMETERS:
+        return count_text(row.parameters)
+    if row.sqnr is None or math.isnan(row.sqnr):
+        return "–"
+    return "∞" if math.isinf(row.sqnr) else f"{row.sqnr:.1f}"
+
+
+def _sort_value(row: LayerRow, column: int) -> str | float:
+    if column == SQNR:
+        return math.inf if row.sqnr is None or math.isnan(row.sqnr) else row.sqnr
+    if column == PARAMETERS:
+        return float(row.parameters)
+    return (row.name, row.op_type, row.weights, row.activations)[column]
+
+
+def _tooltip(row: LayerRow, column: int) -> str:
+    if column == WEIGHTS:
+        return row.weights or "This layer has no weights of its own"
+    return row.activations if column == ACTIVATIONS else row.name
+
+
+class LayerFilter(QSortFilterProxyModel):
+    """Keeps rows whose name, operator or specs hold all words of the filter."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._words: list[str] = []
+        self.setSortRole(SORT_ROLE)
+
+    def set_text(self, text: str) -> None:
+        """Filter by words; all must be found."""
+        self.beginFilterChange()
+        self._words = text.lower().split()
+        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+
+    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
+        """Whether all words are in the row's texts."""
+        model = self.sourceModel()
+        if not self._words or not isinstance(model, LayerTableModel):
+            return True
+        layer = model.row(row)
+        text = " ".join((layer.name, layer.op_type, layer.weights, layer.activations)).lower()
+        return all(word in text for word in self._words)
+
+    def lessThan(self, left: Index, right: Index) -> bool:
+        """Numbers as numbers, texts as texts."""
+        one, other = left.data(SORT_ROLE), right.data(SORT_ROLE)
+        return bool(one < other)
+
+
+class LayerPane(QWidget):
+    """Filter and table.
+
+    Signals:
+        selectionChanged: names of the selected layers, when the user selects here.
+    """
+
+    selectionChanged = Signal(tuple)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("pane")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.filter = QLineEdit(self)
+        self.filter.setObjectName("layerFilter")
+        self.filter.setAccessibleName("Filter layers")
+        self.filter.setPlaceholderText("Filter by name, operator or spec")
+        self.filter.setClearButtonEnabled(True)
+        self.model = LayerTableModel(self)
+        self.proxy = LayerFilter(self)
+        self.proxy.setSourceModel(self.model)
+        self.table = self._table()
+        self.table.setModel(self.proxy)
+        self._size_columns()
+        self._telling = True
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        box = QVBoxLayout()
+        box.setContentsMargins(SPACE_S, SPACE_S, SPACE_S, SPACE_S)
+        box.addWidget(self.filter)
+        column.addLayout(box)
+        column.addWidget(self.table, 1)
+        self.filter.textChanged.connect(self.proxy.set_text)
+        self.filter.returnPressed.connect(self._to_table)
+        self.table.selectionModel().selectionChanged.connect(self._selected)
+
+    def set_rows(self, rows: Sequence[LayerRow]) -> None:
+        """Show another model's layers."""
+        self._telling = False
+        self.model.set_rows(rows)
+        self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self._telling = True
+
+    def selected(self) -> tuple[str, ...]:
+        """Names of the selected layers, from top to bottom."""
+        rows = self.table.selectionModel().selectedRows(NAME)
+        chosen = sorted(rows, key=lambda index: index.row())
+        return tuple(str(index.data()) for index in chosen)
+
+    def select(self, names: Sequence[str]) -> None:
+        """Select layers, as the graph did."""
+        if set(names) == set(self.selected()):
+            return
+        self._telling = False
+        selection = QItemSelection()
+        first: QModelIndex | None = None
+        for name in names:
+            number = self.model.number(name)
+            index = (
+                self.proxy.mapFromSource(self.model.index(number, 0))
+                if number is not None
+                else None
+            )
+            if index is not None and index.isValid():
+                selection.select(index, index)
+                first = first or index
+        flags = QItemSelectionModel.SelectionFlag
+        model = self.table.selectionModel()
+        model.select(selection, flags.ClearAndSelect | flags.Rows)
+        if first is not None:
+            model.setCurrentIndex(first, flags.NoUpdate)
+            self.table.scrollTo(first)
+        self._telling = True
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours."""
+        self.model.apply_theme(theme)
+
+    def _table(self) -> QTableView:
+        table = QTableView(self)
+        table.setObjectName("layerTable")
+        table.setAccessibleName("Layers")
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSortingEnabled(True)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setTabKeyNavigation(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(26)
+        return table
+
+    def _size_columns(self) -> None:
+        header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        for column, width in (
+            (OPERATOR, 72),
+            (WEIGHTS, 62),
+            (ACTIVATIONS, 56),
+            (SQNR, 70),
+            (PARAMETERS, 72),
+        ):
+            self.table.setColumnWidth(column, width)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        header.setSortIndicatorClearable(True)
+
+    def _to_table(self) -> None:
+        """Enter in the filter goes on to what it found."""
+        if self.proxy.rowCount():
+            self.table.setFocus()
+            self.table.selectRow(0)
+
+    def _selected(self) -> None:
+        if self._telling:
+            self.selectionChanged.emit(self.selected())

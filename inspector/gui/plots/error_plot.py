@@ -1,0 +1,52 @@
+"""Error of quantization against the value: the sawtooth of rounding and the wings of clipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtWidgets import QWidget
+
+from inspector.gui.plots.plot_card import PlotCard
+from inspector.gui.theme import Theme
+
+
+class ErrorPlot(PlotCard):
+    """The exact error function of one grid."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("errorPlot", "Error against value", parent)
+        self._zero: Any = pg.InfiniteLine(angle=0)
+        self._curve: Any = pg.PlotCurveItem()
+        self.plot.addItem(self._zero, ignoreBounds=True)
+        self.plot.addItem(self._curve)
+        self.plot.getAxis("left").setWidth(46)
+        self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def show_curve(
+        self,
+        x: NDArray[np.float64],
+        error: NDArray[np.float64],
+        span: tuple[float, float],
+        note: str,
+    ) -> None:
+        """Show another error function over the range of the values."""
+        self._data = (x, error)
+        self._curve.setData(x, error)
+        low, high = span
+        seen = error[(x >= low) & (x <= high)]
+        reach = float(np.abs(seen).max(initial=0.0)) or float(np.abs(error).max(initial=1.0)) or 1.0
+        self.plot.setRange(xRange=(low, high), yRange=(-reach, reach), padding=0.05)
+        self.show_plot(note)
+
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """What is shown."""
+        return None if self.is_empty() else self._data
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours."""
+        super().apply_theme(theme)
+        self._zero.setPen(pg.mkPen(theme.border))
+        self._curve.setPen(pg.mkPen(theme.quantized, width=1.4))

@@ -1,0 +1,131 @@
+"""From what is known of a tensor to the lines on a plot. Pure functions on arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.quant.qparams import QParams
+
+Floats = NDArray[np.float64]
+
+MOST_POINTS = 512
+MOST_LINES = 64
+"""More levels than this are too close together to be drawn one by one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistogramShape:
+    """A histogram with the quantization grid over it.
+
+    Attributes:
+        edges: (bins + 1,) edges.
+        counts: (bins,) values in each bin.
+        quantized_edges: edges of the quantized histogram; None where there is none.
+        quantized: its heights, on the scale of `counts`.
+        lines: where levels are drawn; empty where there are too many or one set a channel.
+        low: lower end of the grid (of the widest channel); None for float.
+        high: its upper end.
+        note: the figures in words.
+    """
+
+    edges: Floats
+    counts: Floats
+    quantized_edges: Floats | None = None
+    quantized: Floats | None = None
+    lines: Floats | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+def levels(qp: QParams, row: int) -> Floats:
+    """The real values of the levels of one row's grid."""
+    scale = float(qp.scale.reshape(-1)[row])
+    zero = int(qp.zero_point.reshape(-1)[row])
+    return (np.arange(qp.qmin, qp.qmax + 1) - zero) * scale
+
+
+def quantized_steps(
+    qp: QParams, counts: NDArray[np.int64], bin_width: float
+) -> tuple[Floats, Floats]:
+    """The quantized histogram of a tensor with one scale.
+
+    Args:
+        qp: per tensor.
+        counts: values on each level.
+        bin_width: of the histogram that it is drawn over.
+
+    Returns:
+        (levels + 1,) edges half a step around each level, and heights of equal area.
+    """
+    places = levels(qp, 0)
+    scale = float(qp.scale.reshape(-1)[0])
+    edges = np.append(places - scale / 2, places[-1] + scale / 2)
+    heights = counts.astype(np.float64) * (bin_width / scale)
+    return thinned(edges, heights)
+
+
+def thinned(edges: Floats, heights: Floats) -> tuple[Floats, Floats]:
+    """Neighbouring bins joined until no more are left than can be drawn."""
+    step = -(-len(heights) // MOST_POINTS)
+    if step <= 1:
+        return edges, heights
+    whole = len(heights) // step * step
+    joined = heights[:whole].reshape(-1, step).mean(axis=1)
+    kept = edges[: whole + 1 : step]
+    if whole < len(heights):
+        joined = np.append(joined, heights[whole:].mean())
+        kept = np.append(kept, edges[-1])
+    return kept, joined
+
+
+def error_curve(qp: QParams, row: int, low: float, high: float) -> tuple[Floats, Floats]:
+    """The error of quantization as a function of the value, exactly.
+
+    Between half a step below the lowest level and half a step above the highest it is a sawtooth
+    of half a step in height; beyond, clipping makes it grow with the distance.
+
+    Args:
+        qp: the grid.
+        row: which of its rows.
+        low: the smallest value to plot.
+        high: the largest.
+
+    Returns:
+        Corners (x, error) of the polyline. Where the teeth are too many to be drawn they are left
+        out, and what remains is the outline of their heights.
+    """
+    scale = float(qp.scale.reshape(-1)[row])
+    places = levels(qp, row)
+    if len(places) * 2 > MOST_POINTS:
+        first, last = places[0] - scale / 2, places[-1] + scale / 2
+        x = np.array([min(low, first), first, first, last, last, max(high, last)])
+        half = scale / 2
+        return x, np.array([places[0] - x[0], half, -half, half, -half, places[-1] - x[-1]])
+    x = np.repeat(places, 2)
+    x[0::2] -= scale / 2
+    x[1::2] += scale / 2
+    error = np.tile([scale / 2, -scale / 2], len(places))
+    if low < x[0]:
+        x, error = np.insert(x, 0, low), np.insert(error, 0, places[0] - low)
+    if high > x[-1]:
+        x, error = np.append(x, high), np.append(error, places[-1] - high)
+    return x, error
+
+
+def channel_bars(sqnr: Floats) -> tuple[Floats, Floats, bool]:
+    """SQNR of each channel, ready to draw.
+
+    Returns:
+        (n + 1,) edges, (n,) heights in dB, and whether they were sorted and joined because there
+        are more channels than can be drawn.
+    """
+    finite = np.where(np.isfinite(sqnr), sqnr, 0.0)
+    if len(finite) <= MOST_POINTS:
+        return np.arange(len(finite) + 1) - 0.5, finite, False
+    ordered = np.sort(finite)
+    picked = ordered[np.linspace(0, len(ordered) - 1, MOST_POINTS).astype(int)]
+    return np.linspace(-0.5, len(ordered) - 0.5, MOST_POINTS + 1), picked, True

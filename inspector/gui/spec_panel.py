@@ -1,0 +1,201 @@
+"""The panel of what is chosen for the selected layers, or by default when none is selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontMetrics, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.gui.spec_editor import SpecEditor
+from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
+from inspector.quant.spec import QuantSpec, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the panel shows.
+
+    Attributes:
+        title: the layer, or how many.
+        subtitle: operator, shape and size.
+        weights: specs as written, one a layer with weights; empty where none has any.
+        activations: specs as written, one a layer.
+        own: some layer has a rule of its own that can be taken back.
+    """
+
+    title: str
+    subtitle: str
+    weights: tuple[QuantSpec, ...]
+    activations: tuple[QuantSpec, ...]
+    own: bool = False
+
+
+Figures = Sequence[tuple[str, str]]
+
+
+class ElidedLabel(QLabel):
+    """A label that shows as much of its text as fits, and all of it as a tooltip."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._full = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def set_full_text(self, text: str) -> None:
+        """Another text."""
+        self._full = text
+        self.setToolTip(text)
+        self._elide()
+
+    def full_text(self) -> str:
+        """The whole text."""
+        return self._full
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the text anew."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        metrics = QFontMetrics(self.font())
+        self.setText(metrics.elidedText(self._full, Qt.TextElideMode.ElideMiddle, self.width()))
+
+
+class FigureGrid(QWidget):
+    """Figures with their names, aligned."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(SPACE_M)
+        self._grid.setVerticalSpacing(SPACE_XS)
+        self._grid.setColumnStretch(1, 1)
+        self._cells: list[tuple[QLabel, QLabel]] = []
+
+    def show_figures(self, figures: Figures) -> None:
+        """Show these; labels are used again."""
+        while len(self._cells) < len(figures):
+            name, value = QLabel(self), QLabel(self)
+            name.setProperty("role", "muted")
+            value.setProperty("role", "figure")
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            row = len(self._cells)
+            self._grid.addWidget(name, row, 0)
+            self._grid.addWidget(value, row, 1, Qt.AlignmentFlag.AlignRight)
+            self._cells.append((name, value))
+        for number, (name, value) in enumerate(self._cells):
+            shown = number < len(figures)
+            name.setVisible(shown)
+            value.setVisible(shown)
+            if shown:
+                name.setText(figures[number][0])
+                value.setText(figures[number][1])
+
+
+class SpecPanel(QScrollArea):
+    """Shows and edits the specs of the selection.
+
+    Signals:
+        changed: a SpecChange.
+        reset_asked: the selected layers shall get their defaults back.
+    """
+
+    changed = Signal(object)
+    reset_asked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("specPanel")
+        self.setAccessibleName("Quantization of the selection")
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(248)
+        self.form = QWidget(self)
+        self.title = ElidedLabel(self)
+        self.title.setProperty("role", "title")
+        self.subtitle = QLabel(self)
+        self.subtitle.setProperty("role", "muted")
+        self.subtitle.setWordWrap(True)
+        self.weights = SpecEditor("weights")
+        self.activations = SpecEditor("activations")
+        self.weight_figures = FigureGrid()
+        self.activation_figures = FigureGrid()
+        self.weight_section = _section("Weights", self.weights, self.weight_figures)
+        self.activation_section = _section("Activations", self.activations, self.activation_figures)
+        self.reset = QPushButton("Reset to default")
+        self.reset.setToolTip("Take back what was chosen for these layers alone")
+        self._arrange()
+        self.weights.changed.connect(self.changed)
+        self.activations.changed.connect(self.changed)
+        self.reset.clicked.connect(self.reset_asked)
+
+    def show_selection(
+        self,
+        selection: Selection | None,
+        limits: dict[Role, tuple[float, float]] | None = None,
+    ) -> None:
+        """Show what is chosen for layers; None when no model is open."""
+        self.form.setEnabled(selection is not None)
+        if selection is None:
+            selection = Selection("No model", "Open a model to choose how it is quantized.", (), ())
+        known = limits or {}
+        self.title.set_full_text(selection.title)
+        self.subtitle.setText(selection.subtitle)
+        self.weight_section.setVisible(bool(selection.weights))
+        self.activation_section.setVisible(bool(selection.activations))
+        self.weights.show_specs(selection.weights, known.get("weights"))
+        self.activations.show_specs(selection.activations, known.get("activations"))
+        self.reset.setVisible(selection.own)
+
+    def show_figures(self, role: Role, figures: Figures) -> None:
+        """Show what the choice costs."""
+        grid = self.weight_figures if role == "weights" else self.activation_figures
+        grid.show_figures(figures)
+
+    def _arrange(self) -> None:
+        form = self.form
+        form.setObjectName("specForm")
+        form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        column = QVBoxLayout(form)
+        column.setContentsMargins(SPACE_L, SPACE_M, SPACE_L, SPACE_L)
+        column.setSpacing(SPACE_S)
+        column.addWidget(self.title)
+        column.addWidget(self.subtitle)
+        column.addSpacing(SPACE_XS)
+        column.addWidget(self.weight_section)
+        column.addWidget(self.activation_section)
+        column.addSpacing(SPACE_XS)
+        column.addWidget(self.reset)
+        column.addStretch(1)
+        self.setWidget(form)
+
+
+def _section(title: str, editor: SpecEditor, figures: FigureGrid) -> QWidget:
+    section = QWidget()
+    column = QVBoxLayout(section)
+    column.setContentsMargins(0, SPACE_S, 0, SPACE_XS)
+    column.setSpacing(SPACE_S)
+    rule = QFrame()
+    rule.setObjectName("rule")
+    rule.setFixedHeight(1)
+    head = QLabel(title)
+    head.setProperty("role", "section")
+    column.addWidget(rule)
+    column.addWidget(head)
+    column.addWidget(editor)
+    column.addWidget(figures)
+    return section
