@@ -9,13 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.evaluate.runtime import open_session
-from inspector.graph.grids import Grids, quantize_bias
+from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer
-from inspector.graph.placement import Placement
+from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.loading import Model
-from inspector.onnxio.simulation import simulate, site_values
-from inspector.quant.kernels import fake_quantize
+from inspector.onnxio.simulation import LayerInputs, simulate
+from inspector.quant.kernels import fake_quantize, quantize
 from inspector.quant.qparams import QParams
+
+_PASS = np.float32(2.0**-60)
+"""So small a power of two that dividing by it, rounding and multiplying back changes no float of
+magnitude above 2^-37, and others by less than 2^-60: the way to switch a quantizer off."""
+
+Numbers = dict[str, NDArray[Any]]
 
 
 class Preview:
@@ -25,7 +31,7 @@ class Preview:
     changes, so that a change of one layer costs that layer. Not safe to use from two threads at
     once.
 
-    Cost: the session holds no weights; the fake-quantized ones take as much memory as the model.
+    Cost: the session holds no weights; the quantized ones take as much memory as the model.
     """
 
     def __init__(self, model: Model, placement: Placement, *, threads: int = 0) -> None:
@@ -58,41 +64,132 @@ class Preview:
             RunError: onnxruntime failed.
             CancelledError: `cancel` said so.
         """
-        return self._session.run({**feeds, **self._numbers(grids)}, cancel=cancel)
+        return self._session.run({**feeds, **self.numbers(grids)}, cancel=cancel)
 
-    def _numbers(self, grids: Grids) -> dict[str, NDArray[Any]]:
-        values: dict[str, NDArray[Any]] = {}
-        for site, names in self._simulation.sites.items():
-            index = grids.plan.sites.get(site)
-            grid = None if index is None else grids.points[index]
-            values.update(zip(names, site_values(grid), strict=True))
+    def numbers(self, grids: Grids) -> Numbers:
+        """What the simulation's own inputs take for these grids."""
+        values: Numbers = {}
+        in_steps: set[str] = set()  # tensors that their layer writes in steps of their grid
         for layer in self._placement.graph.layers:
-            for tensor in (layer.weight, layer.bias):
-                name = self._simulation.constants.get((layer.name, tensor or ""))
-                if name is not None and tensor is not None:
-                    values[name] = self._constant(layer, tensor, grids)
+            inputs = self._simulation.layers[layer.name]
+            step = self._output_step(layer, grids) if inputs.unit is not None else None
+            if step is not None:
+                in_steps.add(self._placement.fused.get(layer.output, layer.output))
+            values.update(self._layer_numbers(layer, inputs, grids, step))
+        for site, names in self._simulation.sites.items():
+            grid = grids.at(site.tensor, site.consumer)
+            scale, lowest, highest = _site_numbers(grid)
+            values[names.divisor] = _scalar(1.0 if site.tensor in in_steps else scale)
+            values[names.lowest], values[names.highest] = lowest, highest
+            if names.multiplier is not None:
+                values[names.multiplier] = scale
         return values
 
-    def _constant(self, layer: Layer, tensor: str, grids: Grids) -> NDArray[Any]:
-        """A weight or bias as the quantized model has it."""
-        weight = grids.weights.get(layer.name) if tensor == layer.weight else None
-        bias = grids.bias_scales.get(layer.name) if tensor == layer.bias else None
-        identity = _identity(weight, bias)
+    def _output_step(self, layer: Layer, grids: Grids) -> np.float32 | None:
+        """The scale of the grid that a layer's kernel writes codes of; None if it writes floats."""
+        plan = grids.plan
+        if layer.name not in plan.integer and not _multiplies_bytes(layer, grids):
+            return None
+        end = self._placement.fused.get(layer.output, layer.output)
+        point = self._placement.sole_point(plan, end)
+        return None if point is None else np.float32(grids.points[point].scale)
+
+    def _layer_numbers(
+        self, layer: Layer, inputs: LayerInputs, grids: Grids, step: np.float32 | None
+    ) -> Numbers:
+        values: Numbers = {}
+        unit = _unit(layer, grids) if inputs.unit is not None else np.float32(1.0)
+        if inputs.unit is not None:
+            factor = unit if step is None else unit / step
+            values[inputs.unit] = _to_shape(factor, layer, inputs.unit_shape)
+            ends = (
+                clip_ends(node, self._model.constant)
+                for node in self._placement.foldable(layer.output)
+                if node.op_type == "Clip"
+            )
+            for names, real in zip(inputs.clips, ends, strict=True):
+                for name, end in zip(names, real, strict=True):
+                    values[name] = _scalar(end if step is None else np.float32(end) / step)
+        if inputs.weight is not None and layer.weight is not None:
+            values[inputs.weight] = self._weight(layer, layer.weight, grids)
+        if inputs.bias is not None and layer.bias is not None:
+            values[inputs.bias] = self._bias(layer, layer.bias, grids, unit)
+        return values
+
+    def _weight(self, layer: Layer, tensor: str, grids: Grids) -> NDArray[Any]:
+        """A weight as the layer computes with it: codes, or real values where those are read."""
+        grid = grids.weights.get(layer.name)
+        if grid is None:
+            return self._model.constant(tensor)
+        whole = layer.name in grids.plan.integer
+        key = identity(grid) + bytes([whole])
         held = self._held.get((layer.name, tensor))
-        if held is not None and held[0] == identity:
+        if held is not None and held[0] == key:
             return held[1]
         values = self._model.constant(tensor)
-        if weight is not None:
-            values = fake_quantize(values, weight)
-        elif bias is not None:
-            codes = quantize_bias(values.reshape(-1), bias)
-            values = (codes * bias).astype(np.float32).reshape(values.shape)
-        self._held[layer.name, tensor] = (identity, values)
+        values = _steps(values, grid) if whole else fake_quantize(values, grid)
+        self._held[layer.name, tensor] = (key, values)
         return values
 
+    def _bias(self, layer: Layer, tensor: str, grids: Grids, unit: Any) -> NDArray[Any]:
+        """A bias in the units of the layer's sums."""
+        values = self._model.constant(tensor)
+        scale = grids.bias_scales.get(layer.name)
+        if scale is not None:
+            codes = quantize_bias(values.reshape(-1), scale)
+            return codes.astype(np.float32).reshape(values.shape)
+        if layer.op_type == "ConvTranspose" and np.ndim(unit):
+            unit = np.tile(unit, layer.group)
+        return np.asarray(values / unit, np.float32)
 
-def _identity(weight: QParams | None, bias: NDArray[np.float32] | None) -> bytes:
-    if weight is not None:
-        ends = repr((weight.qmin, weight.qmax, weight.axis, weight.block)).encode()
-        return ends + weight.scale.tobytes() + weight.zero_point.tobytes()
-    return b"" if bias is None else bias.tobytes()
+
+def _multiplies_bytes(layer: Layer, grids: Grids) -> bool:
+    """Whether a layer is a product of two activations that are both on byte grids."""
+    read = [grids.at(name, layer.name) for name in layer.activations]
+    return layer.weight is None and all(
+        grid is not None and 16 < grid.qmax - grid.qmin < 256 for grid in read
+    )
+
+
+def _unit(layer: Layer, grids: Grids) -> Any:
+    """Real value of one unit of a layer's sums, float32 of shape () or (channels,)."""
+    unit: Any = np.float32(1.0)
+    for name in layer.activations:
+        grid = grids.at(name, layer.name)
+        unit = unit * (_PASS if grid is None else np.float32(grid.scale))
+    if layer.name in grids.plan.integer:
+        unit = unit * grids.weights[layer.name].scale
+    return unit
+
+
+def _to_shape(unit: Any, layer: Layer, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    unit = np.asarray(unit, np.float32)
+    if unit.ndim and layer.op_type == "ConvTranspose":
+        unit = np.tile(unit, layer.group)
+    if unit.ndim:
+        return np.ascontiguousarray(unit.reshape(shape))
+    return np.full(shape, unit, np.float32)
+
+
+def _site_numbers(
+    grid: QParams | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(scale, lowest step, highest step) of a site; None lets values pass."""
+    if grid is None:
+        return _scalar(_PASS), _scalar(-np.inf), _scalar(np.inf)
+    zero = int(grid.zero_point)
+    return _scalar(grid.scale), _scalar(grid.qmin - zero), _scalar(grid.qmax - zero)
+
+
+def _scalar(value: Any) -> NDArray[np.float32]:
+    return np.asarray(value, np.float32).reshape(())
+
+
+def _steps(values: NDArray[Any], grid: QParams) -> NDArray[np.float32]:
+    """Codes less the zero point, as floats: what an integer kernel multiplies with."""
+    steps: NDArray[np.float32] = quantize(values, grid).astype(np.float32)
+    zero = grid.zero_point.astype(np.float32)
+    if grid.axis is not None:
+        zero = zero.reshape([-1 if i == grid.axis else 1 for i in range(values.ndim)])
+    steps -= zero
+    return steps

@@ -164,3 +164,9 @@ def quantize_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.
     codes = np.rint(np.asarray(bias, np.float64) / scale.astype(np.float64))
     limit = np.iinfo(np.int32)
     return np.clip(codes, limit.min, limit.max).astype(np.int32)
+
+
+def identity(grid: QParams) -> bytes:
+    """A key that equal grids share, for caches of what was computed on a grid."""
+    shape = repr((grid.scale.shape, grid.qmin, grid.qmax, grid.axis, grid.block)).encode()
+    return shape + grid.scale.tobytes() + grid.zero_point.tobytes()

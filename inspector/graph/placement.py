@@ -18,8 +18,13 @@ The rules follow from what integer kernels do:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.operators import RANGE_FOLDED, data_inputs, is_onnx_domain, passes_through
@@ -92,6 +97,29 @@ class Placement:
         """
         return _Planner(self, specs).plan()
 
+    def sole_point(self, plan: Plan, tensor: str) -> int | None:
+        """The point on which every reader sees a tensor; None where some reader sees floats.
+
+        What computes such a tensor needs to write nothing but codes.
+        """
+        known = self.graph.tensors[tensor]
+        readers = [Site(tensor, consumer) for consumer in known.consumers]
+        if tensor in plan.native:
+            readers = [site for site in (*readers, Site(tensor, REST)) if site in plan.sites]
+        elif tensor in self.graph.outputs:
+            return None
+        points = {plan.sites.get(site) for site in readers}
+        return points.pop() if len(points) == 1 else None
+
+    def foldable(self, output: str) -> tuple[Node, ...]:
+        """The activations between a kernel's output and the end of what folds into its range."""
+        chain: list[Node] = []
+        tensor, end = output, self.fused.get(output, output)
+        while tensor != end:
+            chain.append(self.graph.node(self.graph.tensors[tensor].consumers[0]))
+            tensor = chain[-1].outputs[0]
+        return tuple(chain)
+
 
 def place(graph: Graph) -> Placement:
     """Finds every site of a graph. Cost: linear in the number of nodes and edges."""
@@ -105,6 +133,17 @@ def place(graph: Graph) -> Placement:
         sites.extend(_sites_of(graph, name, layers))
     measured = dict.fromkeys(site.tensor for site in sites)
     return Placement(graph, tuple(sites), fused, tuple(measured), layers)
+
+
+def clip_ends(node: Node, constant: Callable[[str], NDArray[Any]]) -> tuple[float, float]:
+    """The real ends of a Clip whose bounds are attributes (to opset 10) or constants."""
+    ends = {"min": -math.inf, "max": math.inf}
+    for slot, part in ((1, "min"), (2, "max")):
+        value = node.attributes.get(part, ends[part])
+        if node.input(slot):
+            value = float(np.asarray(constant(node.input(slot))).reshape(()))
+        ends[part] = float(value) if isinstance(value, int | float) else ends[part]
+    return ends["min"], ends["max"]
 
 
 def is_integer_kernel(layer: Layer, specs: LayerSpecs) -> bool:

@@ -1,8 +1,13 @@
 """The whole model with its quantizers' numbers as inputs, so that no choice rebuilds it.
 
-Behind each site stands Div, Round, Clip, Mul, which is QuantizeLinear followed by DequantizeLinear
-(ONNX operator specification) with the zero point folded into the ends of Clip. Scale and ends are
+At each site stands Div, Round, Clip, Mul, which is QuantizeLinear followed by DequantizeLinear
+(ONNX operator specification) with the zero point folded into the ends of Clip. Their numbers are
 graph inputs, and so are weights and biases: any choice for any layer is one forward pass.
+
+A layer's own sites leave out the last step: the layer computes with whole steps and whole codes,
+whose sums are exact in float32 below 2^24, and its output is multiplied by the product of the
+scales behind it. That is what integer kernels do (Jacob et al. 2018, equation 7), so the prediction
+follows them to the last bit but for sums that large.
 """
 
 from __future__ import annotations
@@ -10,19 +15,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
+from inspector.graph.model import Layer
 from inspector.graph.placement import REST, Placement, Site
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.runnable import Runnable, runnable
-from inspector.quant.qparams import QParams
 
-_PASS_SCALE = np.float32(2.0**-60)
-"""So small a power of two that dividing by it, rounding and multiplying back changes no float of
-magnitude above 2^-37, and others by less than 2^-60: the way to switch a quantizer off."""
+
+@dataclass(frozen=True, slots=True)
+class SiteInputs:
+    """Names of the inputs of a site's quantizer, each a scalar.
+
+    Attributes:
+        divisor: what values are divided by, to be in steps.
+        lowest: the lowest step kept.
+        highest: the highest.
+        multiplier: what steps are multiplied by; None where the reader computes with steps.
+    """
+
+    divisor: str
+    lowest: str
+    highest: str
+    multiplier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInputs:
+    """Names of the inputs of a layer.
+
+    Attributes:
+        weight: None for a product of two activations.
+        bias: None where there is none.
+        unit: what the output is multiplied by; None where the layer computes with real values.
+        unit_shape: the shape that `unit` wants, broadcast against the output.
+        clips: the ends of the Clip nodes that fold into the output's range, in order.
+    """
+
+    weight: str | None
+    bias: str | None
+    unit: str | None
+    unit_shape: tuple[int, ...]
+    clips: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +66,13 @@ class Simulation:
 
     Attributes:
         runnable: the model.
-        sites: the names of each site's inputs: scale, lowest and highest step.
-        constants: by the name of a layer's weight or bias tensor and the layer: the input's name.
-        tensors: name in the simulation of what each site's consumer reads.
+        sites: by site.
+        layers: by layer.
     """
 
     runnable: Runnable
-    sites: Mapping[Site, tuple[str, str, str]]
-    constants: Mapping[tuple[str, str], str]
-    tensors: Mapping[Site, str]
+    sites: Mapping[Site, SiteInputs]
+    layers: Mapping[str, LayerInputs]
 
 
 def simulate(model: Model, placement: Placement) -> Simulation:
@@ -50,29 +83,23 @@ def simulate(model: Model, placement: Placement) -> Simulation:
     return _Builder(model, placement).run()
 
 
-def site_values(grid: QParams | None) -> tuple[NDArray[np.float32], ...]:
-    """What a site's inputs take: (scale, lowest step, highest step); None lets values pass."""
-    if grid is None:
-        ends = (np.float32(-np.inf), np.float32(np.inf))
-        return tuple(np.asarray(value, np.float32) for value in (_PASS_SCALE, *ends))
-    zero = int(grid.zero_point)
-    values = (grid.scale, grid.qmin - zero, grid.qmax - zero)
-    return tuple(np.asarray(value, np.float32) for value in values)
-
-
 class _Builder:
     def __init__(self, model: Model, placement: Placement) -> None:
         self._draft = Draft(model)
         self._placement = placement
+        self._nodes_by_name = {node.name: node for node in self._draft.graph.node}
+        self._known_sites = frozenset(placement.sites)
         self._by_tensor: dict[str, list[Site]] = {}
         for site in placement.sites:
             self._by_tensor.setdefault(site.tensor, []).append(site)
-        self._inputs: dict[Site, tuple[str, str, str]] = {}
+        self._sites: dict[Site, SiteInputs] = {}
+        self._layers: dict[str, LayerInputs] = {}
         self._reads: dict[Site, str] = {}
         self._nodes: list[NodeProto] = []
 
     def run(self) -> Simulation:
-        constants = self._constants_to_inputs()
+        for layer in self._placement.graph.layers:
+            self._layers[layer.name] = self._layer_inputs(layer)
         for name in self._placement.graph.inputs:
             self._after(name)
         for node in self._draft.graph.node:
@@ -82,25 +109,51 @@ class _Builder:
         self._draft.graph.node.extend(nodes)
         del self._draft.graph.value_info[:]
         self._draft.sweep()
-        return Simulation(runnable(self._draft.finish()), self._inputs, constants, self._reads)
+        return Simulation(runnable(self._draft.finish()), self._sites, self._layers)
 
-    def _constants_to_inputs(self) -> dict[tuple[str, str], str]:
-        """Gives each layer inputs of its own for its weight and bias."""
-        nodes = {node.name: node for node in self._draft.graph.node}
-        found: dict[tuple[str, str], str] = {}
-        for layer in self._placement.graph.layers:
-            node = nodes[layer.name]
-            for tensor in (layer.weight, layer.bias):
-                if tensor is None or not self._draft.is_constant(tensor):
-                    continue
-                name = self._draft.unique_name(f"{layer.name}/{tensor}")
-                shape = self._draft.constant_shape(tensor)
-                self._add_input(name, self._draft.constant_type(tensor), shape)
-                slot = layer.weight_slot if tensor == layer.weight else 2
-                assert slot is not None
-                node.input[slot] = name
-                found[layer.name, tensor] = name
-        return found
+    # Layers -----------------------------------------------------------------------------------
+
+    def _layer_inputs(self, layer: Layer) -> LayerInputs:
+        node = self._nodes_by_name[layer.name]
+        steps = self._computes_with_steps(layer, node)
+        shape = _unit_shape(layer)
+        return LayerInputs(
+            self._constant_input(layer, layer.weight, node),
+            self._constant_input(layer, layer.bias, node),
+            self._new_input(f"{layer.name}/unit", shape) if steps else None,
+            shape,
+            self._clip_inputs(layer) if steps else (),
+        )
+
+    def _computes_with_steps(self, layer: Layer, node: NodeProto) -> bool:
+        """Whether all that a layer adds up can be given in steps; a computed bias cannot."""
+        known = {layer.weight, layer.bias, *layer.activations}
+        sited = all(Site(name, layer.name) in self._known_sites for name in layer.activations)
+        return sited and all(name in known for name in node.input if name)
+
+    def _constant_input(self, layer: Layer, tensor: str | None, node: NodeProto) -> str | None:
+        """Makes a weight or bias an input of the graph, one for each layer that reads it."""
+        if tensor is None or not self._draft.is_constant(tensor):
+            return None
+        shape = self._draft.constant_shape(tensor)
+        name = self._new_input(f"{layer.name}/{tensor}", shape, self._draft.constant_type(tensor))
+        slot = layer.weight_slot if tensor == layer.weight else 2
+        assert slot is not None
+        node.input[slot] = name
+        return name
+
+    def _clip_inputs(self, layer: Layer) -> tuple[tuple[str, str], ...]:
+        found: list[tuple[str, str]] = []
+        for node in self._placement.foldable(layer.output):
+            if node.op_type == "Clip":
+                ends = tuple(self._new_input(f"{node.name}/{end}") for end in ("min", "max"))
+                proto = self._nodes_by_name[node.name]
+                del proto.input[1:]
+                proto.input.extend(ends)
+                found.append((ends[0], ends[1]))
+        return tuple(found)
+
+    # Nodes ------------------------------------------------------------------------------------
 
     def _write(self, node: NodeProto) -> None:
         copy = _copy(node)
@@ -110,6 +163,12 @@ class _Builder:
             if self._has_rest(name):
                 copy.output[slot] = f"{name}_float"
         self._nodes.append(copy)
+        layer = self._layers.get(node.name)
+        if layer is not None and layer.unit is not None:
+            real, copy.output[0] = copy.output[0], self._draft.unique_name(f"{node.name}/steps")
+            self._nodes.append(
+                helper.make_node("Mul", [copy.output[0], layer.unit], [real], f"{node.name}/Mul")
+            )
         for name in node.output:
             self._after(name)
 
@@ -122,27 +181,45 @@ class _Builder:
             self._quantizer(site, source, f"{tensor}/site{number}")
 
     def _quantizer(self, site: Site, source: str, stem: str) -> None:
-        inputs = tuple(
-            self._draft.unique_name(f"{stem}/{part}") for part in ("scale", "lowest", "highest")
-        )
-        for name in inputs:
-            self._add_input(name, TensorProto.FLOAT, ())
-        scale, lowest, highest = inputs
+        layer = self._layers.get(site.consumer)
+        in_steps = layer is not None and layer.unit is not None
+        parts = ("divisor", "lowest", "highest", "multiplier")[: 3 if in_steps else 4]
+        inputs = [self._new_input(f"{stem}/{part}") for part in parts]
         result = site.tensor if site.consumer == REST else self._draft.unique_name(f"{stem}/read")
-        steps, rounded, kept = (
-            self._draft.unique_name(f"{stem}/{part}") for part in ("steps", "rounded", "kept")
-        )
+        steps, rounded = (self._draft.unique_name(f"{stem}/{part}") for part in ("steps", "whole"))
+        kept = result if in_steps else self._draft.unique_name(f"{stem}/kept")
         self._nodes += [
-            helper.make_node("Div", [source, scale], [steps], f"{stem}/Div"),
+            helper.make_node("Div", [source, inputs[0]], [steps], f"{stem}/Div"),
             helper.make_node("Round", [steps], [rounded], f"{stem}/Round"),
-            helper.make_node("Clip", [rounded, lowest, highest], [kept], f"{stem}/Clip"),
-            helper.make_node("Mul", [kept, scale], [result], f"{stem}/Mul"),
+            helper.make_node("Clip", [rounded, *inputs[1:3]], [kept], f"{stem}/Clip"),
         ]
-        self._inputs[site] = (scale, lowest, highest)
+        if not in_steps:
+            self._nodes.append(helper.make_node("Mul", [kept, inputs[3]], [result], f"{stem}/Mul"))
+        divisor, lowest, highest, *multiplier = inputs
+        self._sites[site] = SiteInputs(divisor, lowest, highest, *multiplier or [None])
         self._reads[site] = result
 
-    def _add_input(self, name: str, elem_type: int, shape: tuple[int, ...]) -> None:
+    def _new_input(
+        self, name: str, shape: tuple[int, ...] = (), elem_type: int = TensorProto.FLOAT
+    ) -> str:
+        name = self._draft.unique_name(name)
         self._draft.graph.input.append(helper.make_tensor_value_info(name, elem_type, shape))
+        return name
+
+
+def _unit_shape(layer: Layer) -> tuple[int, ...]:
+    """The shape of one factor for each output channel, broadcast against a layer's output."""
+    if layer.weight_shape is None or layer.channel_axis is None:
+        return ()
+    channels = layer.weight_shape[layer.channel_axis]
+    rank = len(layer.weight_shape)
+    if layer.op_type == "Conv":
+        return (channels, *[1] * (rank - 2))
+    if layer.op_type == "ConvTranspose":
+        return (channels * layer.group, *[1] * (rank - 2))
+    if layer.op_type == "MatMul" and layer.weight_slot == 0:
+        return (channels, 1)
+    return (channels,)
 
 
 def _copy(node: NodeProto) -> NodeProto:

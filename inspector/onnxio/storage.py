@@ -37,7 +37,8 @@ class Storage:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The numpy type of the codes; ml_dtypes' where numpy has none."""
-        return np.dtype(_TYPES[self.bits, self.signed])
+        found: np.dtype[Any] = np.dtype(_TYPES[self.bits, self.signed])
+        return found
 
     @property
     def lowest(self) -> int:

@@ -83,7 +83,7 @@ class Pairs:
         self, name: str, inputs: list[str], grid: QParams, domain: str
     ) -> tuple[NodeProto, str]:
         restored = self._new(f"{name}_dequantized")
-        attributes: dict[str, int] = {}
+        attributes: dict[str, Any] = {}
         if grid.axis is not None:
             attributes["axis"] = grid.axis
         if grid.block:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from onnx import NodeProto, helper
 
 from inspector.errors import UnsupportedError
-from inspector.graph.grids import Grids, quantize_bias
-from inspector.graph.model import Layer
-from inspector.graph.placement import REST, Placement, Site
+from inspector.graph.grids import Grids, identity, quantize_bias
+from inspector.graph.model import Layer, Node
+from inspector.graph.placement import REST, Placement, Site, clip_ends
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
@@ -144,40 +143,16 @@ class _Writer:
     def _plan_activations(self) -> None:
         """Drops the activations that a grid's own ends do."""
         for start, end in self._placement.fused.items():
-            point = self._only_point(end)
+            point = self._placement.sole_point(self._grids.plan, end)
             if point is None:
                 continue
-            chain = self._chain(start, end)
+            chain = self._placement.foldable(start)
             grid = self._grids.points[point]
             if all(self._is_done_by(node, grid) for node in chain):
                 self._dropped.update(node.name for node in chain)
                 self._renamed[start] = end
 
-    def _only_point(self, tensor: str) -> int | None:
-        """The point on which every reader sees a tensor; None where some see floats."""
-        sites = self._by_tensor.get(tensor, [])
-        points = {self._grids.plan.sites[site] for site in sites}
-        if len(points) != 1:
-            return None
-        native = tensor in self._grids.plan.native
-        graph = self._placement.graph
-        readers = graph.tensors[tensor].consumers
-        if not native and (len(sites) < len(readers) or tensor in graph.outputs):
-            return None
-        return points.pop()
-
-    def _chain(self, start: str, end: str) -> list[NodeProto]:
-        """The activation nodes between a kernel's output and the end of what folds."""
-        by_name = {node.name: node for node in self._draft.graph.node}
-        chain: list[NodeProto] = []
-        tensor = start
-        while tensor != end:
-            node = by_name[self._placement.graph.tensors[tensor].consumers[0]]
-            chain.append(node)
-            tensor = node.output[0]
-        return chain
-
-    def _is_done_by(self, node: NodeProto, grid: QParams) -> bool:
+    def _is_done_by(self, node: Node, grid: QParams) -> bool:
         """Whether putting values on the grid clips them as this activation does.
 
         An end of the grid may miss the activation's by rounding of the scale, far below a step.
@@ -189,18 +164,8 @@ class _Writer:
         highest = (grid.qmax - int(grid.zero_point)) * scale
         if node.op_type == "Relu":
             return lowest == 0.0
-        low, high = self._clip_ends(node)
+        low, high = clip_ends(node, self._model.constant)
         return lowest >= low - 1e-3 * scale and highest <= high + 1e-3 * scale
-
-    def _clip_ends(self, node: NodeProto) -> tuple[float, float]:
-        ends = {"min": -np.inf, "max": np.inf}
-        for attribute in node.attribute:
-            if attribute.name in ends:
-                ends[attribute.name] = attribute.f
-        for slot, part in ((1, "min"), (2, "max")):
-            if len(node.input) > slot and node.input[slot]:
-                ends[part] = float(self._draft.constant(node.input[slot]))
-        return float(ends["min"]), float(ends["max"])
 
     # Quantizers behind tensors ----------------------------------------------------------------
 
@@ -249,7 +214,7 @@ class _Writer:
         is_kernel = layer.name in self._grids.plan.integer
         if is_kernel and self._options.unsigned_kernels and storage_of(grid).signed:
             grid = as_unsigned(grid) if _needs_all_bits(grid) else grid
-        key = (layer.weight, _identity(grid))
+        key = (layer.weight, identity(grid))
         if key not in self._weights:
             dequantize, restored = self._pairs.constant(
                 layer.weight, self._draft.constant(layer.weight), grid
@@ -283,11 +248,6 @@ class _Writer:
 def _needs_all_bits(grid: QParams) -> bool:
     """Whether pairs of products with these codes can exceed 16 bits: 255 * (64 + 64) does not."""
     return max(grid.qmax, -grid.qmin) > 64
-
-
-def _identity(grid: QParams) -> bytes:
-    shape = repr((grid.scale.shape, grid.qmin, grid.qmax, grid.axis, grid.block)).encode()
-    return shape + grid.scale.tobytes() + grid.zero_point.tobytes()
 
 
 def _copy(node: NodeProto) -> NodeProto:

@@ -1,0 +1,127 @@
+"""What a saved model does, beside what was predicted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inspector.evaluate.data import Dataset
+from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
+from inspector.evaluate.preview import Preview
+from inspector.evaluate.runtime import Session, open_session
+from inspector.graph.grids import Grids
+from inspector.graph.placement import Placement
+from inspector.onnxio.loading import Model
+from inspector.onnxio.runnable import runnable
+
+TOLERANCE_DB = 0.5
+"""How far predicted and measured SQNR may be apart before a reason is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Prediction and measurement of one saved file, both against the float model.
+
+    Attributes:
+        source: where the samples come from.
+        random: they are random numbers.
+        predicted: from the simulation.
+        measured: from running the saved file in onnxruntime as it is.
+        cause: why the two differ by more than TOLERANCE_DB, as far as it is known; else empty.
+    """
+
+    source: str
+    random: bool
+    predicted: Fidelity
+    measured: Fidelity
+    cause: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether prediction and measurement are within TOLERANCE_DB of one another."""
+        a, b = self.predicted.sqnr_db, self.measured.sqnr_db
+        return a == b or abs(a - b) <= TOLERANCE_DB
+
+
+def verify(
+    source: Model,
+    prepared: Model,
+    placement: Placement,
+    grids: Grids,
+    saved: Path,
+    samples: Dataset,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Verification:
+    """Runs the float model, the simulation and the saved file on the same samples.
+
+    Args:
+        source: the model as the user gave it.
+        prepared: the model that was quantized.
+        placement: the sites of its graph.
+        grids: what was written.
+        saved: the file that was written.
+        samples: what to run on.
+        progress: told of (samples done, all samples).
+        cancel: asked between runs and while one runs.
+
+    Raises:
+        RunError: onnxruntime refuses a model.
+        CancelledError: `cancel` said so.
+
+    Cost: three forward passes a sample; five where the figures differ.
+    """
+    title = str(source.path or "the model")
+    reference = open_session(runnable(source), title=title)
+    file = open_session(saved)
+    preview = Preview(prepared, placement)
+    classes = class_output(placement.graph)
+    predicted, measured = FidelityMeter(classes), FidelityMeter(classes)
+    for number, feeds in enumerate(samples.samples()):
+        expected = reference.run(feeds, cancel=cancel)
+        predicted.add(expected, preview.run(grids, feeds, cancel))
+        measured.add(expected, file.run(feeds, cancel=cancel))
+        if progress is not None:
+            progress(number + 1, len(samples))
+    found = Verification(samples.source, samples.random, predicted.result(), measured.result())
+    if found.agrees:
+        return found
+    cause = _cause(reference, saved, samples, found.predicted, classes, cancel)
+    return Verification(found.source, found.random, found.predicted, found.measured, cause)
+
+
+def _cause(
+    reference: Session,
+    saved: Path,
+    samples: Dataset,
+    predicted: Fidelity,
+    classes: str | None,
+    cancel: Callable[[], bool] | None,
+) -> str:
+    """Runs the file in other ways to see which one keeps the promise."""
+    ways: tuple[tuple[dict[str, Any], str], ...] = (
+        (
+            {"precise": True},
+            "onnxruntime's 8-bit kernels saturate 16-bit sums on this processor; the session "
+            "option session.x64quantprecision=1 avoids it.",
+        ),
+        (
+            {"optimize": False},
+            "onnxruntime's graph optimizations change the numbers of this model; without them "
+            "the file does what was predicted.",
+        ),
+    )
+    for options, words in ways:
+        session = open_session(saved, **options)
+        meter = FidelityMeter(classes)
+        for feeds in samples.samples():
+            meter.add(reference.run(feeds, cancel=cancel), session.run(feeds, cancel=cancel))
+        if abs(meter.result().sqnr_db - predicted.sqnr_db) <= TOLERANCE_DB:
+            return words
+    return (
+        "The cause is not known: neither integer kernels nor graph optimizations explain it. "
+        "With few samples or very small errors, rounding alone can."
+    )

@@ -1,0 +1,331 @@
+"""The whole headless job: load, calibrate, choose, write, verify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inspector.errors import DataError, RecipeError, SaveError
+from inspector.evaluate.calibrate import Calibration, calibrate
+from inspector.evaluate.data import Dataset, load_data
+from inspector.evaluate.image_options import ImageOptions
+from inspector.evaluate.random_data import random_data
+from inspector.evaluate.statistics import is_statistics, load_calibration
+from inspector.evaluate.verify import Verification, verify
+from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.placement import Plan
+from inspector.onnxio.loading import Model
+from inspector.onnxio.saving import check_target, save_model
+from inspector.onnxio.writers.qdq import RECIPE_KEY, QdqOptions, write_qdq
+from inspector.quant.spec import LayerSpecs
+from inspector.session.opening import OpenModel, open_model
+from inspector.session.recipe import Recipe
+from inspector.session.result import LayerResult, QuantizeResult
+from inspector.session.targets import load_target
+
+Progress = Callable[[str, int, int], None]
+"""Told of (stage, done, total) as work goes on."""
+
+Cancel = Callable[[], bool]
+
+_MOST_HELD_BACK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeRequest:
+    """What to quantize, from what, to where.
+
+    Attributes:
+        model: the float model's file.
+        output: the file to write.
+        recipe: the choices.
+        calibration: data to calibrate with, or statistics saved earlier; None for neither.
+        images: how pictures become inputs.
+        samples: at most so many samples are used; None for all.
+        random_samples: so many samples of random data instead of `calibration`; None for none.
+        seed: of the random data.
+        force: allow the output to replace a file, the source among them.
+        verify: run the saved file beside the float model and the prediction.
+    """
+
+    model: Path
+    output: Path
+    recipe: Recipe = field(default_factory=Recipe)
+    calibration: Path | None = None
+    images: ImageOptions | None = None
+    samples: int | None = None
+    random_samples: int | None = None
+    seed: int = 0
+    force: bool = False
+    verify: bool = True
+
+
+def quantize_model(
+    request: QuantizeRequest, *, progress: Progress | None = None, cancel: Cancel | None = None
+) -> QuantizeResult:
+    """Does the whole job.
+
+    Raises:
+        InspectorError: whatever is wrong with the request, told before work starts where it can be;
+            nothing is left behind.
+        CancelledError: `cancel` said so; nothing is left behind.
+    """
+    clock = Clock()
+    check_output(request.model, request.output, force=request.force)
+    with clock("load"):
+        opened = open_model(request.model)
+        opened.require_quantizable()
+        specs = resolve(opened, request.recipe)
+        plan = opened.placement.plan(specs)
+        data, statistics = read_data(opened, request, needed=bool(plan.points))
+    calibration_data, held_back = _split(data)
+    with clock("calibrate"):
+        calibration = statistics
+        if calibration is None and plan.points and calibration_data is not None:
+            calibration = calibrate(
+                opened.prepared,
+                measured_tensors(plan),
+                calibration_data,
+                progress=_stage(progress, "calibrate"),
+                cancel=cancel,
+            )
+    return save_quantized(
+        opened,
+        request.recipe,
+        calibration,
+        held_back if request.verify else None,
+        request.output,
+        force=request.force,
+        clock=clock,
+        progress=progress,
+        cancel=cancel,
+    )
+
+
+def save_quantized(
+    opened: OpenModel,
+    recipe: Recipe,
+    calibration: Calibration | None,
+    samples: Dataset | None,
+    output: Path,
+    *,
+    force: bool = False,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> QuantizeResult:
+    """Writes an open model under a recipe, and proves what the file does.
+
+    Args:
+        opened: the model.
+        recipe: the choices.
+        calibration: what is known of the activations; None where none is quantized.
+        samples: what to run the saved file on; None to leave it unproved.
+        output: the file to write.
+        force: allow it to replace a file.
+        clock: times the stages, where earlier ones were timed already.
+        progress: told of the stages.
+        cancel: asked now and then.
+
+    Raises:
+        InspectorError: something is wrong; the output is as it was before.
+    """
+    clock = clock or Clock()
+    check_output(opened.path, output, force=force)
+    opened.require_quantizable()
+    specs = resolve(opened, recipe)
+    with clock("quantize"):
+        plan = opened.placement.plan(specs)
+        grids = grids_of(opened, plan, calibration)
+        written = _write(opened, recipe, grids)
+        layers = _layer_results(opened, specs, grids)
+    with clock("save"):
+        save_model(written, output, force=force)
+    verification = None
+    with clock("verify"):
+        if samples is not None and len(samples):
+            verification = verify(
+                opened.source,
+                opened.prepared,
+                opened.placement,
+                grids,
+                output,
+                samples,
+                progress=_stage(progress, "verify"),
+                cancel=cancel,
+            )
+    return _result(opened, recipe, calibration, written, output, layers, verification, clock)
+
+
+def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
+    """The specs of every layer, checked.
+
+    Raises:
+        InspectorError: the recipe does not fit the model, or asks for what cannot be done.
+    """
+    recipe.check(opened.graph.layers)
+    specs = recipe.resolve_all(opened.graph.layers)
+    for name, chosen in specs.items():
+        for role, spec in (("weights", chosen.weights), ("activations", chosen.activations)):
+            if spec.is_float:
+                continue
+            spec.require_affine()
+            kind = spec.granularity.kind if spec.granularity else "tensor"
+            if role == "activations" and kind != "tensor":
+                raise RecipeError(
+                    f"Layer {name!r}: activations cannot be quantized per {kind} ({spec}).",
+                    "Use the granularity tensor for activations.",
+                )
+    return specs
+
+
+def measured_tensors(plan: Plan) -> tuple[str, ...]:
+    """The tensors whose values a plan needs to know."""
+    return tuple(dict.fromkeys(name for point in plan.points for name in point.tensors))
+
+
+def grids_of(opened: OpenModel, plan: Plan, calibration: Calibration | None) -> Grids:
+    """All numbers of a plan from what calibration gathered.
+
+    Raises:
+        DataError: activations are to be quantized and nothing is known of them.
+    """
+    if plan.points and calibration is None:
+        raise no_data_error()
+    tensors = calibration.tensors if calibration is not None else {}
+    return choose_grids(opened.graph, plan, opened.prepared.constant, tensors)
+
+
+def no_data_error() -> DataError:
+    """What to tell a user who quantizes activations without data."""
+    return DataError(
+        "Activations are to be quantized, and there is no data to calibrate them with.",
+        "Give data with --calibration PATH, or --random-data N for a try, "
+        "or leave activations alone with --activations float.",
+    )
+
+
+def read_data(
+    opened: OpenModel, request: QuantizeRequest, *, needed: bool
+) -> tuple[Dataset | None, Calibration | None]:
+    """The samples or the statistics that a request names; both None where it names neither.
+
+    Raises:
+        DataError: they do not fit the model, or are needed and missing.
+    """
+    if request.random_samples is not None:
+        return random_data(opened.graph, samples=request.random_samples, seed=request.seed), None
+    if request.calibration is None:
+        if needed:
+            raise no_data_error()
+        return random_data(opened.graph, samples=4, seed=request.seed), None
+    if is_statistics(request.calibration):
+        calibration = load_calibration(request.calibration)
+        if calibration.model_key != opened.prepared.key:
+            raise DataError(
+                f"{request.calibration}: these statistics were gathered from another model.",
+                f"Run quant-inspector calibrate on {opened.path} again.",
+            )
+        return random_data(opened.graph, samples=4, seed=request.seed), calibration
+    data = load_data(
+        request.calibration, opened.graph, images=request.images, limit=request.samples
+    )
+    return data, None
+
+
+def _split(data: Dataset | None) -> tuple[Dataset | None, Dataset | None]:
+    """Samples to calibrate with and samples held back to verify with.
+
+    One in eight is held back, 2 at least and 16 at most; of fewer than 4 samples none can be spared,
+    so the same ones serve for both.
+    """
+    if data is None:
+        return None, None
+    if len(data) < 4:
+        return data, data
+    return data.split(min(max(len(data) // 8, 2), _MOST_HELD_BACK))
+
+
+def check_output(source: Path, output: Path, *, force: bool) -> None:
+    """Refuses a file that must not or cannot be written, before any work.
+
+    Raises:
+        SaveError: the folder is missing or read-only, or the file is there and `force` is not.
+    """
+    if output.exists() and source.exists() and output.samefile(source) and not force:
+        raise SaveError(
+            f"{output} is the model itself.",
+            "Give another name with -o, or --force to replace it.",
+        )
+    check_target(output)
+
+
+def _write(opened: OpenModel, recipe: Recipe, grids: Grids) -> Model:
+    options = QdqOptions(
+        unsigned_kernels=load_target(recipe.target).unsigned_kernels,
+        metadata={RECIPE_KEY: recipe.to_toml()},
+    )
+    return write_qdq(opened.prepared, opened.placement, grids, options)
+
+
+def _layer_results(
+    opened: OpenModel, specs: Mapping[str, LayerSpecs], grids: Grids
+) -> tuple[LayerResult, ...]:
+    return tuple(
+        LayerResult.of(layer, specs[layer.name], grids, opened.prepared.constant)
+        for layer in opened.graph.layers
+    )
+
+
+def _result(
+    opened: OpenModel,
+    recipe: Recipe,
+    calibration: Calibration | None,
+    written: Model,
+    output: Path,
+    layers: tuple[LayerResult, ...],
+    verification: Verification | None,
+    clock: Clock,
+) -> QuantizeResult:
+    return QuantizeResult(
+        model=opened.path,
+        output=output,
+        recipe=recipe,
+        opset=written_opset(written),
+        layers=layers,
+        float_bytes=file_bytes(opened.path, opened.source),
+        quantized_bytes=file_bytes(output, written),
+        calibration_source=calibration.source if calibration else "",
+        calibration_samples=calibration.samples if calibration else 0,
+        random_data=bool(calibration and calibration.random),
+        verification=verification,
+        passes=opened.passes,
+        seconds=clock.seconds,
+    )
+
+
+class Clock:
+    """Seconds that each stage of a job took."""
+
+    def __init__(self) -> None:
+        """Starts with no time spent on anything."""
+        stages = ("load", "calibrate", "quantize", "save", "verify")
+        self.seconds: dict[str, float] = dict.fromkeys(stages, 0.0)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Adds the time of the body to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start
+
+
+def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(stage, done, total)

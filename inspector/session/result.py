@@ -1,0 +1,137 @@
+"""What a quantization did: the figures that the command line, the window and reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inspector.evaluate.verify import Verification
+from inspector.graph.grids import Constants, Grids
+from inspector.graph.model import Layer
+from inspector.graph.placement import Site
+from inspector.onnxio.passes import PassReport
+from inspector.quant.kernels import fake_quantize
+from inspector.quant.metrics import sqnr_db
+from inspector.quant.spec import LayerSpecs
+from inspector.session.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class LayerResult:
+    """One layer as it was written.
+
+    Attributes:
+        name: the node's name.
+        op_type: its operator.
+        weights: the spec of its weight; None where it has none.
+        activations: the spec on which it reads its activations: a tensor that several layers read
+            from an integer kernel is on one grid, the finest that was asked for.
+        weight_sqnr_db: of the weight; None where it has none or stays float.
+        integer: whether onnxruntime has an integer kernel for it.
+    """
+
+    name: str
+    op_type: str
+    weights: str | None
+    activations: str
+    weight_sqnr_db: float | None
+    integer: bool
+
+    @classmethod
+    def of(cls, layer: Layer, specs: LayerSpecs, grids: Grids, constant: Constants) -> LayerResult:
+        """The figures of one layer. Cost: one pass over its weight."""
+        sqnr = None
+        grid = grids.weights.get(layer.name)
+        if grid is not None and layer.weight is not None:
+            values = np.asarray(constant(layer.weight))
+            sqnr = float(sqnr_db(values, fake_quantize(values, grid)))
+        read = grids.plan.sites.get(Site(layer.activations[0], layer.name))
+        effective = specs.activations if read is None else grids.plan.points[read].spec
+        return cls(
+            layer.name,
+            layer.op_type,
+            None if layer.weight is None else str(specs.weights if grid else "float"),
+            str(effective) if read is not None else "float",
+            sqnr,
+            layer.name in grids.plan.integer,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "name": self.name,
+            "op_type": self.op_type,
+            "weights": self.weights,
+            "activations": self.activations,
+            "weight_sqnr_db": self.weight_sqnr_db,
+            "integer_kernel": self.integer,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeResult:
+    """What a quantization did.
+
+    Attributes:
+        model: the float model's file.
+        output: the file written.
+        recipe: the choices.
+        opset: of the written file.
+        layers: every layer that could be quantized.
+        float_bytes: size of the float model, external data included.
+        quantized_bytes: size of the written one.
+        calibration_source: the data, for the user; empty where none was needed.
+        calibration_samples: how many samples the ranges were chosen from.
+        random_data: whether they were random numbers.
+        verification: predicted and measured figures; None where the file was not run.
+        passes: what was folded before.
+        seconds: by stage.
+    """
+
+    model: Path
+    output: Path
+    recipe: Recipe
+    opset: int
+    layers: tuple[LayerResult, ...]
+    float_bytes: int
+    quantized_bytes: int
+    calibration_source: str
+    calibration_samples: int
+    random_data: bool
+    verification: Verification | None
+    passes: tuple[PassReport, ...]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, in the form that other programs build on."""
+        verification = self.verification
+        return {
+            "model": str(self.model),
+            "output": str(self.output),
+            "format": self.recipe.format,
+            "target": self.recipe.target,
+            "opset": self.opset,
+            "layers": [layer.to_json() for layer in self.layers],
+            "size": {"float_bytes": self.float_bytes, "quantized_bytes": self.quantized_bytes},
+            "calibration": {
+                "source": self.calibration_source,
+                "samples": self.calibration_samples,
+                "random": self.random_data,
+            },
+            "predicted": verification.predicted.to_json() if verification else None,
+            "measured": verification.measured.to_json() if verification else None,
+            "verified_on": (
+                {"source": verification.source, "random": verification.random}
+                if verification
+                else None
+            ),
+            "difference": verification.cause if verification else "",
+            "passes": [
+                {"name": p.name, "changed": p.changed, "left": list(p.left)} for p in self.passes
+            ],
+            "seconds": dict(self.seconds),
+        }
