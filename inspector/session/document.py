@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from inspector.errors import DataError, InspectorError
-from inspector.evaluate.calibrate import Calibration
 from inspector.evaluate.data import Dataset
+from inspector.evaluate.statistics import Calibration
 from inspector.graph.model import Graph, Layer
 from inspector.onnxio.loading import Model
 from inspector.quant.spec import LayerSpecs

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import UnsupportedError
-from inspector.evaluate.calibrate import Calibration
+from inspector.evaluate.statistics import Calibration
 from inspector.graph.model import Layer
 from inspector.onnxio.loading import Model
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram

@@ -1,0 +1,128 @@
+"""The entry: runs a command and turns whatever happens into an exit code and one clear message."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from inspector import __version__
+from inspector.cli.group import Commands
+from inspector.errors import CancelledError, InspectorError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+PROGRAM = "quant-inspector"
+
+_HELP = """See what quantization does to an ONNX model, and decide it layer by layer.
+
+Without a command it opens the window, with MODEL in it if one is given. The commands do the same
+work without a window.
+
+\b
+  quant-inspector digits_cnn.onnx --calibration digits_calib.npz
+      opens the window on a model, with data to calibrate it
+  quant-inspector info digits_cnn.onnx
+      what the model holds, and what of it can be quantized
+  quant-inspector quantize digits_cnn.onnx -o small.onnx --calibration digits_calib.npz
+      8 bits everywhere; prints what it cost, measured on the saved file
+  quant-inspector quantize digits_cnn.onnx -o small.onnx --calibration digits_calib.npz \\
+          --weights int4:block32 --layer 'op:Gemm=weights:int8'
+      4-bit weights in blocks of 32, but 8 bits for every Gemm
+  quant-inspector compare digits_cnn.onnx small.onnx --calibration digits_eval.npz
+      how near the outputs are
+
+A SPEC says how one tensor is quantized: DTYPE[:GRANULARITY][:RANGE][:FLAG...], where what is left
+out follows from what the tensor is.
+
+\b
+  DTYPE        float, int2 to int16, uint2 to uint16
+  GRANULARITY  tensor, channel, channel@AXIS, blockN, blockN@AXIS
+  RANGE        minmax, movavg, percentile99.99, kl, mse, range[LO,HI]
+  FLAG         sym, asym
+
+Calibration data is an .npz or .npy file, a folder of those, a folder of images, ONNX test data
+(input_0.pb), or statistics that `calibrate` saved.
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted.
+"""
+
+
+@click.group(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def group() -> None:
+    """All commands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+
+    Returns:
+        The exit code: 0 done, 1 an error told on stderr, 2 wrong usage, 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    _forgive_narrow_terminals()
+    try:
+        code = group.main(given, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        error.show()
+        return WRONG_USAGE
+    except (click.Abort, KeyboardInterrupt, CancelledError) as error:
+        return _interrupted(error, debug=debug)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more can or need be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # nothing reaches the user as a traceback
+        return _failed(error, debug=debug)
+    return code if isinstance(code, int) else DONE
+
+
+def _failed(error: Exception, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, InspectorError):
+        _say(f"error: {error.message}", error.hint)
+    elif isinstance(error, MemoryError):
+        _say("error: out of memory.", "Use fewer samples, or a machine with more memory.")
+    elif isinstance(error, OSError):
+        _say(f"error: {error.strerror or error}.", "" if debug else _SEE_MORE)
+    elif isinstance(error, click.ClickException):
+        _say(f"error: {error.format_message()}")
+    else:
+        what = " ".join(str(error).split())
+        _say(f"error: {type(error).__name__}: {what}"[:500], "" if debug else _SEE_MORE)
+    return FAILED
+
+
+_SEE_MORE = "This is a fault of the program. Run with --debug for the traceback."
+
+
+def _interrupted(error: BaseException, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    _say("cancelled; nothing was written.")
+    return INTERRUPTED
+
+
+def _say(message: str, hint: str = "") -> None:
+    """One line on stderr, and another for the hint."""
+    lines = [f"{PROGRAM}: {' '.join(message.split())}"]
+    if hint:
+        lines.append("  " + " ".join(hint.split()))
+    click.echo("\n".join(lines), err=True)
+
+
+def _forgive_narrow_terminals() -> None:
+    """Let a terminal that cannot show a character show its code instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

@@ -1,0 +1,210 @@
+"""`quantize`: from a float model to a saved quantized one, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.cli.options import (
+    FORMATS,
+    PATH,
+    as_json,
+    check_data_options,
+    data_options,
+    debug,
+    image_options,
+    recipe_of,
+)
+from inspector.cli.output import (
+    decibel,
+    facts,
+    json_text,
+    megabytes,
+    number,
+    percent,
+    print_json,
+    table,
+)
+from inspector.cli.work import run_work
+from inspector.errors import UnsupportedError
+
+_EPILOG = """\b
+Examples:
+  quant-inspector quantize model.onnx -o small.onnx --calibration data.npz
+  quant-inspector quantize model.onnx -o small.onnx --calibration photos/ --images 'mean=0 std=1'
+  quant-inspector quantize model.onnx -o small.onnx --calibration data.npz --recipe mine.toml
+  quant-inspector quantize model.onnx -o small.onnx --calibration data.npz \\
+          --weights int4:block32 --layer '/head/*=weights:int8' --layer 'op:Gemm=activations:float'
+  quant-inspector quantize model.onnx -o small.onnx --weights int8 --activations float
+"""
+
+
+@click.command("quantize", epilog=_EPILOG)
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="OUT", help="The file to write.")
+@data_options("What to calibrate with (or statistics that `calibrate` saved)")
+@click.option("--recipe", type=PATH, metavar="FILE", help="What to choose, a TOML file.")
+@click.option("--weights", metavar="SPEC", help="Weights of layers that no rule speaks of.")
+@click.option("--activations", metavar="SPEC", help="Their activations.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB=ROLE:SPEC",
+    help="A rule for layers, after those of the recipe; ROLE is weights or activations, "
+    "GLOB a pattern for names or op:OPERATOR.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Form of the saved file.")
+@click.option("--target", metavar="NAME", help="The hardware profile, such as ort-cpu.")
+@click.option(
+    "--report", type=PATH, metavar="FILE", help="Also write the figures, to a .json file."
+)
+@click.option("--verify/--no-verify", default=True, help="Run the saved file and measure it.")
+@click.option("--force", is_flag=True, help="Allow OUT to be MODEL itself.")
+@as_json
+@debug
+def command(
+    model: Path,
+    output: Path,
+    calibration: Path | None,
+    random_data: int | None,
+    samples: int | None,
+    seed: int,
+    images: str | None,
+    recipe: Path | None,
+    weights: str | None,
+    activations: str | None,
+    layers: Sequence[str],
+    form: str | None,
+    target: str | None,
+    report: Path | None,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Quantize MODEL, save it as OUT, and run the saved file beside the float model.
+
+    Without a recipe: weights int8 per channel, activations uint8. Where activations are quantized,
+    data to calibrate them with is needed; some of it is held back to measure the result on.
+    """
+    check_data_options(calibration, random_data)
+    _check_report(report, output)
+    from inspector.session.files import write_atomic
+    from inspector.session.job import QuantizeRequest, quantize_model
+
+    request = QuantizeRequest(
+        model=model,
+        output=output,
+        recipe=recipe_of(recipe, weights, activations, layers, form, target),
+        calibration=calibration,
+        images=image_options(images),
+        samples=samples,
+        random_samples=random_data,
+        seed=seed,
+        force=force,
+        verify=verify,
+    )
+    result = run_work(
+        lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
+    ).to_json()
+    if report is not None:
+        write_atomic(report, (json_text(result) + "\n").encode("utf-8"))
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(summary(result))
+
+
+def _check_report(report: Path | None, output: Path) -> None:
+    """Refuse, before any work, a report that cannot be made.
+
+    Raises:
+        UnsupportedError: of another kind than JSON.
+        UsageError: it would overwrite the model.
+        SaveError: it cannot be written there.
+    """
+    if report is None:
+        return
+    if report.suffix.lower() != ".json":
+        raise UnsupportedError(
+            f"A report of the kind {report.suffix or report.name!r} cannot be written yet.",
+            "Name a .json file.",
+        )
+    if report.absolute() == output.absolute():
+        raise click.UsageError("--report and -o name the same file.")
+    from inspector.session.files import check_writable
+
+    check_writable(report)
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """What a person wants to know of a quantization; `result` is what `--json` prints."""
+    size = result["size"]
+    ratio = size["float_bytes"] / max(size["quantized_bytes"], 1)
+    calibration = result.get("calibration") or {}
+    parts = [
+        facts(
+            [
+                ("saved", f"{result['output']} ({result['format']}, opset {result['opset']})"),
+                (
+                    "size",
+                    f"{megabytes(size['float_bytes'])} -> {megabytes(size['quantized_bytes'])}"
+                    f" ({ratio:.2f}x smaller)",
+                ),
+                ("layers", _layer_counts(result["layers"])),
+                ("calibrated on", _data(calibration, calibration.get("samples"))),
+                ("seconds", _seconds(result["seconds"])),
+            ]
+        )
+    ]
+    if result.get("measured"):
+        parts += ["", _measured(result)]
+    return "\n".join(parts)
+
+
+def _layer_counts(layers: Sequence[Mapping[str, Any]]) -> str:
+    kinds: dict[str, int] = {}
+    for layer in layers:
+        weights = str(layer["weights"]).split(":")[0] if layer["weights"] else "no weights"
+        key = f"{weights} / {str(layer['activations']).split(':')[0]}"
+        kinds[key] = kinds.get(key, 0) + 1
+    counts = ", ".join(f"{count} x {key}" for key, count in kinds.items())
+    return f"{len(layers)} (weights / activations: {counts})" if counts else "0"
+
+
+def _data(source: Mapping[str, Any], samples: int | None) -> str:
+    if not source.get("source"):
+        return ""
+    random = "; random inputs say little about real data" if source.get("random") else ""
+    count = f", {samples} samples" if samples else ""
+    return f"{source['source']}{count}{random}"
+
+
+def _seconds(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{stage} {spent:.2f}" for stage, spent in seconds.items())
+
+
+def _measured(result: Mapping[str, Any]) -> str:
+    predicted, measured = result["predicted"] or {}, result["measured"]
+    rows = [
+        ("SQNR", decibel(predicted.get("sqnr_db")), decibel(measured["sqnr_db"])),
+        ("cosine", number(predicted.get("cosine")), number(measured["cosine"])),
+    ]
+    if measured.get("top1_agreement") is not None:
+        rows.append(
+            (
+                "top-1 agreement",
+                percent(predicted.get("top1_agreement")),
+                percent(measured["top1_agreement"]),
+            )
+        )
+    lines = [table(rows, ("output", "predicted", "measured"), right=(1, 2))]
+    where = _data(result.get("verified_on") or {}, measured.get("samples"))
+    if where:
+        lines.append(f"against the float model on {where}")
+    if result.get("difference"):
+        lines.append(str(result["difference"]))
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""Long work behind the command line: in a thread, so that Ctrl-C is heard while it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO, TypeVar
+
+import click
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
+Cancel = Callable[[], bool]
+
+_POLL_SECONDS = 0.1
+_REDRAW_SECONDS = 0.1
+_BAR_WIDTH = 30
+STAGES = {
+    "load": "Loading",
+    "calibrate": "Calibrating",
+    "quantize": "Quantizing",
+    "save": "Saving",
+    "verify": "Checking the saved file",
+    "compare": "Comparing",
+}
+
+
+def run_work(work: Callable[[Progress, Cancel], T]) -> T:
+    """Run work that can be cancelled, with a progress bar on stderr where that is a terminal.
+
+    The main thread only waits: Python hears of Ctrl-C between two steps of the main thread, and a
+    run of onnxruntime is one step that can last minutes. A second Ctrl-C ends the process at once.
+
+    Args:
+        work: called with functions to tell of progress and to ask whether it was cancelled.
+
+    Raises:
+        CancelledError: it was cancelled.
+        Exception: whatever the work raised.
+    """
+    cancelled = threading.Event()
+    bar = ProgressBar(sys.stderr)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work(bar.show, cancelled.is_set))
+        except BaseException as error:  # carried over to the main thread, which raises it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="work", daemon=True)
+    thread.start()
+    try:
+        _wait(thread, cancelled)
+    finally:
+        bar.clear()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _wait(thread: threading.Thread, cancelled: threading.Event) -> None:
+    while thread.is_alive():
+        try:
+            thread.join(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            if cancelled.is_set():
+                os._exit(130)
+            cancelled.set()
+            if sys.stderr.isatty():
+                click.echo("\nCancelling ... (Ctrl-C again to quit at once)", err=True)
+
+
+class ProgressBar:
+    """A line that shows how far a stage is; silent where the stream is no terminal.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Show nothing yet."""
+        self._stream = stream
+        self._active = stream.isatty()
+        self._drawn = 0.0
+        self._stage = ""
+        self._width = 0
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of a stage are done; from any thread, cheap to call."""
+        now = time.monotonic()
+        if not self._active or (
+            stage == self._stage and done < total and now - self._drawn < _REDRAW_SECONDS
+        ):
+            return
+        self._drawn, self._stage = now, stage
+        share = min(max(done / total, 0.0), 1.0) if total else 0.0
+        filled = round(share * _BAR_WIDTH)
+        line = f"{STAGES.get(stage, stage)}  [{'#' * filled:<{_BAR_WIDTH}}]  {done}/{total}"
+        self._write(f"\r{line:<{self._width}}")
+        self._width = len(line)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._width:
+            self._write("\r" + " " * self._width + "\r")
+            self._width = 0
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
