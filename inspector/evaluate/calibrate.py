@@ -1,0 +1,260 @@
+"""Calibration: one streaming run over the data gathers the histogram of every activation."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from numpy.typing import NDArray
+
+from inspector.errors import CancelledError, DataError
+from inspector.evaluate.accumulate import Accumulator, Scratch
+from inspector.evaluate.data import Dataset
+from inspector.evaluate.runtime import Session, ValueInfo, open_session
+from inspector.evaluate.samples import Feeds
+from inspector.evaluate.statistics import Calibration, load_calibration, save_calibration
+from inspector.graph.model import Dim
+from inspector.onnxio.loading import Model
+from inspector.onnxio.probing import shape_probe
+from inspector.onnxio.runnable import runnable
+from inspector.quant.rows import as_float32
+
+__all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]
+
+Progress = Callable[[int, int], None]
+
+DEFAULT_BUDGET = 512 << 20
+_MAX_LANES = 4
+"""Samples in flight at a time: counting holds Python's lock for half of its time."""
+_WORKING_FACTOR = 1.5
+"""Memory that a run needs, over that of the tensors it hands out."""
+_POLL_SECONDS = 0.05
+_ITEM_BYTES = {"float32": 4, "float16": 2, "float64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """How the work is divided: tensors over runs, and cores over samples."""
+
+    groups: tuple[tuple[str, ...], ...]
+    lanes: int
+    threads: int
+
+
+def calibrate(
+    model: Model,
+    tensors: Sequence[str],
+    data: Dataset,
+    *,
+    budget_bytes: int = DEFAULT_BUDGET,
+    progress: Progress | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Calibration:
+    """Run a model over samples and count the values of its activations.
+
+    Samples run side by side, one core or more each, and are forgotten once they are counted, so the
+    memory needed does not depend on their number. When the tensors of one sample exceed the budget
+    they are gathered in several runs over the data, some tensors in each.
+
+    Args:
+        model: the model, as prepared.
+        tensors: names of tensors with floats: inputs of the graph, or what its nodes compute.
+        data: the samples.
+        budget_bytes: memory to use over that of the model. A single tensor that is larger than this
+            is gathered all the same.
+        progress: told how many runs are done, of how many; on the calling thread.
+        cancel: asked now and then, on the calling thread, whether to stop.
+
+    Raises:
+        DataError: a tensor is not of floats, or holds NaN or infinity for some sample; or a sample
+            cannot be read.
+        ModelError: a tensor is not in the model.
+        RunError: the runtime refuses the model or a sample.
+        CancelledError: `cancel` said so.
+    """
+    if not len(data):
+        raise DataError(f"{data.source} holds no samples.", "Give at least one.")
+    accumulators = {name: Accumulator(name) for name in tensors}
+    first = data.feeds(data.largest())
+    given = [name for name in accumulators if name in first]
+    computed = [name for name in accumulators if name not in first]
+    _check_floats((name, first[name].dtype.name) for name in given)
+    session, schedule = _schedule(model, computed, data, first, budget_bytes)
+    done, total = 0, len(data) * len(schedule.groups)
+    for group in schedule.groups:
+        if session is None and group:
+            session = open_session(
+                runnable(model, outputs=group), threads=schedule.threads, title=_title(model)
+            )
+        crew = _Crew(session, data, given, accumulators)
+        for _ in crew.work(schedule.lanes, cancel):
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        session, given = None, []
+    return Calibration(
+        model.key,
+        data.source,
+        len(data),
+        data.random,
+        data.seed,
+        {name: accumulator.histogram() for name, accumulator in accumulators.items()},
+    )
+
+
+class _Crew:
+    """Threads that take samples in turn, run the model on them and count what comes out."""
+
+    def __init__(
+        self,
+        session: Session | None,
+        data: Dataset,
+        given: Sequence[str],
+        accumulators: dict[str, Accumulator],
+    ) -> None:
+        self._session = session
+        self._data = data
+        self._given = given
+        self._accumulators = accumulators
+        self._stop = threading.Event()
+        self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._next = iter(range(len(data)))
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+
+    def work(self, lanes: int, cancel: Callable[[], bool] | None) -> Iterator[None]:
+        """Take all samples; yields once for each that is done."""
+        with ThreadPoolExecutor(lanes, thread_name_prefix="calibrate") as pool:
+            crew = [pool.submit(self._lane) for _ in range(lanes)]
+            try:
+                for _ in range(len(self._data)):
+                    self._wait(crew, cancel)
+                    yield
+            finally:
+                self._stop.set()
+
+    def _wait(self, crew: Sequence[Future[None]], cancel: Callable[[], bool] | None) -> None:
+        while True:
+            if cancel is not None and cancel():
+                raise CancelledError
+            failed = next((f for f in crew if f.done() and f.exception() is not None), None)
+            if failed is not None:
+                failed.result()
+            try:
+                return self._done.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+
+    def _lane(self) -> None:
+        scratch = Scratch()
+        while not self._stop.is_set():
+            with self._turn:
+                index = next(self._next, None)
+            if index is None:
+                return
+            try:
+                self._count(index, scratch)
+            except CancelledError:
+                return  # another lane failed, or the user cancelled: it is told from there
+            self._done.put(None)
+
+    def _count(self, index: int, scratch: Scratch) -> None:
+        feeds = self._data.feeds(index)
+        found: dict[str, NDArray[Any]] = {name: feeds[name] for name in self._given}
+        if self._session is not None:
+            found |= self._session.run(feeds, cancel=self._stop.is_set)
+        # One lane counts while the others run the model. Two that count at a time would hand Python's
+        # lock back and forth at every step, which costs more than they gain.
+        with self._counting:
+            for name in list(found):
+                try:
+                    values = as_float32(found.pop(name), name)
+                    self._accumulators[name].add(values, index, scratch)
+                except DataError as error:
+                    message = f"Sample {index} of {self._data.source}: {error.message}"
+                    raise DataError(message, error.hint) from error
+
+
+def _schedule(
+    model: Model, computed: Sequence[str], data: Dataset, first: Feeds, budget: int
+) -> tuple[Session | None, _Schedule]:
+    """Decide how to divide the work; also the session, when one run gathers everything."""
+    cores = _cores()
+    if not computed:
+        return None, _Schedule(((),), 1, 1)
+    lanes = min(cores, len(data), _MAX_LANES)
+    threads = max(1, cores // lanes)
+    session = open_session(runnable(model, outputs=computed), threads=threads, title=_title(model))
+    _check_floats((o.name, o.dtype) for o in session.outputs)
+    sizes = _tensor_bytes(model, session, first)
+    need = sum(sizes.values()) * _WORKING_FACTOR
+    if need * lanes <= budget:
+        return session, _Schedule((tuple(computed),), lanes, threads)
+    lanes = max(1, int(budget // max(need, 1)))
+    groups = _groups(sizes, budget / _WORKING_FACTOR)
+    return None, _Schedule(groups, min(lanes, len(data)), max(1, cores // lanes))
+
+
+def _groups(sizes: dict[str, int], room: float) -> tuple[tuple[str, ...], ...]:
+    """Fill groups with tensors in order, each with as many as there is room for."""
+    groups: list[list[str]] = [[]]
+    used = 0
+    for name, size in sizes.items():
+        if groups[-1] and used + size > room:
+            groups.append([])
+            used = 0
+        groups[-1].append(name)
+        used += size
+    return tuple(tuple(group) for group in groups)
+
+
+def _tensor_bytes(model: Model, session: Session, first: Feeds) -> dict[str, int]:
+    """Find how large the session's outputs are for one sample."""
+    symbols: dict[Dim, int] = {}
+    for value in session.inputs:
+        symbols |= dict(zip(value.shape or (), first[value.name].shape, strict=False))
+    sizes: dict[str, int] = {}
+    unknown: list[ValueInfo] = []
+    for value in session.outputs:
+        dims = [d if isinstance(d, int) else symbols.get(d) for d in _dims(value)]
+        known = [d for d in dims if d is not None]
+        sizes[value.name] = prod(known) * _ITEM_BYTES[value.dtype]
+        if len(known) < len(dims):
+            unknown.append(value)
+    if unknown:
+        probe = open_session(
+            shape_probe(model, [v.name for v in unknown]), title=_title(model), arena=False
+        )
+        shapes = probe.run(first).values()
+        for value, shape in zip(unknown, shapes, strict=True):
+            sizes[value.name] = prod(shape.tolist()) * _ITEM_BYTES[value.dtype]
+    return sizes
+
+
+def _dims(value: ValueInfo) -> tuple[Dim, ...]:
+    return (None,) if value.shape is None else value.shape
+
+
+def _check_floats(types: Iterable[tuple[str, str]]) -> None:
+    wrong = [f"'{name}' ({dtype})" for name, dtype in types if dtype not in _ITEM_BYTES]
+    if wrong:
+        raise DataError(
+            f"Only tensors of floats can be calibrated, not {', '.join(wrong)}.",
+            "Leave them out.",
+        )
+
+
+def _title(model: Model) -> str:
+    return str(model.path) if model.path else ""
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
