@@ -289,7 +289,7 @@ def test_saving_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("", "is a folder"),
-        ("missing/recipe.toml", "missing does not exist"),
+        ("missing/recipe.toml", "no folder .*missing"),
         ("x" * 300, "cannot be written|could not be written"),
         ("nul\0.toml", "cannot be written"),
         ("/dev/null", "not a regular file"),
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(SaveError, match="No space left on device"):
+    with pytest.raises(SaveError, match=r"disk is full.*recipe\.toml"):
         save_recipe(DEFAULT_RECIPE.with_layer("a", INT4), path)
     assert load_recipe(path) == DEFAULT_RECIPE
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
