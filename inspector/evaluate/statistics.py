@@ -102,7 +102,7 @@ def save_calibration(c: Calibration, path: str | Path) -> None:
 
 
 def is_statistics(path: Path) -> bool:
-    """Whether a file is what `save_calibration` writes, by its first member; False if unreadable."""
+    """Whether a file looks like what `save_calibration` writes; False if it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             return "header.npy" in archive.namelist()

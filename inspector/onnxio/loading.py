@@ -20,7 +20,13 @@ from inspector.errors import ModelError
 from inspector.onnxio.constants import Constant, constant_nodes, constant_of_sparse
 from inspector.onnxio.external import attach_external
 from inspector.onnxio.sniff import what_is_it
-from inspector.onnxio.tensors import BufferSource, Source, dtype_name, stored_bytes
+from inspector.onnxio.tensors import (
+    BufferSource,
+    FileSource,
+    Source,
+    dtype_name,
+    stored_bytes,
+)
 from inspector.onnxio.wire import WireError, split_weights
 
 OPSETS = range(7, 29)
@@ -101,6 +107,11 @@ class Model:
     def size_bytes(self) -> int:
         """Bytes that all constants take."""
         return sum(stored_bytes(c.elem_type, c.shape) for c in self._constants.values())
+
+    @cached_property
+    def external_files(self) -> frozenset[Path]:
+        """The data files beside the model that hold some of its weights."""
+        return frozenset(s.path for s in self.sources.values() if isinstance(s, FileSource))
 
     @cached_property
     def key(self) -> str:

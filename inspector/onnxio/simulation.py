@@ -196,7 +196,9 @@ class _Builder:
         if not in_steps:
             self._nodes.append(helper.make_node("Mul", [kept, inputs[3]], [result], f"{stem}/Mul"))
         divisor, lowest, highest, *multiplier = inputs
-        self._sites[site] = SiteInputs(divisor, lowest, highest, *multiplier or [None])
+        self._sites[site] = SiteInputs(
+            divisor, lowest, highest, multiplier[0] if multiplier else None
+        )
         self._reads[site] = result
 
     def _new_input(

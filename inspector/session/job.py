@@ -17,7 +17,8 @@ from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.placement import Plan
-from inspector.onnxio.loading import Model
+from inspector.onnxio.loading import Model, load_model
+from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import check_target, save_model
 from inspector.onnxio.writers.qdq import RECIPE_KEY, QdqOptions, write_qdq
 from inspector.quant.spec import LayerSpecs
@@ -143,7 +144,7 @@ def save_quantized(
         written = _write(opened, recipe, grids)
         layers = _layer_results(opened, specs, grids)
     with clock("save"):
-        save_model(written, output, force=force)
+        save_model(written, output)
     verification = None
     with clock("verify"):
         if samples is not None and len(samples):
@@ -239,8 +240,8 @@ def read_data(
 def _split(data: Dataset | None) -> tuple[Dataset | None, Dataset | None]:
     """Samples to calibrate with and samples held back to verify with.
 
-    One in eight is held back, 2 at least and 16 at most; of fewer than 4 samples none can be spared,
-    so the same ones serve for both.
+    One in eight is held back, 2 at least and 16 at most; of fewer than 4 samples none can be
+    spared, so the same ones serve for both.
     """
     if data is None:
         return None, None
@@ -294,10 +295,10 @@ def _result(
         model=opened.path,
         output=output,
         recipe=recipe,
-        opset=written_opset(written),
+        opset=opset_of(written),
         layers=layers,
-        float_bytes=file_bytes(opened.path, opened.source),
-        quantized_bytes=file_bytes(output, written),
+        float_bytes=file_bytes(opened.source),
+        quantized_bytes=file_bytes(load_model(output)),
         calibration_source=calibration.source if calibration else "",
         calibration_samples=calibration.samples if calibration else 0,
         random_data=bool(calibration and calibration.random),
@@ -305,6 +306,12 @@ def _result(
         passes=opened.passes,
         seconds=clock.seconds,
     )
+
+
+def file_bytes(model: Model) -> int:
+    """Bytes that a model takes on disk, its external data included."""
+    files = [*model.external_files, *([model.path] if model.path else [])]
+    return sum(path.stat().st_size for path in files)
 
 
 class Clock:
