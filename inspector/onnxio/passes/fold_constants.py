@@ -71,7 +71,9 @@ class _Fold:
         """Look at a model; it is copied when there is something to do."""
         self._model = model
         self._draft = Draft(model)
-        self._outputs = {value.name for value in model.proto.graph.output}
+        # onnxruntime takes a branch whose condition is constant apart before it checks shapes, and
+        # then refuses models that it runs otherwise; it folds such a condition itself later on.
+        self._conditions = {n.input[0] for n in model.proto.graph.node if n.op_type == "If"}
         self._opsets = {o.domain: o.version for o in model.proto.opset_import}
         self._types: Mapping[str, ValueType] = {}
         self._shapes: dict[str, tuple[Dim, ...]] = {}
@@ -104,7 +106,7 @@ class _Fold:
         return bool(names) and all(self._draft.is_constant(name) for name in names)
 
     def _fold(self, node: NodeProto) -> bool:
-        if not is_onnx_domain(node.domain) or not node.output:
+        if not is_onnx_domain(node.domain) or not self._conditions.isdisjoint(node.output):
             return False
         known = self._from_shapes(node)
         if known is not None:
@@ -227,7 +229,18 @@ def _slice(fold: _Fold, node: NodeProto, dims: NDArray[Any]) -> NDArray[Any] | N
 def _evaluate(
     node: NodeProto, inputs: Mapping[str, NDArray[Any]], opsets: Mapping[str, int]
 ) -> Sequence[Any]:
-    """Run one node in onnx's reference implementation."""
+    """Run one node in onnx's reference implementation.
+
+    float16 is computed in float32 and rounded at the end, as onnxruntime's CPU provider does.
+    """
+    half = any(array.dtype == np.float16 for array in inputs.values())
+    if half and node.op_type not in {"Cast", "CastLike"}:
+        wide = {
+            name: array.astype(np.float32) if array.dtype == np.float16 else array
+            for name, array in inputs.items()
+        }
+        results = (np.asarray(value) for value in _evaluate(node, wide, opsets))
+        return [r.astype(np.float16) if r.dtype == np.float32 else r for r in results]
     # Loading the implementation takes a third of a second, which most models never need.
     from onnx.reference import ReferenceEvaluator
 
