@@ -25,15 +25,15 @@ from inspector.quant.binning import (
 from inspector.quant.distribution import Histogram
 from inspector.quant.rows import FloatArray, not_finite
 
-_CHUNK = 1 << 15
-"""Values counted at a time: with their bin numbers they take 0.5 MB, which stays in a cache."""
+_CHUNK = 1 << 16
+"""Values counted at a time: with their bin numbers they take 1.1 MB, which stays in a cache."""
 
 
 class Scratch:
     """The memory that one thread counts in; it serves any tensor."""
 
     def __init__(self) -> None:
-        """Allocate it, about 0.8 MB."""
+        """Allocate it, about 1.3 MB."""
         self.scaled = np.empty(_CHUNK, np.float32)
         self.whole = np.empty(_CHUNK, np.int32)
         self.bins = np.empty(_CHUNK, np.intp)

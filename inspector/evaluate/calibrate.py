@@ -30,8 +30,8 @@ __all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]
 Progress = Callable[[int, int], None]
 
 DEFAULT_BUDGET = 512 << 20
-_MAX_LANES = 4
-"""Samples in flight at a time: counting holds Python's lock for half of its time."""
+_MAX_LANES = 5
+"""Samples in flight at a time. More would only wait: one thread counts at a time."""
 _WORKING_FACTOR = 1.5
 """Memory that a run needs, over that of the tensors it hands out."""
 _POLL_SECONDS = 0.05
@@ -89,9 +89,7 @@ def calibrate(
     done, total = 0, len(data) * len(schedule.groups)
     for group in schedule.groups:
         if session is None and group:
-            session = open_session(
-                runnable(model, outputs=group), threads=schedule.threads, title=_title(model)
-            )
+            session = _open(model, group, schedule.threads)
         crew = _Crew(session, data, given, accumulators)
         for _ in crew.work(schedule.lanes, cancel):
             done += 1
@@ -169,8 +167,8 @@ class _Crew:
         found: dict[str, NDArray[Any]] = {name: feeds[name] for name in self._given}
         if self._session is not None:
             found |= self._session.run(feeds, cancel=self._stop.is_set)
-        # One lane counts while the others run the model. Two that count at a time would hand Python's
-        # lock back and forth at every step, which costs more than they gain.
+        # One lane counts while the others run the model. Two that count at a time would hand
+        # Python's lock back and forth at every step, which costs more than they gain.
         with self._counting:
             for name in list(found):
                 try:
@@ -188,9 +186,9 @@ def _schedule(
     cores = _cores()
     if not computed:
         return None, _Schedule(((),), 1, 1)
-    lanes = min(cores, len(data), _MAX_LANES)
+    lanes = min(cores + 1, len(data), _MAX_LANES)  # one counts, or waits to
     threads = max(1, cores // lanes)
-    session = open_session(runnable(model, outputs=computed), threads=threads, title=_title(model))
+    session = _open(model, computed, threads)
     _check_floats((o.name, o.dtype) for o in session.outputs)
     sizes = _tensor_bytes(model, session, first)
     need = sum(sizes.values()) * _WORKING_FACTOR
@@ -199,6 +197,16 @@ def _schedule(
     lanes = max(1, int(budget // max(need, 1)))
     groups = _groups(sizes, budget / _WORKING_FACTOR)
     return None, _Schedule(groups, min(lanes, len(data)), max(1, cores // lanes))
+
+
+def _open(model: Model, outputs: Sequence[str], threads: int) -> Session:
+    return open_session(
+        runnable(model, outputs=outputs),
+        threads=threads,
+        spinning=False,
+        memory_pattern=False,
+        title=_title(model),
+    )
 
 
 def _groups(sizes: dict[str, int], room: float) -> tuple[tuple[str, ...], ...]:
@@ -228,9 +236,7 @@ def _tensor_bytes(model: Model, session: Session, first: Feeds) -> dict[str, int
         if len(known) < len(dims):
             unknown.append(value)
     if unknown:
-        probe = open_session(
-            shape_probe(model, [v.name for v in unknown]), title=_title(model), arena=False
-        )
+        probe = open_session(shape_probe(model, [v.name for v in unknown]), title=_title(model))
         shapes = probe.run(first).values()
         for value, shape in zip(unknown, shapes, strict=True):
             sizes[value.name] = prod(shape.tolist()) * _ITEM_BYTES[value.dtype]

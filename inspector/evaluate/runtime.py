@@ -123,7 +123,7 @@ def open_session(
     optimize: bool = True,
     precise: bool = False,
     spinning: bool = True,
-    arena: bool = True,
+    memory_pattern: bool = True,
     title: str = "",
 ) -> Session:
     """Open a model for running on the CPU.
@@ -136,13 +136,15 @@ def open_session(
         precise: keep 16-bit partial sums of integer kernels from saturating on x86 processors
             without VNNI, at some cost in time (session.x64quantprecision).
         spinning: let idle threads wait busily. Turn off when other work shares the cores.
-        arena: let onnxruntime keep the memory of one run for the next.
+        memory_pattern: let onnxruntime plan the memory of a run as one block. Where most tensors
+            are handed out, runs are faster and need less memory without it.
         title: what to call the model in an error message; the path by default.
 
     Raises:
         RunError: onnxruntime refuses the model.
     """
-    options = _options(threads=threads, optimize=optimize, spinning=spinning, arena=arena)
+    options = _options(threads=threads, optimize=optimize, spinning=spinning)
+    options.enable_mem_pattern = memory_pattern
     if precise:
         options.add_session_config_entry("session.x64quantprecision", "1")
     return _open(r, options, title)
@@ -159,7 +161,7 @@ def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, in
     """
     with tempfile.TemporaryDirectory(prefix="quant-inspector-") as folder:
         target = Path(folder) / "optimized.onnx"
-        options = _options(threads=threads, optimize=True, spinning=False, arena=True)
+        options = _options(threads=threads, optimize=True, spinning=False)
         options.optimized_model_filepath = str(target)
         # Weights go beside the graph: a model above 2 GB could not be written in one file.
         prefix = "session.optimized_model_external_initializers_"
@@ -169,13 +171,12 @@ def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, in
         return op_counts(target)
 
 
-def _options(*, threads: int, optimize: bool, spinning: bool, arena: bool) -> ort.SessionOptions:
+def _options(*, threads: int, optimize: bool, spinning: bool) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_profiling = False
-    options.enable_cpu_mem_arena = arena
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     if not spinning:
