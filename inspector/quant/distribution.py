@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _PREFIX_BLOCK = 1024
+_SAVED = {"count": "i", "lo": "f", "hi": "f", "grid": "i", "counts": "i", "batches": "f"}
+"""The arrays of a saved histogram, and the kind of number in each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +292,9 @@ class Histogram(Distribution):
             "Run the calibration again.",
         )
         try:
-            fields = {key: np.asarray(arrays[key]) for key in cls.empty().to_arrays()}
+            fields = {key: np.asarray(arrays[key]) for key in _SAVED}
+            if any(fields[key].dtype.kind != sort for key, sort in _SAVED.items()):
+                raise damaged
             exponent, start, zeros = (int(number) for number in fields["grid"])
             lo, hi, count = (fields[key].reshape(1) for key in ("lo", "hi", "count"))
             result = cls(

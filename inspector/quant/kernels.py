@@ -42,7 +42,9 @@ def quantize(x: ArrayLike, qp: QParams, name: str = "") -> Integers:
     """clamp(round_half_even(x / scale) + zero_point), as ONNX QuantizeLinear defines it.
 
     The division is float32, and clamping comes before the conversion to integers, so that quotients
-    beyond int32 saturate; this is bit-identical with onnxruntime's CPU kernel. Infinity saturates.
+    beyond int32 saturate; this is bit-identical with onnxruntime's CPU kernel, except that its
+    kernels for blocks and for 2 and 4 bits wrap around where |x / scale| >= 2^31. Infinity
+    saturates.
 
     Args:
         x: any shape that fits ``qp``; converted to float32.

@@ -116,8 +116,8 @@ def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Flo
             codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero).astype(np.int64) + zero - qp.qmin
             total += np.bincount(codes, minlength=total.size)
         else:
-            inner = boundaries(np.arange(qp.qmin + 1, qp.qmax + 1) - zero, scale[each])
-            place = np.searchsorted(values, inner)
+            edges = boundaries(np.arange(qp.qmin + 1, qp.qmax + 1) - zero, scale[each])
+            place = np.searchsorted(values, edges)
             total += np.diff(place, prepend=0, append=values.size)
     return total
 
