@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from typing import Any
 
 import click
 
@@ -82,13 +81,3 @@ def _refuse_wrong_command(first: str, ctx: click.Context) -> None:
     near = difflib.get_close_matches(first, COMMANDS, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"The commands are {', '.join(COMMANDS)}."
     raise click.UsageError(f"{first!r} is neither a command nor a model file. {hint}", ctx)
-
-
-def ask_for_traceback(function: Any) -> Any:
-    """The option `--debug`, which every command takes; `main` itself looks for it."""
-    return click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        help="Show the traceback of an error.",
-    )(function)

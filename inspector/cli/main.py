@@ -11,6 +11,7 @@ import click
 
 from inspector import __version__
 from inspector.cli.group import Commands
+from inspector.cli.output import printable
 from inspector.errors import CancelledError, InspectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -114,9 +115,9 @@ def _interrupted(error: BaseException, *, debug: bool) -> int:
 
 def _say(message: str, hint: str = "") -> None:
     """One line on stderr, and another for the hint."""
-    lines = [f"{PROGRAM}: {' '.join(message.split())}"]
+    lines = [f"{PROGRAM}: {printable(' '.join(message.split()))}"]
     if hint:
-        lines.append("  " + " ".join(hint.split()))
+        lines.append("  " + printable(" ".join(hint.split())))
     click.echo("\n".join(lines), err=True)
 
 

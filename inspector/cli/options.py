@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +15,9 @@ from inspector.errors import RecipeError
 if TYPE_CHECKING:
     from inspector.evaluate.image_options import ImageOptions
     from inspector.session.recipe import Recipe, Rule
+    from inspector.session.samples import SampleRequest
 
-F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 PATH = click.Path(path_type=Path)
 FORMATS = ("qdq", "qoperator", "dynamic", "weight-only")
 DEFAULT_SEED = 0
@@ -25,8 +28,56 @@ debug = click.option(
 )
 
 
-def data_options(what: str) -> Callable[[F], F]:
-    """The options that say which data to use.
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What the options of `data_options` say."""
+
+    calibration: Path | None
+    random_data: int | None
+    samples: int | None
+    seed: int
+    images: str | None
+
+    def check(self) -> None:
+        """Refuse options that contradict one another.
+
+        Raises:
+            UsageError: both real and random data are asked for.
+        """
+        if self.calibration is not None and self.random_data is not None:
+            raise click.UsageError("Give either --calibration or --random-data, not both.")
+
+    def require(self) -> None:
+        """Refuse to go on without data.
+
+        Raises:
+            UsageError: none is asked for, or two kinds are.
+        """
+        self.check()
+        if self.calibration is None and self.random_data is None:
+            raise click.UsageError("Give --calibration PATH, or --random-data N for a try.")
+
+    def image_options(self) -> ImageOptions | None:
+        """What `--images` says.
+
+        Raises:
+            DataError: an option is wrong; it names which.
+        """
+        from inspector.evaluate.image_options import ImageOptions
+
+        return None if self.images is None else ImageOptions.parse(self.images)
+
+    def request(self) -> SampleRequest:
+        """The samples that the options ask for; raises as `image_options`."""
+        from inspector.session.samples import SampleRequest
+
+        return SampleRequest(
+            self.calibration, self.image_options(), self.samples, self.random_data, self.seed
+        )
+
+
+def data_options(what: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """The options that say which data to use; the command gets them as one argument, `data`.
 
     Args:
         what: how the help speaks of the data.
@@ -64,33 +115,25 @@ def data_options(what: str) -> Callable[[F], F]:
         ),
     )
 
-    def add(function: F) -> F:
+    def add(function: Callable[..., R]) -> Callable[..., R]:
+        @wraps(function)
+        def gathered(
+            calibration: Path | None,
+            random_data: int | None,
+            samples: int | None,
+            seed: int,
+            images: str | None,
+            **others: Any,
+        ) -> R:
+            data = Data(calibration, random_data, samples, seed, images)
+            return function(data=data, **others)
+
+        result: Callable[..., R] = gathered
         for option in reversed(options):
-            function = option(function)
-        return function
+            result = option(result)
+        return result
 
     return add
-
-
-def check_data_options(calibration: Path | None, random_data: int | None) -> None:
-    """Refuse options that contradict one another.
-
-    Raises:
-        UsageError: both real and random data are asked for.
-    """
-    if calibration is not None and random_data is not None:
-        raise click.UsageError("Give either --calibration or --random-data, not both.")
-
-
-def image_options(text: str | None) -> ImageOptions | None:
-    """What `--images` says.
-
-    Raises:
-        DataError: an option is wrong; it names which.
-    """
-    from inspector.evaluate.image_options import ImageOptions
-
-    return None if text is None else ImageOptions.parse(text)
 
 
 def recipe_of(

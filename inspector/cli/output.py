@@ -44,7 +44,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str], right: Iterable[
         right: the columns of numbers, which are aligned to the right.
     """
     to_right = frozenset(right)
-    lines = [list(header), *(list(row) for row in rows)]
+    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
         "  ".join(
@@ -57,7 +57,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str], right: Iterable[
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Lines of a name and what it is, aligned; a pair without text is left out."""
-    shown = [(name, text) for name, text in pairs if text]
+    shown = [(printable(name), printable(text)) for name, text in pairs if text]
     width = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
 
@@ -82,3 +82,25 @@ def percent(value: float | None) -> str:
 def number(value: float | None, digits: int = 6) -> str:
     """A plain number with so many decimals."""
     return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def count(value: float) -> str:
+    """A number of things, in three digits: 950, 12.3 k, 4.56 M, 7.89 G."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def data_text(data: Mapping[str, Any]) -> str:
+    """Where samples come from and how many; empty if there are none."""
+    if not data.get("source"):
+        return ""
+    samples = f", {data['samples']} samples" if data.get("samples") else ""
+    random = "; random inputs say little about real data" if data.get("random") else ""
+    return f"{data['source']}{samples}{random}"
+
+
+def printable(text: str) -> str:
+    """The text with what would control a terminal shown as its code: names come from files."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -11,14 +11,14 @@ import click
 from inspector.cli.options import (
     FORMATS,
     PATH,
+    Data,
     as_json,
-    check_data_options,
     data_options,
     debug,
-    image_options,
     recipe_of,
 )
 from inspector.cli.output import (
+    data_text,
     decibel,
     facts,
     json_text,
@@ -69,11 +69,7 @@ Examples:
 def command(
     model: Path,
     output: Path,
-    calibration: Path | None,
-    random_data: int | None,
-    samples: int | None,
-    seed: int,
-    images: str | None,
+    data: Data,
     recipe: Path | None,
     weights: str | None,
     activations: str | None,
@@ -90,7 +86,7 @@ def command(
     Without a recipe: weights int8 per channel, activations uint8. Where activations are quantized,
     data to calibrate them with is needed; some of it is held back to measure the result on.
     """
-    check_data_options(calibration, random_data)
+    data.check()
     _check_report(report, output)
     from inspector.session.files import write_atomic
     from inspector.session.job import QuantizeRequest, quantize_model
@@ -99,11 +95,11 @@ def command(
         model=model,
         output=output,
         recipe=recipe_of(recipe, weights, activations, layers, form, target),
-        calibration=calibration,
-        images=image_options(images),
-        samples=samples,
-        random_samples=random_data,
-        seed=seed,
+        calibration=data.calibration,
+        images=data.image_options(),
+        samples=data.samples,
+        random_samples=data.random_data,
+        seed=data.seed,
         force=force,
         verify=verify,
     )
@@ -155,7 +151,7 @@ def summary(result: Mapping[str, Any]) -> str:
                     f" ({ratio:.2f}x smaller)",
                 ),
                 ("layers", _layer_counts(result["layers"])),
-                ("calibrated on", _data(calibration, calibration.get("samples"))),
+                ("calibrated on", data_text(calibration)),
                 ("seconds", _seconds(result["seconds"])),
             ]
         )
@@ -173,14 +169,6 @@ def _layer_counts(layers: Sequence[Mapping[str, Any]]) -> str:
         kinds[key] = kinds.get(key, 0) + 1
     counts = ", ".join(f"{count} x {key}" for key, count in kinds.items())
     return f"{len(layers)} (weights / activations: {counts})" if counts else "0"
-
-
-def _data(source: Mapping[str, Any], samples: int | None) -> str:
-    if not source.get("source"):
-        return ""
-    random = "; random inputs say little about real data" if source.get("random") else ""
-    count = f", {samples} samples" if samples else ""
-    return f"{source['source']}{count}{random}"
 
 
 def _seconds(seconds: Mapping[str, float]) -> str:
@@ -202,7 +190,8 @@ def _measured(result: Mapping[str, Any]) -> str:
             )
         )
     lines = [table(rows, ("output", "predicted", "measured"), right=(1, 2))]
-    where = _data(result.get("verified_on") or {}, measured.get("samples"))
+    samples = {"samples": measured.get("samples")}
+    where = data_text({**(result.get("verified_on") or {}), **samples})
     if where:
         lines.append(f"against the float model on {where}")
     if result.get("difference"):

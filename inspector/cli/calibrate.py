@@ -1,0 +1,51 @@
+"""`calibrate`: gather the statistics of activations once, to use them many times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inspector.cli.options import PATH, Data, as_json, data_options, debug
+from inspector.cli.output import data_text, facts, megabytes, print_json
+from inspector.cli.work import run_work
+
+_EPILOG = """\b
+Examples:
+  quant-inspector calibrate model.onnx --calibration data.npz -o statistics.npz
+  quant-inspector quantize model.onnx -o small.onnx --calibration statistics.npz
+"""
+
+
+@click.command("calibrate", epilog=_EPILOG)
+@click.argument("model", type=PATH)
+@click.option(
+    "-o", "--output", type=PATH, required=True, metavar="STATS", help="The file to write (.npz)."
+)
+@data_options("The data to run the model on")
+@as_json
+@debug
+def command(model: Path, output: Path, data: Data, as_json: bool) -> None:
+    """Run MODEL over data and save the statistics of all its activations as STATS.
+
+    STATS can be given as --calibration from then on; it fits this model only.
+    """
+    data.require()
+    from inspector.session.gather import calibrate_model
+
+    request = data.request()
+    result = run_work(
+        lambda progress, cancel: calibrate_model(
+            model, output, request, progress=progress, cancel=cancel
+        )
+    ).to_json()
+    if as_json:
+        print_json(result)
+        return
+    lines = [
+        ("saved", f"{output} ({megabytes(output.stat().st_size)})"),
+        ("tensors", str(result["tensors"])),
+        ("data", data_text(result["calibration"])),
+        ("time", f"{result['seconds']['calibrate']:.2f} s"),
+    ]
+    click.echo(facts(lines))
