@@ -37,7 +37,7 @@ FOLDED: Final = (
         "ConstantOfShape", "EyeLike", "MatMul", "NonZero", "OneHot", "Range", "ScatterElements",
         "ScatterND", "Shape", "Size", "Trilu",
     }
-) - {"MaxPool", "Dropout", "ReverseSequence", "Identity"}  # fmt: skip
+) - {"MaxPool", "Dropout", "ReverseSequence", "Identity", "GatherElements"}  # fmt: skip
 """Operators that onnx's reference implementation computes as onnxruntime does."""
 
 _BOUNDED_BY_INPUT: Final = frozenset({"NonZero"})
