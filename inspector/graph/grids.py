@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import DataError
+from inspector.graph.activations import activation_behind
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Point, Site
+from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
-from inspector.quant.qparams import QParams, choose_qparams, weight_qparams
-from inspector.quant.spec import QuantSpec
+from inspector.quant.grid import RealRange
+from inspector.quant.qparams import QParams, choose_qparams, qparams_from_range, weight_qparams
+from inspector.quant.spec import QuantSpec, RangeMethod
 
 BIAS_LIMIT = 2**30
 """Largest code that a bias is given: half of int32, so that the accumulator has room left."""
@@ -62,7 +65,7 @@ def choose_grids(
 
     Cost: one pass over each quantized weight for minmax, a sort of it for other methods.
     """
-    points = tuple(point_grid(point, distributions) for point in plan.points)
+    points = point_grids(graph, plan, distributions)
     weights: dict[str, QParams] = {}
     bias_scales: dict[str, NDArray[np.float32]] = {}
     for name, spec in plan.weights.items():
@@ -100,13 +103,56 @@ def grid_axis(layer: Layer, spec: QuantSpec) -> int | None:
     return rank - 2 if axis == rank - 1 else rank - 1
 
 
-def point_grid(point: Point, distributions: Mapping[str, Histogram]) -> QParams:
-    """The grid of one point from the values of its tensors, seen as one tensor.
+def point_grids(
+    graph: Graph, plan: Plan, distributions: Mapping[str, Histogram]
+) -> tuple[QParams, ...]:
+    """The grid of each point from the values of its tensors, seen as one tensor.
+
+    Where an activation function is all that reads a tensor, its mse range is the one with the least
+    error behind that function.
 
     Raises:
         DataError: a tensor was not measured.
     """
-    return activation_grid(point_distribution(point, distributions), point.spec)
+    found = [
+        activation_grid(point_distribution(point, distributions), point.spec)
+        for point in plan.points
+    ]
+    for index, point in enumerate(plan.points):
+        if len(point.tensors) == 1 and point.spec.range == RangeMethod("mse"):
+            _judge_behind(graph, plan, distributions, index, found)
+    return tuple(found)
+
+
+def _judge_behind(
+    graph: Graph,
+    plan: Plan,
+    distributions: Mapping[str, Histogram],
+    index: int,
+    grids: list[QParams],
+) -> None:
+    """Replaces a point's grid, and that behind its activation function if sharing it is best."""
+    point = plan.points[index]
+    activation = activation_behind(graph, point.tensors[0])
+    if activation is None:
+        return
+    outputs = {number for site, number in plan.sites.items() if site.tensor == activation.output}
+    behind = outputs.pop() if len(outputs) == 1 else None
+    may_share = behind is not None and plan.points[behind] == Point(
+        point.spec, (activation.output,)
+    )
+    grid = grids[index]
+    best = range_behind(
+        point_distribution(point, distributions),
+        point.spec,
+        activation.function,
+        None if behind is None else grids[behind],
+        RealRange(np.atleast_1d(grid.lo).astype(float), np.atleast_1d(grid.hi).astype(float)),
+        may_share=may_share,
+    )
+    grids[index] = _as_stored(qparams_from_range(best.before, point.spec), point.spec)
+    if best.shared and behind is not None:
+        grids[behind] = grids[index]
 
 
 def point_distribution(point: Point, distributions: Mapping[str, Histogram]) -> Histogram:
@@ -129,12 +175,16 @@ def point_distribution(point: Point, distributions: Mapping[str, Histogram]) -> 
 
 
 def activation_grid(distribution: Histogram, spec: QuantSpec) -> QParams:
-    """The grid of an activation under a filled spec.
+    """The grid of an activation under a filled spec, judged by its own values."""
+    return _as_stored(choose_qparams(distribution, spec), spec)
+
+
+def _as_stored(grid: QParams, spec: QuantSpec) -> QParams:
+    """An activation's grid with the codes of the type that it is stored in.
 
     A type that ONNX has saturates at its own ends, so a symmetric grid of such a width keeps its
     lowest code too: what the file does is what is computed here.
     """
-    grid = choose_qparams(distribution, spec)
     if spec.signed and spec.bits in {2, 4, 8, 16}:
         return replace(grid, qmin=-(1 << (spec.bits - 1)))
     return grid
