@@ -65,7 +65,7 @@ _HEADERS = (
     ("Operator", "Operator of the node"),
     ("Weights", "How the weights are quantized"),
     ("Activ.", "How the activations that enter the layer are quantized"),
-    ("SQNR, dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
+    ("dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
     ("Params", "Number of weights and biases"),
 )
 
@@ -306,15 +306,15 @@ class LayerPane(QWidget):
     def _size_columns(self) -> None:
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
-        header.setMinimumSectionSize(40)
+        header.setMinimumSectionSize(36)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width in (
-            (OPERATOR, 72),
-            (WEIGHTS, 62),
-            (ACTIVATIONS, 56),
-            (SQNR, 70),
-            (PARAMETERS, 72),
+            (OPERATOR, 62),
+            (WEIGHTS, 58),
+            (ACTIVATIONS, 54),
+            (SQNR, 48),
+            (PARAMETERS, 58),
         ):
             self.table.setColumnWidth(column, width)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)

@@ -51,6 +51,7 @@ class SpecEditor(QWidget):
         self.low = self._spin(f"{prefix}RangeLow", -1e9, 1e9, 6, "")
         self.high = self._spin(f"{prefix}RangeHigh", -1e9, 1e9, 6, "")
         self.limits = QWidget(self)
+        self.parameters = QWidget(self)
         self.text = QLabel(self)
         self.text.setObjectName(f"{prefix}Spec")
         self._arrange()
@@ -108,6 +109,8 @@ class SpecEditor(QWidget):
         share = shares.pop() if len(shares) == 1 else None
         self.percentile.setValue(fields.DEFAULT_PERCENTILE if share is None else share)
         self.limits.setVisible(kinds == {"range"})
+        shown = kinds in ({"percentile"}, {"range"})
+        self._form.setRowVisible(self.parameters, shown)
         first = next((spec.range for spec in full if spec.range is not None), None)
         if first is not None and first.lo is not None and first.hi is not None:
             self.low.setValue(first.lo)
@@ -268,11 +271,13 @@ class SpecEditor(QWidget):
             ("Range", self.range),
         ):
             form.addRow(_label(label), widget)
-        parameters = QVBoxLayout()
+        parameters = QVBoxLayout(self.parameters)
+        parameters.setContentsMargins(0, 0, 0, 0)
         parameters.addWidget(self.percentile)
         parameters.addWidget(self.limits)
-        form.addRow("", parameters)
-        form.addRow(_label("Zero"), self.flags)
+        form.addRow("", self.parameters)
+        self._form = form
+        form.addRow(_label("Symmetry"), self.flags)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SPACE_S)
@@ -280,6 +285,7 @@ class SpecEditor(QWidget):
         column.addWidget(self.text)
         self.percentile.hide()
         self.limits.hide()
+        form.setRowVisible(self.parameters, False)
 
 
 def _label(text: str) -> QLabel:

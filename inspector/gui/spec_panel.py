@@ -89,8 +89,8 @@ class FigureGrid(QWidget):
         """Show these; labels are used again."""
         while len(self._cells) < len(figures):
             name, value = QLabel(self), QLabel(self)
-            name.setProperty("role", "muted")
-            value.setProperty("role", "figure")
+            name.setProperty("role", "name")
+            value.setProperty("role", "number")
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             row = len(self._cells)
             self._grid.addWidget(name, row, 0)
@@ -171,7 +171,7 @@ class SpecPanel(QScrollArea):
         form.setObjectName("specForm")
         form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         column = QVBoxLayout(form)
-        column.setContentsMargins(SPACE_L, SPACE_M, SPACE_L, SPACE_L)
+        column.setContentsMargins(SPACE_M, SPACE_M, SPACE_M, SPACE_L)
         column.setSpacing(SPACE_S)
         column.addWidget(self.title)
         column.addWidget(self.subtitle)

@@ -27,8 +27,8 @@ class ChannelPlot(PlotCard):
     picked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("channelPlot", "Channels", parent)
-        self._bars: Any = pg.PlotCurveItem(stepMode="center", fillLevel=0)
+        super().__init__("channelPlot", "SQNR per channel", parent)
+        self._bars: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
         self._mark: Any = pg.InfiniteLine(angle=90)
         self.plot.addItem(self._bars)
         self.plot.addItem(self._mark, ignoreBounds=True)
@@ -74,7 +74,7 @@ class LayerErrorPlot(PlotCard):
     picked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("layerErrorPlot", "Layers", parent)
+        super().__init__("layerErrorPlot", "SQNR per layer", parent)
         self._bars: Any = pg.BarGraphItem(x=[0.0], height=[0.0], width=0.8)
         self.plot.addItem(self._bars)
         self.plot.getAxis("left").setWidth(30)

@@ -12,6 +12,9 @@ from PySide6.QtWidgets import QWidget
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.theme import Theme
 
+WINGS = 2.0
+"""How many steps of error are shown at most: clipping must not flatten the teeth."""
+
 
 class ErrorPlot(PlotCard):
     """The exact error function of one grid."""
@@ -19,7 +22,7 @@ class ErrorPlot(PlotCard):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("errorPlot", "Error against value", parent)
         self._zero: Any = pg.InfiniteLine(angle=0)
-        self._curve: Any = pg.PlotCurveItem()
+        self._curve: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
         self.plot.addItem(self._zero, ignoreBounds=True)
         self.plot.addItem(self._curve)
         self.plot.getAxis("left").setWidth(46)
@@ -29,15 +32,17 @@ class ErrorPlot(PlotCard):
         self,
         x: NDArray[np.float64],
         error: NDArray[np.float64],
+        step: float,
         span: tuple[float, float],
         note: str,
     ) -> None:
-        """Show another error function over the range of the values."""
+        """Show another error function over the range of the values; long wings run out of sight."""
         self._data = (x, error)
         self._curve.setData(x, error)
         low, high = span
         seen = error[(x >= low) & (x <= high)]
-        reach = float(np.abs(seen).max(initial=0.0)) or float(np.abs(error).max(initial=1.0)) or 1.0
+        most = float(np.abs(seen).max(initial=0.0)) or float(np.abs(error).max(initial=1.0)) or 1.0
+        reach = min(most, WINGS * step)
         self.plot.setRange(xRange=(low, high), yRange=(-reach, reach), padding=0.05)
         self.show_plot(note)
 

@@ -20,9 +20,9 @@ class HistogramPlot(PlotCard):
     def __init__(self, name: str, title: str, *, log: bool, parent: QWidget | None = None) -> None:
         super().__init__(name, title, parent)
         self._shape: HistogramShape | None = None
-        self._levels: Any = pg.PlotCurveItem(connect="pairs")
-        self._original: Any = pg.PlotCurveItem(stepMode="center", fillLevel=0)
-        self._quantized: Any = pg.PlotCurveItem(stepMode="center")
+        self._levels: Any = pg.PlotCurveItem([0.0, 0.0], [0.0, 0.0], connect="pairs")
+        self._original: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
+        self._quantized: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center")
         self._low: Any = pg.InfiniteLine(angle=90)
         self._high: Any = pg.InfiniteLine(angle=90)
         for item in (self._original, self._levels, self._quantized, self._low, self._high):
@@ -31,6 +31,7 @@ class HistogramPlot(PlotCard):
         self.log = QToolButton(self)
         self.log.setText("log")
         self.log.setCheckable(True)
+        self.log.setProperty("small", "true")
         self.log.setChecked(log)
         self.log.setToolTip("Logarithmic counts: shows the few values far out")
         self.log.setAccessibleName(f"{title}: logarithmic counts")

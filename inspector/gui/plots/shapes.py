@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.quant.distribution import ExactDistribution
+from inspector.quant.profile import level_counts
 from inspector.quant.qparams import QParams
 
 Floats = NDArray[np.float64]
 
 MOST_POINTS = 512
+MOST_ROWS = 256
 MOST_LINES = 64
 """More levels than this are too close together to be drawn one by one."""
 
@@ -45,27 +49,43 @@ def levels(qp: QParams, row: int) -> Floats:
     """The real values of the levels of one row's grid."""
     scale = float(qp.scale.reshape(-1)[row])
     zero = int(qp.zero_point.reshape(-1)[row])
-    return (np.arange(qp.qmin, qp.qmax + 1) - zero) * scale
+    codes = np.arange(qp.qmin, qp.qmax + 1, dtype=np.float64)
+    places: Floats = (codes - zero) * scale
+    return places
 
 
 def quantized_steps(
-    qp: QParams, counts: NDArray[np.int64], bin_width: float
+    qp: QParams, row: int, counts: NDArray[Any], bin_width: float
 ) -> tuple[Floats, Floats]:
-    """The quantized histogram of a tensor with one scale.
+    """The quantized histogram of values that share one scale.
 
     Args:
-        qp: per tensor.
+        qp: the grid.
+        row: which of its rows.
         counts: values on each level.
         bin_width: of the histogram that it is drawn over.
 
     Returns:
         (levels + 1,) edges half a step around each level, and heights of equal area.
     """
-    places = levels(qp, 0)
-    scale = float(qp.scale.reshape(-1)[0])
-    edges = np.append(places - scale / 2, places[-1] + scale / 2)
-    heights = counts.astype(np.float64) * (bin_width / scale)
+    places = levels(qp, row)
+    scale = float(qp.scale.reshape(-1)[row])
+    edges: Floats = np.append(places - scale / 2, places[-1] + scale / 2)
+    heights: Floats = counts.astype(np.float64) * (bin_width / scale)
     return thinned(edges, heights)
+
+
+def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Floats:
+    """The quantized histogram of values with a scale for each row, in the bins of another.
+
+    Of many rows some hundred, spread evenly, stand for all.
+    """
+    step = -(-dist.rows // MOST_ROWS)
+    heights = np.zeros(len(edges) - 1)
+    for row in range(0, dist.rows, step):
+        counts = level_counts(dist, qp, row)
+        heights += np.histogram(levels(qp, row), edges, weights=counts)[0]
+    return heights * step
 
 
 def thinned(edges: Floats, heights: Floats) -> tuple[Floats, Floats]:
@@ -125,7 +145,8 @@ def channel_bars(sqnr: Floats) -> tuple[Floats, Floats, bool]:
     """
     finite = np.where(np.isfinite(sqnr), sqnr, 0.0)
     if len(finite) <= MOST_POINTS:
-        return np.arange(len(finite) + 1) - 0.5, finite, False
+        return np.arange(len(finite) + 1, dtype=np.float64) - 0.5, finite, False
     ordered = np.sort(finite)
     picked = ordered[np.linspace(0, len(ordered) - 1, MOST_POINTS).astype(int)]
-    return np.linspace(-0.5, len(ordered) - 0.5, MOST_POINTS + 1), picked, True
+    edges: Floats = np.linspace(-0.5, len(ordered) - 0.5, MOST_POINTS + 1)
+    return edges, picked, True

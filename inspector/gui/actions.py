@@ -1,0 +1,149 @@
+"""Everything the user can ask for, as actions with names, keys and icons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QToolButton, QWidget
+
+from inspector.gui.resources import icon
+from inspector.gui.theme import MODES, Theme
+
+_Keys = QKeySequence.StandardKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    text: str
+    tip: str
+    keys: tuple[QKeySequence.StandardKey | str, ...] = ()
+    icon: str = ""
+
+
+_ENTRIES = (
+    _Entry(
+        "actionOpen", "Open…", "Open a model, calibration data or a recipe", (_Keys.Open,), "open"
+    ),
+    _Entry(
+        "actionCalibrate",
+        "Calibrate…",
+        "Run the model on data and gather the statistics of its activations",
+        ("Ctrl+R",),
+        "calibrate",
+    ),
+    _Entry("actionRandom", "Calibrate with random inputs", "For a first look without data"),
+    _Entry(
+        "actionSave",
+        "Save quantized…",
+        "Write the quantized model and check it",
+        (_Keys.Save,),
+        "save",
+    ),
+    _Entry(
+        "actionSaveRecipe",
+        "Save recipe…",
+        "Write what was chosen as a TOML file",
+        ("Ctrl+Shift+S",),
+    ),
+    _Entry("actionQuit", "Quit", "Close the window", (_Keys.Quit,)),
+    _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
+    _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    _Entry("actionFind", "Find layer", "Go to the filter of the layers", (_Keys.Find,), "find"),
+    _Entry("actionFit", "Fit graph", "Show all of the graph", ("Ctrl+0",), "fit"),
+    _Entry("actionFullSize", "Actual size", "Show the graph at 100 %", ("Ctrl+1",)),
+)
+_MENUS = (
+    (
+        "&File",
+        ("actionOpen", "", "actionCalibrate", "actionRandom", "", "actionSave", "actionSaveRecipe"),
+    ),
+    ("&Edit", ("actionUndo", "actionRedo", "", "actionFind")),
+    ("&View", ("actionFit", "actionFullSize")),
+)
+_BAR = (
+    *("actionOpen", "actionCalibrate", "actionSave", ""),
+    *("actionUndo", "actionRedo", "", "actionFit", "actionFind"),
+)
+_WITH_TEXT = ("actionOpen", "actionCalibrate", "actionSave")
+
+
+class Actions:
+    """The actions of a window, in its menus and tool bar."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        self._all = {entry.name: self._make(entry, window) for entry in _ENTRIES}
+        self.themes = self._themes(window)
+        self._fill_menus(window)
+        self.bar = self._fill_bar(window)
+
+    def __getitem__(self, name: str) -> QAction:
+        """The action of an object name."""
+        return self._all[name]
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Draw the icons in a theme's colours."""
+        for entry in _ENTRIES:
+            if entry.icon:
+                self._all[entry.name].setIcon(icon(entry.icon, theme.text, theme.border))
+
+    @staticmethod
+    def _make(entry: _Entry, window: QWidget) -> QAction:
+        action = QAction(entry.text, window)
+        action.setObjectName(entry.name)
+        action.setShortcuts([QKeySequence(key) for key in entry.keys])
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{entry.tip} ({keys})" if keys else entry.tip)
+        action.setStatusTip("")
+        return action
+
+    @staticmethod
+    def _themes(window: QMainWindow) -> QActionGroup:
+        group = QActionGroup(window)
+        for mode in MODES:
+            action = QAction({"system": "Follow system"}.get(mode, mode.capitalize()), group)
+            action.setObjectName(f"actionTheme{mode.capitalize()}")
+            action.setCheckable(True)
+            action.setData(mode)
+        return group
+
+    def _fill_menus(self, window: QMainWindow) -> None:
+        menu = None
+        for title, names in _MENUS:
+            menu = window.menuBar().addMenu(title)
+            for name in names:
+                if name:
+                    menu.addAction(self._all[name])
+                else:
+                    menu.addSeparator()
+            if title == "&File":
+                menu.addSeparator()
+                menu.addAction(self._all["actionQuit"])
+        assert menu is not None
+        appearance = QMenu("Appearance", menu)
+        appearance.addActions(self.themes.actions())
+        menu.addSeparator()
+        menu.addMenu(appearance)
+
+    def _fill_bar(self, window: QMainWindow) -> QToolBar:
+        bar = QToolBar("Tools", window)
+        bar.setObjectName("toolBar")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(18, 18))
+        bar.toggleViewAction().setEnabled(False)
+        for name in _BAR:
+            if not name:
+                bar.addSeparator()
+                continue
+            bar.addAction(self._all[name])
+            if name in _WITH_TEXT:
+                _with_text(bar.widgetForAction(self._all[name]))
+        window.addToolBar(bar)
+        return bar
+
+
+def _with_text(button: QWidget) -> None:
+    if isinstance(button, QToolButton):
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -1,0 +1,48 @@
+"""The program with a window."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from inspector.gui.main_window import TITLE, MainWindow
+from inspector.gui.resources import app_icon
+
+
+def application() -> QApplication:
+    """The application, made if there is none yet."""
+    present = QApplication.instance()
+    if isinstance(present, QApplication):
+        return present
+    made = QApplication(sys.argv[:1])
+    made.setApplicationName("quant-inspector")
+    made.setApplicationDisplayName(TITLE)
+    made.setDesktopFileName("quant-inspector")
+    made.setWindowIcon(app_icon())
+    return made
+
+
+def run_window(
+    model: Path | None = None, calibration: Path | None = None, recipe: Path | None = None
+) -> int:
+    """Open the window, with a model and what belongs to it, and run until it is closed.
+
+    Returns:
+        The exit code of the program.
+    """
+    app = application()
+    window = MainWindow()
+    window.show()
+    paths = [path for path in (model, recipe, calibration) if path is not None]
+    if paths:
+        window.open_paths(paths)
+    # Ctrl+C in the terminal closes the window; Python sees it when its timer comes round.
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    ticker = QTimer()
+    ticker.timeout.connect(lambda: None)
+    ticker.start(200)
+    return app.exec()

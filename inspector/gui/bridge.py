@@ -1,0 +1,302 @@
+"""Between the widgets and the document: edits go in, events come out as Qt signals.
+
+Widgets never touch the document; they tell the bridge what the user wants, and the bridge tells
+them what changed. Work that takes time is asked of `Tasks`; its answers come back here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.evaluate.fidelity import Fidelity
+from inspector.gui.estimate import Estimator
+from inspector.gui.opening import split
+from inspector.gui.spec_fields import SpecChange
+from inspector.gui.tasks import Context, Tasks
+from inspector.session.document import Document
+from inspector.session.edits import Edit, change_layers, reset_layers, set_default
+from inspector.session.events import (
+    CalibrationChanged,
+    DatasetChanged,
+    Event,
+    ModelChanged,
+    RecipeChanged,
+    SavedChanged,
+)
+from inspector.session.facts import TensorFacts, WeightRequest, WeightResponse
+
+T = TypeVar("T")
+_WEIGHTS, _ESTIMATE = "weights", "estimate"
+
+
+class Bridge(QObject):
+    """The document as the widgets see it.
+
+    Signals:
+        model_changed: another model is open, or none.
+        specs_changed: names of the layers whose specs differ from before.
+        facts_changed: names of the layers whose weight figures are new.
+        calibration_changed: the activations are known, or not any more.
+        fidelity_changed: the end-to-end figures are new, or are out of date.
+        saved_changed: whether there are unsaved changes.
+        refused: an InspectorError that the user must know of.
+    """
+
+    model_changed = Signal()
+    specs_changed = Signal(object)
+    facts_changed = Signal(object)
+    calibration_changed = Signal()
+    fidelity_changed = Signal()
+    saved_changed = Signal(bool)
+    refused = Signal(object)
+
+    def __init__(self, document: Document, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self.tasks = tasks
+        self.fidelity: Fidelity | None = None
+        self.fidelity_is_stale = False
+        self._sqnr: dict[str, float] = {}
+        self._stale: set[str] = set()
+        self._failed: set[str] = set()
+        self._waiting: deque[str] = deque()
+        self._selected: tuple[str, ...] = ()
+        self._estimator: Estimator | None = None
+        self._unsubscribe = document.subscribe(self._hear)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+
+    # What the user wants
+
+    def select(self, names: Sequence[str]) -> None:
+        """These layers are what is edited now; their figures come first."""
+        known = {layer.name for layer in self.document.layers}
+        self._selected = tuple(name for name in names if name in known)
+        for name in reversed(self._selected):
+            if name in self._waiting:
+                self._waiting.remove(name)
+                self._waiting.appendleft(name)
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The layers being edited."""
+        return self._selected
+
+    def change(self, change: SpecChange) -> None:
+        """Change one part of the specs of the selection, or of the defaults without one."""
+        if not self.document.is_open:
+            return
+        if self._selected:
+            layers = [self.document.layer(name) for name in self._selected]
+            self._apply(
+                change_layers(layers, change.role, change.change, change.label, drag=change.drag)
+            )
+            return
+        default = self.document.recipe.default
+        if change.role == "weights":
+            edit = set_default(weights=change.change(default.weights), drag=change.drag)
+        else:
+            edit = set_default(activations=change.change(default.activations), drag=change.drag)
+        self._apply(edit)
+
+    def reset(self) -> None:
+        """Take back what was chosen for the selected layers alone."""
+        if self._selected:
+            self._apply(reset_layers(self._selected))
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        self.document.undo()
+
+    def redo(self) -> None:
+        """Do it again."""
+        self.document.redo()
+
+    def _apply(self, edit: Edit) -> None:
+        try:
+            self.document.apply(edit)
+        except InspectorError as error:
+            self.refused.emit(error)
+            self.specs_changed.emit(frozenset(self._selected))
+
+    # What is known
+
+    def sqnr(self, name: str) -> float | None:
+        """Weight SQNR of a layer in dB; None while it is not known or where there is none."""
+        return self._sqnr.get(name)
+
+    def all_sqnr(self) -> dict[str, float]:
+        """Every weight SQNR known, by layer."""
+        return dict(self._sqnr)
+
+    def is_stale(self, name: str) -> bool:
+        """Whether a layer's figure belongs to an earlier spec."""
+        return name in self._stale
+
+    def weight_facts(self, name: str) -> TensorFacts | None:
+        """All about a layer's weights, as soon as it is known."""
+        layer = self.document.layer(name)
+        spec = self.document.specs_of(name).weights
+        facts = self.document.facts
+        if name in self._failed:
+            return None
+        if facts.is_sorted(layer, spec):
+            try:
+                return facts.weight(layer, spec)
+            except InspectorError as error:
+                self._fail(name, error)
+        return facts.known_weight(layer, spec)
+
+    def activation_facts(self, name: str) -> TensorFacts | None:
+        """All about the activations that enter a layer; None before calibration."""
+        layer = self.document.layer(name)
+        spec = self.document.specs_of(name).activations
+        try:
+            return self.document.facts.activation(layer.activations[0], spec)
+        except InspectorError as error:
+            self.refused.emit(error)
+            return None
+
+    # What changed
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case ModelChanged():
+                self._reset()
+                self.model_changed.emit()
+                self.calibration_changed.emit()
+                self.saved_changed.emit(self.document.is_dirty)
+                self._look_at(layer.name for layer in self.document.layers)
+            case RecipeChanged(layers):
+                self._look_at(layers)
+                self.specs_changed.emit(layers)
+                self._estimate()
+            case CalibrationChanged():
+                self.calibration_changed.emit()
+                self._estimate()
+            case DatasetChanged():
+                self._estimator = None
+                self._estimate()
+            case SavedChanged(dirty):
+                self.saved_changed.emit(dirty)
+
+    def _reset(self) -> None:
+        self.tasks.cancel(_WEIGHTS)
+        self.tasks.cancel(_ESTIMATE)
+        self._sqnr.clear()
+        self._stale.clear()
+        self._failed.clear()
+        self._waiting.clear()
+        self._selected = ()
+        self._estimator = None
+        self.fidelity, self.fidelity_is_stale = None, False
+
+    def _look_at(self, names: Iterable[str]) -> None:
+        """Find the figures of layers: at once where that is quick, else in the background."""
+        for name in names:
+            layer = self.document.layer(name)
+            if layer.weight is None:
+                continue
+            self._failed.discard(name)
+            quick = name in self._selected[:1] or len(self._selected) > 1
+            spec = self.document.specs_of(name).weights
+            known = self.document.facts.known_weight(layer, spec)
+            if known is None and quick and self.document.facts.is_sorted(layer, spec):
+                known = self.weight_facts(name)
+            if known is not None:
+                self._learn(name, known)
+            else:
+                self._stale.add(name)
+                if name not in self._waiting:
+                    self._waiting.append(name)
+        self._next_weight()
+
+    def _learn(self, name: str, facts: TensorFacts) -> None:
+        self._stale.discard(name)
+        if facts.profile is None:
+            self._sqnr.pop(name, None)
+        else:
+            self._sqnr[name] = facts.profile.total_sqnr_db
+
+    def _next_weight(self) -> None:
+        while self._waiting and not self.tasks.is_busy(_WEIGHTS):
+            name = self._waiting.popleft()
+            layer = self.document.layer(name)
+            request = self.document.facts.weight_request(
+                layer, self.document.specs_of(name).weights
+            )
+            if request is not None:
+                self.tasks.submit(
+                    _WEIGHTS,
+                    partial(_run_weight, request),
+                    partial(self._weight_arrived, name),
+                )
+
+    def _weight_arrived(self, name: str, answer: WeightResponse | InspectorError) -> None:
+        if isinstance(answer, InspectorError):
+            self._fail(name, answer)
+        elif self.document.facts.accept(answer):
+            if answer.request.spec == self.document.specs_of(name).weights:
+                self._learn(name, answer.facts)
+            elif name not in self._waiting:
+                self._waiting.appendleft(name)
+        self.facts_changed.emit(frozenset({name}))
+        self._next_weight()
+
+    def _fail(self, name: str, error: InspectorError) -> None:
+        self._failed.add(name)
+        self._stale.discard(name)
+        self._sqnr.pop(name, None)
+        self.refused.emit(error)
+
+    # End to end
+
+    def _estimate(self) -> None:
+        document = self.document
+        calibration, data = document.calibration, document.dataset
+        self.fidelity_is_stale = self.fidelity is not None
+        if calibration is None or data is None:
+            self.tasks.cancel(_ESTIMATE)
+            self.fidelity, self.fidelity_is_stale = None, False
+            self.fidelity_changed.emit()
+            return
+        if self._estimator is None:
+            self._estimator = Estimator(document.opened, split(data)[1])
+        estimator, recipe = self._estimator, document.recipe
+        self.tasks.submit(
+            _ESTIMATE,
+            lambda context: _answer(lambda: estimator.run(recipe, calibration, context)),
+            self._estimated,
+        )
+        self.fidelity_changed.emit()
+
+    def _estimated(self, answer: Fidelity | InspectorError) -> None:
+        if isinstance(answer, InspectorError):
+            self.fidelity = None
+            self.refused.emit(answer)
+        else:
+            self.fidelity = answer
+        self.fidelity_is_stale = False
+        self.fidelity_changed.emit()
+
+
+def _run_weight(request: WeightRequest, _context: Context) -> WeightResponse | InspectorError:
+    return _answer(request.run)
+
+
+def _answer(work: Callable[[], T]) -> T | InspectorError:
+    """What the work gives, or the error that belongs to it and not to the whole program."""
+    try:
+        return work()
+    except CancelledError:
+        raise
+    except InspectorError as error:
+        return error

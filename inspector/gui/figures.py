@@ -1,0 +1,168 @@
+"""From the document to what the views show. Pure functions, no widgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from inspector.graph.model import Layer
+from inspector.gui.formatting import (
+    count_text,
+    decibel_text,
+    percent_text,
+    plural,
+    value_text,
+)
+from inspector.gui.graph_view.cards import shape_text
+from inspector.gui.graph_view.painting import Badge
+from inspector.gui.layer_table import LayerRow
+from inspector.gui.spec_panel import Selection
+from inspector.gui.theme import heat
+from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.session.document import Document
+from inspector.session.facts import TensorFacts
+
+HEAT_LOW, HEAT_HIGH = 10.0, 60.0
+"""SQNR in dB at the ends of the heat colours."""
+
+_STORED_BITS = (2, 4, 8, 16)
+
+
+def layer_row(document: Document, layer: Layer, sqnr: float | None, *, stale: bool) -> LayerRow:
+    """One row of the table."""
+    specs = document.specs_of(layer.name)
+    return LayerRow(
+        layer.name,
+        layer.op_type,
+        str(specs.weights) if layer.weight is not None else "",
+        str(specs.activations),
+        sqnr,
+        layer.parameters,
+        stale,
+    )
+
+
+def badge(document: Document, layer: Layer, sqnr: float | None) -> Badge:
+    """What is written on a layer's card."""
+    specs = document.specs_of(layer.name)
+    chosen = document.recipe.chosen(layer)
+    known = sqnr is not None and not math.isnan(sqnr)
+    return Badge(
+        _short(chosen.weights, specs.weights) if layer.weight is not None else "",
+        _short(chosen.activations, specs.activations),
+        decibel_text(sqnr) if known else "",
+        heat((sqnr - HEAT_LOW) / (HEAT_HIGH - HEAT_LOW)) if sqnr is not None and known else None,
+        _left_alone(layer, specs),
+    )
+
+
+def _left_alone(layer: Layer, specs: LayerSpecs) -> bool:
+    return specs.activations.is_float and (layer.weight is None or specs.weights.is_float)
+
+
+def _short(chosen: QuantSpec, full: QuantSpec) -> str:
+    """The spec without its flag where that was left to the default."""
+    if full.is_float or chosen.symmetric is not None:
+        return str(full)
+    return str(full).rsplit(":", 1)[0]
+
+
+def selection(document: Document, names: Sequence[str]) -> Selection | None:
+    """What the panel shows for the selected layers; the defaults where none is selected."""
+    if not document.is_open:
+        return None
+    layers = [document.layer(name) for name in names]
+    if not layers:
+        default = document.recipe.default
+        text = (
+            f"Applies to all {plural(len(document.layers), 'layer')} without a choice of their own."
+        )
+        return Selection("All layers", text, (default.weights,), (default.activations,))
+    chosen = [document.recipe.chosen(layer) for layer in layers]
+    return Selection(
+        layers[0].name if len(layers) == 1 else plural(len(layers), "layer"),
+        _describe(layers),
+        tuple(
+            c.weights for c, layer in zip(chosen, layers, strict=True) if layer.weight is not None
+        ),
+        tuple(c.activations for c in chosen),
+        any(document.recipe.is_overridden(layer) for layer in layers),
+    )
+
+
+def _describe(layers: Sequence[Layer]) -> str:
+    total = f"{count_text(sum(layer.parameters for layer in layers))} parameters"
+    kinds = sorted({layer.op_type for layer in layers})
+    if len(layers) > 1:
+        return f"{', '.join(kinds)} · {total}"
+    layer = layers[0]
+    if layer.weight is None:
+        return f"{layer.op_type} · two activations, no weights"
+    return f"{layer.op_type} · {shape_text(layer.weight_shape)} · {total}"
+
+
+def tensor_figures(facts: TensorFacts | None) -> list[tuple[str, str]]:
+    """What a choice costs one tensor, in words and numbers."""
+    if facts is None:
+        return []
+    sign = "" if facts.exact else "≈ "
+    values = f"{value_text(facts.lo)} … {value_text(facts.hi)}"
+    figures = [("Values", values)]
+    if facts.qparams is None or facts.profile is None:
+        return [*figures, ("Quantized", "no, left in float")]
+    qp, profile = facts.qparams, facts.profile
+    low, high = float(qp.lo.min()), float(qp.hi.max())
+    scales = (float(qp.scale.min()), float(qp.scale.max()))
+    same = scales[0] == scales[1]
+    scale = value_text(scales[0]) if same else " … ".join(value_text(s) for s in scales)
+    figures += [
+        ("Grid", f"{value_text(low)} … {value_text(high)}"),
+        ("Scale", scale),
+        ("SQNR", f"{sign}{decibel_text(profile.total_sqnr_db)}"),
+        ("Clipped", f"{sign}{percent_text(float(profile.clipped.mean()))}"),
+        ("To zero", f"{sign}{percent_text(float(profile.zeroed.mean()))}"),
+    ]
+    return figures
+
+
+def limits(facts: TensorFacts | None) -> tuple[float, float] | None:
+    """The range that a grid covers now."""
+    if facts is None or facts.qparams is None:
+        return None
+    return float(facts.qparams.lo.min()), float(facts.qparams.hi.max())
+
+
+def weight_bytes(document: Document) -> tuple[int, int]:
+    """Bytes of the layers' weights and biases in float, and as they would be stored.
+
+    An estimate: it leaves out the graph itself, which the file needs besides.
+    """
+    before = after = 0
+    for layer in document.layers:
+        weights = math.prod(layer.weight_shape or (0,)) if layer.weight is not None else 0
+        rest = layer.parameters - weights
+        before += 4 * (weights + rest)
+        after += 4 * rest + _stored_bytes(document.specs_of(layer.name).weights, layer, weights)
+    return before, after
+
+
+def _stored_bytes(spec: QuantSpec, layer: Layer, weights: int) -> int:
+    if spec.is_float or not spec.is_affine:
+        return 4 * weights
+    bits = next(width for width in _STORED_BITS if width >= spec.bits)
+    scales = 1
+    shape = layer.weight_shape or ()
+    if spec.granularity is not None and spec.granularity.kind == "channel" and shape:
+        scales = shape[layer.channel_axis or 0]
+    elif spec.granularity is not None and spec.granularity.kind == "block":
+        scales = -(-weights // spec.granularity.size)
+    return -(-weights * bits // 8) + scales * 5
+
+
+def summary(document: Document, sqnr: Mapping[str, float]) -> str:
+    """The layer that loses most, in words."""
+    known = {name: value for name, value in sqnr.items() if math.isfinite(value)}
+    if not known:
+        return ""
+    worst = min(known, key=known.__getitem__)
+    return f"worst: {worst}, {decibel_text(known[worst])}"

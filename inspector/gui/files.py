@@ -1,0 +1,270 @@
+"""Opening and saving: everything that goes through the disk, run in the background."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.errors import DataError, InspectorError, SaveError
+from inspector.evaluate.data import Dataset
+from inspector.evaluate.random_data import random_data
+from inspector.evaluate.statistics import Calibration
+from inspector.gui.bridge import Bridge
+from inspector.gui.formatting import bytes_text, decibel_text, percent_text, plural
+from inspector.gui.graph_view.cards import Fonts
+from inspector.gui.opening import (
+    OpenedPicture,
+    kind_of,
+    read_data,
+    read_model,
+    read_recipe,
+    run_calibration,
+    split,
+)
+from inspector.gui.tasks import Context, Task, Tasks
+from inspector.session.document import Document
+from inspector.session.job import resolve, save_quantized
+from inspector.session.recipe import Recipe, save_recipe
+from inspector.session.result import QuantizeResult
+
+MODEL, DATA, RECIPE, SAVE = "model", "data", "recipe", "save"
+RANDOM_SAMPLES = 8
+_ORDER = {"model": 0, "recipe": 1, "data": 2}
+
+log = logging.getLogger(__name__)
+
+
+class Files(QObject):
+    """Reads what is opened or dropped into the document, and writes what is saved.
+
+    Signals:
+        picture_ready: the picture of the model that becomes the document's right after.
+        message: (kind, text, hint) for the message bar.
+        saved: the result of a save.
+    """
+
+    picture_ready = Signal(object)
+    message = Signal(str, str, str)
+    saved = Signal(object)
+
+    def __init__(
+        self, bridge: Bridge, tasks: Tasks, fonts: Fonts, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._tasks = tasks
+        self._fonts = fonts
+        self._later: list[Path] = []
+        tasks.failed.connect(self._failed)
+        bridge.refused.connect(self._refused)
+
+    @property
+    def document(self) -> Document:
+        """The document that is read into."""
+        return self._bridge.document
+
+    # Opening
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open models, recipes and data; recipes and data wait for a model that is on its way."""
+        try:
+            sorted_paths = sorted(paths, key=lambda path: _ORDER[kind_of(path)])
+        except InspectorError as error:
+            self._refused(error)
+            return
+        for path in sorted_paths:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        kind = kind_of(path)
+        if kind == "model":
+            self._later.clear()
+            for channel in (DATA, RECIPE):
+                self._tasks.cancel(channel)
+            self._tasks.submit(
+                MODEL,
+                lambda _: read_model(path, self._fonts),
+                self._model_arrived,
+                f"Opening {path.name}",
+            )
+        elif self._tasks.is_busy(MODEL):
+            self._later.append(path)
+        elif not self.document.is_open:
+            what = "a recipe" if kind == "recipe" else "calibration data"
+            self._refused(
+                InspectorError(
+                    f"{path.name} looks like {what}, and no model is open.", "Open a model first."
+                )
+            )
+        elif kind == "recipe":
+            self._tasks.submit(
+                RECIPE,
+                lambda _: read_recipe(path),
+                lambda recipe: self._recipe_arrived(path, recipe),
+                f"Opening {path.name}",
+            )
+        else:
+            self._calibrate_with(lambda: read_data(path, self.document.graph), path.name)
+
+    def use_random_inputs(self) -> None:
+        """Calibrate with random numbers, which every figure made from them says."""
+        if self.document.is_open:
+            graph = self.document.graph
+            self._calibrate_with(
+                lambda: random_data(graph, samples=RANDOM_SAMPLES), "random inputs"
+            )
+
+    def calibrate_again(self) -> bool:
+        """Calibrate with the data that is there; False where there is none."""
+        data = self.document.dataset
+        if data is None:
+            return False
+        self._calibrate_with(lambda: data, data.source)
+        return True
+
+    def _calibrate_with(self, read: Callable[[], Dataset | Calibration], name: str) -> None:
+        opened = self.document.opened
+
+        def work(context: Context) -> tuple[Dataset | None, Calibration]:
+            data = read()
+            if isinstance(data, Calibration):
+                return None, data
+            return data, run_calibration(opened, data, context)
+
+        self._tasks.submit(DATA, work, self._data_arrived, f"Calibrating with {Path(name).name}")
+
+    def _model_arrived(self, opened: OpenedPicture) -> None:
+        self.picture_ready.emit(opened.picture)
+        self.document.set_model(opened.model)
+        obstacle = opened.model.obstacle
+        if obstacle is not None:
+            self.message.emit("warning", obstacle.message, obstacle.hint)
+        elif not opened.model.graph.layers:
+            self.message.emit(
+                "warning",
+                f"{opened.model.path.name} has no Conv, ConvTranspose, Gemm or MatMul layer in "
+                "float: there is nothing to quantize.",
+                "You can look at it all the same.",
+            )
+        later, self._later = self._later, []
+        if later:
+            self.open_paths(later)
+
+    def _recipe_arrived(self, path: Path, recipe: Recipe) -> None:
+        try:
+            changed = self.document.set_recipe(recipe, f"Open recipe {path.name}")
+        except InspectorError as error:
+            self._refused(error)
+            return
+        text = f"Recipe {path.name}: {plural(len(changed), 'layer')} changed."
+        self.message.emit("success", text, "")
+
+    def _data_arrived(self, arrived: tuple[Dataset | None, Calibration]) -> None:
+        data, calibration = arrived
+        try:
+            self.document.set_calibration(calibration)
+        except InspectorError as error:
+            self._refused(error)
+            return
+        self.document.set_dataset(data)
+        if data is not None and data.random:
+            self.message.emit(
+                "warning",
+                "The activations come from random inputs: their figures say little.",
+                "Drop real calibration data when you have it.",
+            )
+        elif data is not None:
+            for note in data.notes:
+                self.message.emit("info", note, "")
+
+    # Saving
+
+    def save_quantized(self, path: Path) -> None:
+        """Write the quantized model and prove what it does."""
+        if not self.document.is_open:
+            self._refused(InspectorError("There is no model to save.", "Open a model first."))
+            return
+        document = self.document
+        opened, recipe = document.opened, document.recipe
+        calibration, data = document.calibration, document.dataset
+
+        def work(context: Context) -> QuantizeResult:
+            if path.exists() and opened.path.exists() and path.samefile(opened.path):
+                raise SaveError(f"{path} is the open model itself.", "Choose another name.")
+            plan = opened.placement.plan(resolve(opened, recipe))
+            if plan.points and calibration is None:
+                raise DataError(
+                    "Activations are to be quantized, and nothing is known of them.",
+                    "Drop calibration data on the window, use random inputs for a try, or set the "
+                    "activations to float.",
+                )
+            samples = split(data)[1] if data is not None else random_data(opened.graph, samples=4)
+            return save_quantized(
+                opened,
+                recipe,
+                calibration,
+                samples,
+                path,
+                force=True,
+                progress=lambda _stage, done, total: context.progress(done, total),
+                cancel=context.cancelled,
+            )
+
+        self._tasks.submit(SAVE, work, self._saved, f"Saving {path.name}")
+
+    def save_recipe(self, path: Path) -> None:
+        """Write the recipe alone."""
+        try:
+            save_recipe(self.document.recipe, path)
+        except InspectorError as error:
+            self._refused(error)
+            return
+        self.document.mark_saved()
+        self.message.emit("success", f"Recipe saved as {path.name}.", "")
+
+    def _saved(self, result: QuantizeResult) -> None:
+        if result.recipe == self.document.recipe:
+            self.document.mark_saved()
+        sizes = f"{bytes_text(result.float_bytes)} → {bytes_text(result.quantized_bytes)}"
+        text = f"Saved {result.output.name}: {sizes}. {verification_text(result)}"
+        found = result.verification
+        disagrees = found is not None and not found.agrees
+        cause = found.cause if found is not None and disagrees else ""
+        self.message.emit("warning" if disagrees else "success", text.strip(), cause)
+        self.saved.emit(result)
+
+    # Errors
+
+    def _failed(self, task: Task, error: Exception) -> None:
+        if isinstance(error, InspectorError):
+            self._refused(error)
+            return
+        log.error("%s failed", task.title or task.channel, exc_info=error)
+        what = task.title or "Work in the background"
+        self.message.emit(
+            "error",
+            f"{what} failed: {type(error).__name__}: {error}",
+            "This is a fault in Quant Inspector; the log has the details.",
+        )
+
+    def _refused(self, error: InspectorError) -> None:
+        self.message.emit("error", error.message, error.hint)
+
+
+def verification_text(result: QuantizeResult) -> str:
+    """Predicted and measured figures of a saved file, in one sentence."""
+    found = result.verification
+    if found is None:
+        return ""
+    predicted, measured = found.predicted, found.measured
+    text = (
+        f"Output SQNR predicted {decibel_text(predicted.sqnr_db)}, "
+        f"measured {decibel_text(measured.sqnr_db)}"
+    )
+    if measured.top1_agreement is not None:
+        text += f"; top-1 agreement {percent_text(measured.top1_agreement)}"
+    where = " of random inputs" if found.random else ""
+    return f"{text} ({plural(measured.samples, 'sample')}{where})."

@@ -1,0 +1,284 @@
+"""The window: puts the views together and hands what the user wants to those who do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.gui import settings
+from inspector.gui.actions import Actions
+from inspector.gui.bridge import Bridge
+from inspector.gui.files import Files
+from inspector.gui.graph_view.picture import card_fonts
+from inspector.gui.graph_view.view import GraphView
+from inspector.gui.layer_table import LayerPane
+from inspector.gui.message_bar import MessageBar
+from inspector.gui.plots.plot_pane import PlotPane
+from inspector.gui.presenter import Presenter
+from inspector.gui.resources import app_icon, sample_models
+from inspector.gui.spec_panel import SpecPanel
+from inspector.gui.status_strip import StatusStrip
+from inspector.gui.tasks import Tasks
+from inspector.gui.theme import MODES, Theme, ThemeManager
+from inspector.gui.welcome import Welcome
+from inspector.session.document import Document
+
+TITLE = "Quant Inspector"
+_OPEN_FILTER = (
+    "Models, data and recipes (*.onnx *.npz *.npy *.toml *.png *.jpg *.jpeg *.bmp);;"
+    "ONNX models (*.onnx);;Calibration data (*.npz *.npy);;Recipes (*.toml);;All files (*)"
+)
+_DATA_FILTER = "Calibration data (*.npz *.npy *.png *.jpg *.jpeg *.bmp);;All files (*)"
+
+
+class MainWindow(QMainWindow):
+    """Layers, graph, panel and plots of one model."""
+
+    def __init__(self, document: Document | None = None) -> None:
+        super().__init__()
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        self.setObjectName("mainWindow")
+        self.setWindowIcon(app_icon())
+        self.setAcceptDrops(True)
+        self.themes = ThemeManager(application, self)
+        self.tasks = Tasks(self)
+        self.document = document or Document()
+        self.bridge = Bridge(self.document, self.tasks, self)
+        self.files = Files(self.bridge, self.tasks, card_fonts(), self)
+        self.actions_ = Actions(self)
+        self._build()
+        self._connect()
+        self.apply_theme(self.themes.theme)
+        self._model_changed()
+        self._restore()
+
+    # What others may ask for
+
+    def open_path(self, path: str | Path) -> None:
+        """Open a model, calibration data or a recipe, as a drop does."""
+        self.files.open_paths([Path(path)])
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open several at once: the model first."""
+        self.files.open_paths(paths)
+
+    def save_quantized(self, path: str | Path) -> None:
+        """Write the quantized model, in the background, and check what it does."""
+        self.files.save_quantized(Path(path))
+
+    def calibrate(self) -> None:
+        """Calibrate with the data that is there, or ask for some."""
+        if self.document.is_open and not self.files.calibrate_again():
+            self._ask_for_data()
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours everywhere."""
+        for part in (self.actions_, self.pane, self.graph, self.plots, self.messages):
+            part.apply_theme(theme)
+        for action in self.actions_.themes.actions():
+            action.setChecked(action.data() == self.themes.mode)
+
+    # Dropping and closing
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Welcome files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        urls = event.mimeData().urls()
+        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_paths(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the layout, stop all work, and only then go."""
+        settings.write_bytes("window/geometry", self.saveGeometry())
+        settings.write_bytes("window/rows", self.rows.saveState())
+        settings.write_bytes("window/columns", self.columns.saveState())
+        settings.write_bytes("window/plots", self.plots.splitter.saveState())
+        self.hide()
+        self.bridge.close()
+        self.tasks.close()
+        event.accept()
+
+    # How it is built
+
+    def _build(self) -> None:
+        self.pane = LayerPane()
+        self.graph = GraphView()
+        self.panel = SpecPanel()
+        self.plots = PlotPane()
+        self.messages = MessageBar()
+        self.strip = StatusStrip()
+        self.welcome = Welcome(sample_models())
+        self.presenter = Presenter(
+            self.bridge, self.pane, self.graph, self.panel, self.plots, self.strip, self
+        )
+        self.columns = _splitter(
+            Qt.Orientation.Horizontal, (self.pane, self.graph, self.panel), (400, 580, 300)
+        )
+        self.columns.setStretchFactor(1, 1)
+        self.rows = _splitter(Qt.Orientation.Vertical, (self.columns, self.plots), (480, 230))
+        self.rows.setStretchFactor(0, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.welcome)
+        self.stack.addWidget(self.rows)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.messages)
+        column.addWidget(self.stack, 1)
+        self.setCentralWidget(centre)
+        self.setStatusBar(self.strip)
+        self.pane.filter.setAcceptDrops(False)
+
+    def _connect(self) -> None:
+        actions = self.actions_
+        actions["actionOpen"].triggered.connect(self._ask_for_file)
+        actions["actionCalibrate"].triggered.connect(self.calibrate)
+        actions["actionRandom"].triggered.connect(self.files.use_random_inputs)
+        actions["actionSave"].triggered.connect(self._ask_where_to_save)
+        actions["actionSaveRecipe"].triggered.connect(self._ask_where_to_save_recipe)
+        actions["actionQuit"].triggered.connect(self.close)
+        actions["actionUndo"].triggered.connect(self.bridge.undo)
+        actions["actionRedo"].triggered.connect(self.bridge.redo)
+        actions["actionFind"].triggered.connect(self._find)
+        actions["actionFit"].triggered.connect(self.graph.fit)
+        actions["actionFullSize"].triggered.connect(self.graph.full_size)
+        actions.themes.triggered.connect(self._theme_chosen)
+        self.themes.changed.connect(self.apply_theme)
+        self.tasks.started.connect(self.strip.work_started)
+        self.tasks.progressed.connect(self.strip.work_progressed)
+        self.tasks.ended.connect(self.strip.work_ended)
+        self.strip.cancel_asked.connect(self._cancel)
+        self.files.picture_ready.connect(self.presenter.set_picture)
+        self.files.message.connect(self._show_message)
+        self.bridge.model_changed.connect(self._model_changed)
+        self.bridge.specs_changed.connect(self._history_changed)
+        self.bridge.saved_changed.connect(self._history_changed)
+        self.plots.random_asked.connect(self.files.use_random_inputs)
+        self.welcome.open_asked.connect(self._ask_for_file)
+        self.welcome.sample_asked.connect(self.open_path)
+
+    def _restore(self) -> None:
+        self.resize(1280, 800)
+        self.restoreGeometry(settings.read_bytes("window/geometry"))
+        self.rows.restoreState(settings.read_bytes("window/rows"))
+        self.columns.restoreState(settings.read_bytes("window/columns"))
+        self.plots.splitter.restoreState(settings.read_bytes("window/plots"))
+
+    # What the user does
+
+    def _ask_for_file(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Open", self._folder(), _OPEN_FILTER)
+        if names:
+            self.open_paths([Path(name) for name in names])
+
+    def _ask_for_data(self) -> None:
+        title = "Open calibration data"
+        names, _ = QFileDialog.getOpenFileNames(self, title, self._folder(), _DATA_FILTER)
+        if names:
+            self.open_paths([Path(name) for name in names])
+
+    def _ask_where_to_save(self) -> None:
+        suggestion = self._beside("_quantized.onnx")
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save quantized model", suggestion, "ONNX models (*.onnx)"
+        )
+        if name:
+            self.save_quantized(name)
+
+    def _ask_where_to_save_recipe(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save recipe", self._beside(".toml"), "Recipes (*.toml)"
+        )
+        if name:
+            self.files.save_recipe(Path(name))
+
+    def _folder(self) -> str:
+        return str(self.document.opened.path.parent) if self.document.is_open else ""
+
+    def _beside(self, ending: str) -> str:
+        path = self.document.opened.path
+        return str(path.with_name(path.stem + ending))
+
+    def _find(self) -> None:
+        self.pane.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.pane.filter.selectAll()
+
+    def _cancel(self, channel: str) -> None:
+        self.tasks.cancel(channel)
+        self.messages.show_message("info", "Cancelled. Nothing was changed.")
+
+    def _theme_chosen(self) -> None:
+        chosen = self.actions_.themes.checkedAction()
+        for mode in MODES:
+            if chosen is not None and mode == chosen.data():
+                self.themes.set_mode(mode)
+
+    # What changed
+
+    def _show_message(self, kind: str, text: str, hint: str) -> None:
+        for known in ("info", "success", "warning", "error"):
+            if known == kind:
+                self.messages.show_message(known, text, hint)
+
+    def _model_changed(self) -> None:
+        is_open = self.document.is_open
+        self.stack.setCurrentWidget(self.rows if is_open else self.welcome)
+        (self.graph if is_open else self.welcome.open_button).setFocus()
+        self.strip.setVisible(True)
+        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "Find", "Fit", "FullSize"):
+            self.actions_[f"action{name}"].setEnabled(is_open)
+        if is_open:
+            path = self.document.opened.path
+            self.setWindowTitle(f"{path.name}[*] – {TITLE}")
+            self.setWindowFilePath(str(path))
+            self.setWindowTitle(f"{path.name}[*] – {TITLE}")
+        else:
+            self.setWindowTitle(f"[*]{TITLE}")
+        self._history_changed()
+
+    def _history_changed(self) -> None:
+        document = self.document
+        self.setWindowModified(document.is_dirty)
+        for name, verb, possible, label in (
+            ("actionUndo", "Undo", document.can_undo, document.undo_label),
+            ("actionRedo", "Redo", document.can_redo, document.redo_label),
+        ):
+            action = self.actions_[name]
+            action.setEnabled(possible)
+            action.setText(f"{verb} {label}".strip())
+            keys = action.shortcut().toString()
+            action.setToolTip(
+                f"{verb} {label} ({keys})" if possible else f"Nothing to {verb.lower()}"
+            )
+
+
+def _splitter(
+    orientation: Qt.Orientation, widgets: Sequence[QWidget], sizes: Sequence[int]
+) -> QSplitter:
+    splitter = QSplitter(orientation)
+    splitter.setHandleWidth(1)
+    splitter.setChildrenCollapsible(False)
+    for widget in widgets:
+        splitter.addWidget(widget)
+    splitter.setSizes(list(sizes))
+    return splitter

@@ -1,0 +1,107 @@
+"""What a dropped path is, and the work of reading it. Runs on worker threads; touches no widget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from inspector.errors import DataError, InspectorError
+from inspector.evaluate.calibrate import calibrate
+from inspector.evaluate.data import Dataset, load_data
+from inspector.evaluate.images import IMAGE_SUFFIXES
+from inspector.evaluate.statistics import Calibration, is_statistics, load_calibration
+from inspector.graph.model import Graph
+from inspector.gui.graph_view.cards import Fonts
+from inspector.gui.graph_view.picture import Picture, build_picture
+from inspector.gui.tasks import Context
+from inspector.session.opening import OpenModel, open_model
+from inspector.session.recipe import Recipe, load_recipe
+
+Kind = Literal["model", "data", "recipe"]
+_DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
+_HELD_BACK = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedPicture:
+    """A model made ready, and its picture."""
+
+    model: OpenModel
+    picture: Picture
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file or folder is, by its ending.
+
+    Raises:
+        InspectorError: there is nothing there.
+    """
+    if not path.exists():
+        raise InspectorError(f"{path} does not exist.", "Check the name, or choose another file.")
+    if path.is_dir() or path.suffix.lower() in _DATA_SUFFIXES:
+        return "data"
+    return "recipe" if path.suffix.lower() == ".toml" else "model"
+
+
+def read_model(path: Path, fonts: Fonts) -> OpenedPicture:
+    """Load a model, make it ready and lay its graph out.
+
+    Raises:
+        ModelError: the file is no model that can be read.
+    """
+    opened = open_model(path)
+    return OpenedPicture(opened, build_picture(opened.graph, fonts))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Load a recipe.
+
+    Raises:
+        RecipeError: it is wrong.
+    """
+    return load_recipe(path)
+
+
+def read_data(path: Path, graph: Graph) -> Dataset | Calibration:
+    """Open calibration data, or statistics that were gathered before.
+
+    Raises:
+        DataError: it fits neither the model nor any form that is known.
+    """
+    if path.is_file() and is_statistics(path):
+        return load_calibration(path)
+    return load_data(path, graph)
+
+
+def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calibration:
+    """Gather the statistics of everything that any choice may quantize.
+
+    Raises:
+        DataError: a sample does not fit, or an activation is not finite.
+        RunError: onnxruntime refuses the model.
+        CancelledError: the user stopped it.
+    """
+    if not opened.placement.measured:
+        raise DataError(
+            f"{opened.path.name} has no activations to quantize.",
+            "Only Conv, ConvTranspose, Gemm and MatMul layers in float can be quantized.",
+        )
+    used, _ = split(data)
+    return calibrate(
+        opened.prepared,
+        opened.placement.measured,
+        used,
+        progress=context.progress,
+        cancel=context.cancelled,
+    )
+
+
+def split(data: Dataset) -> tuple[Dataset, Dataset]:
+    """Samples to calibrate with, and samples held back to verify with.
+
+    One in eight is held back, 2 at least and 16 at most; of fewer than 4 none can be spared.
+    """
+    if len(data) < 4:
+        return data, data
+    return data.split(min(max(len(data) // 8, 2), _HELD_BACK))

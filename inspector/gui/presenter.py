@@ -1,0 +1,201 @@
+"""Keeps all views showing the same selection, specs and figures; views do not know one another."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from PySide6.QtCore import QObject, QTimer
+
+from inspector.gui import figures
+from inspector.gui.bridge import Bridge
+from inspector.gui.formatting import plural
+from inspector.gui.graph_view.legend import Legend
+from inspector.gui.graph_view.picture import Picture
+from inspector.gui.graph_view.view import GraphView
+from inspector.gui.layer_table import LayerPane, LayerRow
+from inspector.gui.plots.plot_pane import PlotPane
+from inspector.gui.spec_panel import SpecPanel
+from inspector.gui.status_strip import StatusStrip
+from inspector.quant.spec import Role
+
+_GATHER_MS = 40
+_LEGEND = Legend("Weight SQNR", figures.HEAT_LOW, figures.HEAT_HIGH, "dB")
+_NO_LAYER = "Select a layer"
+_NO_DATA = "Drop calibration data to see activations"
+
+
+class Presenter(QObject):
+    """From the bridge's signals to the views, and from the views' selection to the bridge."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        pane: LayerPane,
+        graph: GraphView,
+        panel: SpecPanel,
+        plots: PlotPane,
+        strip: StatusStrip,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._pane, self._graph, self._panel = pane, graph, panel
+        self._plots, self._strip = plots, strip
+        self._picture: Picture | None = None
+        self._changed: set[str] = set()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_GATHER_MS)
+        self._timer.timeout.connect(self._show_gathered)
+        self._connect()
+
+    def set_picture(self, picture: Picture | None) -> None:
+        """The picture of the model that is about to be opened."""
+        self._picture = picture
+
+    def select(self, names: Sequence[str]) -> None:
+        """Select nodes everywhere."""
+        self._bridge.select(names)
+        self._graph.select(names)
+        self._pane.select(self._bridge.selected)
+        self._show_selection()
+        self._show_layer_plot()
+
+    def refresh(self) -> None:
+        """Show everything anew."""
+        self._model_changed()
+        self._calibration_changed()
+        self._fidelity_changed()
+
+    def _connect(self) -> None:
+        bridge = self._bridge
+        bridge.model_changed.connect(self._model_changed)
+        bridge.specs_changed.connect(self._specs_changed)
+        bridge.facts_changed.connect(self._facts_changed)
+        bridge.calibration_changed.connect(self._calibration_changed)
+        bridge.fidelity_changed.connect(self._fidelity_changed)
+        self._pane.selectionChanged.connect(self.select)
+        self._graph.selectionChanged.connect(self.select)
+        self._plots.layer_picked.connect(lambda name: self.select((name,)))
+        self._panel.changed.connect(bridge.change)
+        self._panel.reset_asked.connect(bridge.reset)
+
+    # What changed
+
+    def _model_changed(self) -> None:
+        self._changed.clear()
+        self._graph.set_picture(self._picture)
+        self._pane.set_rows([self._row(layer.name) for layer in self._bridge.document.layers])
+        self._show_badges()
+        self._show_size()
+        self.select(())
+
+    def _specs_changed(self, names: Iterable[str]) -> None:
+        """Rows, badges, panel and plots follow in the same tick."""
+        names = list(names)
+        self._pane.model.update_rows({name: self._row(name) for name in names})
+        self._show_badges()
+        self._show_size()
+        self._show_selection()
+        self._show_layer_plot()
+
+    def _facts_changed(self, names: Iterable[str]) -> None:
+        """Figures from the background are gathered, so that many of them cost one repaint."""
+        names = set(names)
+        self._changed |= names
+        if names & set(self._bridge.selected[:1]):
+            self._show_gathered()
+        elif not self._timer.isActive():
+            self._timer.start()
+
+    def _show_gathered(self) -> None:
+        self._timer.stop()
+        names, self._changed = self._changed, set()
+        self._pane.model.update_rows({name: self._row(name) for name in names})
+        self._show_badges()
+        self._show_layer_plot()
+        if names & set(self._bridge.selected[:1]):
+            self._show_weights(self._bridge.selected[0])
+
+    def _calibration_changed(self) -> None:
+        calibration = self._bridge.document.calibration
+        if calibration is None:
+            self._strip.show_data("No calibration data" if self._bridge.document.is_open else "")
+        else:
+            source = html.escape(calibration.source)
+            self._strip.show_data(f"{source}, {plural(calibration.samples, 'sample')}")
+        if self._bridge.selected:
+            self._show_activations(self._bridge.selected[0])
+
+    def _fidelity_changed(self) -> None:
+        self._strip.show_fidelity(self._bridge.fidelity, stale=self._bridge.fidelity_is_stale)
+
+    # What is shown
+
+    def _row(self, name: str) -> LayerRow:
+        layer = self._bridge.document.layer(name)
+        stale = self._bridge.is_stale(name)
+        return figures.layer_row(self._bridge.document, layer, self._bridge.sqnr(name), stale=stale)
+
+    def _show_badges(self) -> None:
+        document = self._bridge.document
+        badges = {
+            layer.name: figures.badge(document, layer, self._bridge.sqnr(layer.name))
+            for layer in document.layers
+        }
+        self._graph.set_badges(badges, _LEGEND if badges else None)
+
+    def _show_size(self) -> None:
+        self._strip.show_size(*figures.weight_bytes(self._bridge.document))
+
+    def _show_selection(self) -> None:
+        document, selected = self._bridge.document, self._bridge.selected
+        chosen = figures.selection(document, selected)
+        if not selected:
+            self._panel.show_selection(chosen)
+            self._panel.show_figures("weights", [])
+            self._panel.show_figures("activations", [])
+            self._plots.show_nothing(_NO_LAYER if document.is_open else "")
+            return
+        name = selected[0]
+        limits: dict[Role, tuple[float, float]] = {}
+        for role, facts in (
+            ("weights", self._bridge.weight_facts(name)),
+            ("activations", self._bridge.activation_facts(name)),
+        ):
+            known = figures.limits(facts)
+            if known is not None:
+                limits["weights" if role == "weights" else "activations"] = known
+        self._panel.show_selection(chosen, limits)
+        self._show_weights(name)
+        self._show_activations(name)
+
+    def _show_weights(self, name: str) -> None:
+        document = self._bridge.document
+        layer, spec = document.layer(name), document.specs_of(name).weights
+        facts = self._bridge.weight_facts(name)
+        single = len(self._bridge.selected) == 1
+        self._panel.show_figures("weights", figures.tensor_figures(facts) if single else [])
+        why = "Reading the weights…" if layer.weight else "This layer has no weights of its own"
+        request = document.facts.weight_request(layer, spec) if facts is not None else None
+        values = request.distribution if request is not None else None
+        self._plots.show_weights(name, facts, values, why)
+
+    def _show_activations(self, name: str) -> None:
+        facts = self._bridge.activation_facts(name)
+        single = len(self._bridge.selected) == 1
+        self._panel.show_figures("activations", figures.tensor_figures(facts) if single else [])
+        uncalibrated = self._bridge.document.calibration is None
+        why = _NO_DATA if uncalibrated else "This activation was not measured"
+        self._plots.show_activations(facts, why, offer=uncalibrated)
+
+    def _show_layer_plot(self) -> None:
+        layers = [layer for layer in self._bridge.document.layers if layer.weight is not None]
+        known = self._bridge.all_sqnr()
+        self._plots.show_layers(
+            [layer.name for layer in layers],
+            [known.get(layer.name) for layer in layers],
+            self._bridge.selected,
+            figures.summary(self._bridge.document, known),
+        )
