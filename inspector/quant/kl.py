@@ -48,7 +48,7 @@ def kl_range(dist: Distribution, spec: QuantSpec) -> RealRange:
         levels = 1 << (spec.bits - 1)
         if one_sided[row] and not spec.symmetric:
             levels *= 2
-        if levels < KL_BINS and dist.count[row]:
+        if levels < KL_BINS and reach[row] > 0.0:
             best = kl_threshold(counts[row], levels)
             threshold[row] = (best + 0.5) * reach[row] / KL_BINS
     return RealRange(np.maximum(whole.lo, -threshold), np.minimum(whole.hi, threshold))

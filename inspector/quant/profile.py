@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from inspector.quant.squared_error import WIDE_GRID, Moments
 Floats = NDArray[np.float64]
 
 _CHUNK = 1 << 15
+
+_FAINT = 1e-8
+"""Errors below this part of the power are summed value by value: prefix sums are exact to about
+1e-14 of the power, which is too coarse for values that lie on the grid already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ def error_profile(dist: Distribution, qp: QParams) -> ErrorProfile:
 
     Of an `ExactDistribution`: what `fake_quantize` does, level by level (the decision thresholds
     are the float32 numbers at which its division rounds over), with float64 sums; for rows shorter
-    than the grid is wide, and for grids of more than 4096 levels, value by value. Of a `Histogram`:
-    an estimate, with the values uniform inside each bin.
+    than the grid is wide, for grids of more than 4096 levels and beyond 80 dB, value by value. Of a
+    `Histogram`: an estimate, with the values uniform inside each bin.
 
     Args:
         dist: what is known of the tensor.
@@ -185,7 +190,23 @@ def _level_by_level(
         )
         error[row] = max(within.sum(), 0.0)
         power[row] = sum2[n]
+    faint = np.flatnonzero(error < _FAINT * power)
+    if faint.size:
+        chosen = _take(dist, faint)
+        error[faint] = _value_by_value(chosen, scale[faint], zero_point[faint], qp).error
     return _Sums(error, power, clipped, zeroed)
+
+
+def _take(dist: ExactDistribution, rows: NDArray[np.intp]) -> ExactDistribution:
+    """Some rows of a distribution."""
+    return ExactDistribution(
+        dist.count[rows],
+        dist.lo[rows],
+        dist.hi[rows],
+        dist.values[rows],
+        dist.sum1[rows],
+        dist.sum2[rows],
+    )
 
 
 def _value_by_value(
@@ -197,20 +218,21 @@ def _value_by_value(
     rows, n = dist.values.shape
     error, clipped, zeroed, power = np.zeros((4, rows))
     lines = max(1, _CHUNK // max(n, 1))
-    for begin in range(0, rows, lines):
+    for begin, column in product(range(0, rows, lines), range(0, n, _CHUNK)):
         part = slice(begin, begin + lines)
-        values = np.nan_to_num(dist.values[part], copy=True, posinf=0.0)
+        cut = dist.values[part, column : column + _CHUNK]
+        values = np.nan_to_num(cut, copy=True, posinf=0.0)
         step = scale[part, None]
         low = (qp.qmin - zero_point[part, None]).astype(np.float32)
         high = (qp.qmax - zero_point[part, None]).astype(np.float32)
         with np.errstate(over="ignore", under="ignore"):
             steps = np.rint(values / step)
-        clipped[part] = ((steps < low) | (steps > high)).sum(axis=1)
+        clipped[part] += ((steps < low) | (steps > high)).sum(axis=1)
         np.clip(steps, low, high, out=steps)
-        zeroed[part] = ((steps == 0) & (values != 0)).sum(axis=1)
+        zeroed[part] += ((steps == 0) & (values != 0)).sum(axis=1)
         wrong = values.astype(np.float64) - (steps * step)
-        error[part] = np.einsum("ij,ij->i", wrong, wrong)
-        power[part] = np.square(values, dtype=np.float64).sum(axis=1)
+        error[part] += np.einsum("ij,ij->i", wrong, wrong)
+        power[part] += np.square(values, dtype=np.float64).sum(axis=1)
     return _Sums(error, power, clipped, zeroed)
 
 

@@ -100,7 +100,8 @@ def to_rows(
     if axis is None:
         return values.reshape(1, -1), np.array([values.size], np.int64)
     if not block:
-        rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+        others = math.prod(values.shape[:axis]) * math.prod(values.shape[axis + 1 :])
+        rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], others)
         return rows, np.full(len(rows), rows.shape[1], np.int64)
     outer, length = math.prod(values.shape[:axis]), values.shape[axis]
     inner = math.prod(values.shape[axis + 1 :])
