@@ -14,6 +14,7 @@ from inspector.onnxio.passes.drop_identity import drop_identity
 from inspector.onnxio.passes.fold_batch_norm import fold_batch_norm
 from inspector.onnxio.passes.fold_bias import fold_bias
 from inspector.onnxio.passes.fold_constants import fold_constants
+from inspector.onnxio.passes.fuse_gemm import fuse_gemm
 from inspector.onnxio.passes.name_nodes import name_nodes
 from inspector.onnxio.passes.normalize_gemm import normalize_gemm
 from inspector.onnxio.passes.report import PassReport
@@ -28,6 +29,7 @@ PASSES: tuple[Pass, ...] = (
     normalize_gemm,
     fold_bias,
     fold_batch_norm,
+    fuse_gemm,
 )
 """The passes before quantization, in order."""
 
