@@ -155,7 +155,8 @@ def test_norm_is_folded_into_matmul_with_and_without_add(build, run, seed, added
     nodes.append(norm("m" if added is None else "a", "y"))
     before = build(nodes, {"x": (4, 3)}, ["y"], constants)
     after = assert_same(run, before, {"x": random(rng, 4, 3)})
-    assert op_types(after) == ["MatMul", "Add"]
+    matrix = added != (4, 5)
+    assert op_types(after) == (["Gemm"] if matrix else ["MatMul", "Add"])
 
 
 @given(seed=st.integers(0, 2**32 - 1), rank=st.sampled_from([2, 3, 4]), left=st.booleans())
