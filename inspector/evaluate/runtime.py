@@ -46,9 +46,10 @@ _NOISE = tuple(
         r"\bFatal error: ",
         r" Please fix either the inputs/outputs or the model\.",
         r" Status Message:",
+        # A function's whole signature, and the condition it found false.
+        r"\S*/\S+\.(?:cc|h|cpp|hpp):\d+ [^.]{0,600}? was false\. ",
         r"\S*/\S+\.(?:cc|h|cpp|hpp):\d+ ",
         r"(?:\S+ )?\b(?:\w+::)+~?\w+(?:<[^>]*>)?\([^)]*\)(?: const)?(?: \[with [^]]*\])? ?",
-        r"\S.{0,200}? was false\. ",
     )
 )
 
@@ -243,17 +244,17 @@ def _run_error(what: str, title: str, error: Exception) -> RunError:
     model = title or "the model"
     text = clean_message(str(error))
     if text.startswith("Protobuf parsing failed"):
-        text = "it is not an ONNX model, or it is damaged."
+        text = "it is not an ONNX model, or it is damaged"
     if isinstance(error, MemoryError) or "bad_alloc" in text or "Failed to allocate" in text:
         return RunError(
             f"onnxruntime {what} {model}: out of memory.",
             "Use fewer or smaller inputs, or a machine with more memory.",
         )
-    return RunError(f"onnxruntime {what} {model}: {text}", _hint(text))
+    return RunError(f"onnxruntime {what} {model}: {text.rstrip('.')}.", _hint(text))
 
 
 def _hint(text: str) -> str:
-    if "not a registered function/op" in text or "NOT_IMPLEMENTED" in text:
+    if re.search(r"not a registered function/op|No Op registered|Could not find an impl", text):
         return "It holds an operator that onnxruntime's CPU provider does not have."
     if "Unsupported model IR version" in text or "opset" in text.lower():
         return "A newer onnxruntime may run it."
