@@ -1,0 +1,225 @@
+"""Where a set of choices puts quantizers among the sites of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from inspector.graph.model import Graph, Layer, Node
+from inspector.graph.roles import (
+    data_inputs,
+    is_byte,
+    is_integer_kernel,
+    is_own_grid,
+    is_pass_through,
+    is_range_folded,
+)
+from inspector.quant.spec import LayerSpecs, QuantSpec
+
+REST = ""
+"""The consumer of a site that stands for every reader which is no candidate for quantization."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Site:
+    """A tensor as `consumer` (a node's name, or REST) reads it."""
+
+    tensor: str
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One grid: the spec it follows and the tensors whose values decide its range."""
+
+    spec: QuantSpec
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one set of choices quantizes.
+
+    Attributes:
+        points: the grids.
+        sites: each quantized site with the index of its point.
+        weights: the spec of each layer whose weight is quantized.
+        integer: the layers that run as integer kernels, so that their bias is int32.
+        native: tensors that exist only on their grid: every reader sees the quantized values.
+    """
+
+    points: tuple[Point, ...]
+    sites: Mapping[Site, int]
+    weights: Mapping[str, QuantSpec]
+    integer: frozenset[str]
+    native: frozenset[str]
+
+
+def finest(specs: Iterable[QuantSpec | None]) -> QuantSpec | None:
+    """The spec with the most bits; the first of equals, so that plans are deterministic."""
+    present = [spec for spec in specs if spec is not None]
+    return max(present, key=lambda spec: spec.bits) if present else None
+
+
+class Planner:
+    """Builds one plan: wishes flow backwards from the layers, grids forward from the kernels."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        sites: Sequence[Site],
+        fused: Mapping[str, str],
+        specs: Mapping[str, LayerSpecs],
+    ) -> None:
+        """Takes what `inspector.graph.placement.place` found, and the layers' filled specs."""
+        self._graph = graph
+        self._all_sites = sites
+        self._fused = fused
+        self._layers = {layer.name: layer for layer in graph.layers}
+        self._specs = specs
+        self._known = frozenset(sites)
+        self._by_tensor: dict[str, list[Site]] = {}
+        for site in sites:
+            self._by_tensor.setdefault(site.tensor, []).append(site)
+        self._wants: dict[str, QuantSpec] = {}
+        self._point_of: dict[str, int] = {}  # native tensor -> point
+        self._points: list[tuple[QuantSpec, list[str]]] = []
+        self._merged: list[int] = []  # union-find over points
+        self._sites: dict[Site, int] = {}
+
+    def plan(self) -> Plan:
+        """The plan; to be called once."""
+        self._collect_wishes()
+        integer: set[str] = set()
+        for node in self._graph.nodes:
+            layer = self._layers.get(node.name)
+            if layer is not None:
+                self._read_layer(layer)
+                if is_integer_kernel(layer, self._specs[layer.name]):
+                    integer.add(layer.name)
+                    if layer.op_type == "Conv":
+                        self._write_kernel(node, self._specs[layer.name].activations)
+            elif is_own_grid(self._graph, node):
+                self._write_own_grid(node)
+            elif is_pass_through(node):
+                self._write_pass_through(node)
+        return self._finish(integer)
+
+    def _collect_wishes(self) -> None:
+        """A tensor's wish: the finest spec that a layer reads it with, through followers."""
+        graph = self._graph
+        for node in reversed(graph.nodes):
+            wish = self._wish_of_reader(node)
+            for name, spec in wish:
+                found = finest((spec, self._wants.get(name)))
+                if found is not None:
+                    self._wants[name] = found
+
+    def _wish_of_reader(self, node: Node) -> list[tuple[str, QuantSpec | None]]:
+        layer = self._layers.get(node.name)
+        if layer is not None:
+            spec = self._specs[node.name].activations
+            return [] if spec.is_float else [(name, spec) for name in layer.activations]
+        graph = self._graph
+        if is_range_folded(node) or is_own_grid(graph, node) or is_pass_through(node):
+            wish = finest(self._wants.get(name) for name in node.outputs)
+            return [(name, wish) for name in data_inputs(graph, node)]
+        return []
+
+    def _read_layer(self, layer: Layer) -> None:
+        """A layer that reads a tensor which is on no grid yet gets its own grid for it."""
+        spec = self._specs[layer.name].activations
+        if spec.is_float:
+            return
+        for name in layer.activations:
+            site = Site(name, layer.name)
+            if site in self._known and site not in self._sites:
+                self._sites[site] = self._point_for(name, spec)
+
+    def _point_for(self, tensor: str, spec: QuantSpec) -> int:
+        """The point of a float tensor under a spec: readers that agree share it."""
+        for site in self._by_tensor[tensor]:
+            index = self._sites.get(site)
+            if index is not None and self._points[index][0] == spec:
+                return index
+        return self._new_point(spec, tensor)
+
+    def _new_point(self, spec: QuantSpec, tensor: str) -> int:
+        self._points.append((spec, [tensor]))
+        self._merged.append(len(self._merged))
+        return len(self._points) - 1
+
+    def _make_native(self, tensor: str, index: int) -> None:
+        self._point_of[tensor] = index
+        for site in self._by_tensor.get(tensor, ()):
+            self._sites[site] = index
+
+    def _write_kernel(self, node: Node, own: QuantSpec) -> None:
+        """Puts an integer kernel's output (behind its folded activations) on a byte grid."""
+        tensor = self._fused.get(node.outputs[0], node.outputs[0])
+        spec = self._wants.get(tensor, own)
+        if is_byte(spec) and tensor in self._by_tensor:
+            self._make_native(tensor, self._new_point(spec, tensor))
+
+    def _write_own_grid(self, node: Node) -> None:
+        tensor = self._fused.get(node.outputs[0], node.outputs[0])
+        spec = self._wants.get(tensor)
+        inputs = data_inputs(self._graph, node)
+        if spec is None or not is_byte(spec) or tensor not in self._by_tensor:
+            return
+        if all(name in self._point_of for name in inputs):
+            self._make_native(tensor, self._new_point(spec, tensor))
+
+    def _write_pass_through(self, node: Node) -> None:
+        inputs = data_inputs(self._graph, node)
+        outputs = [name for name in node.outputs if name in self._by_tensor]
+        held = [name for name in inputs if name in self._point_of]
+        wished = any(self._wants.get(name) is not None for name in outputs)
+        if not held or not wished:
+            return
+        index = self._point_of[held[0]]
+        for name in inputs:
+            if name in self._point_of:
+                self._unite(index, self._point_of[name])
+            else:
+                self._points[self._root(index)][1].append(name)
+                self._sites[Site(name, node.name)] = index
+        for name in outputs:
+            self._make_native(name, index)
+
+    def _root(self, index: int) -> int:
+        while self._merged[index] != index:
+            self._merged[index] = self._merged[self._merged[index]]
+            index = self._merged[index]
+        return index
+
+    def _unite(self, first: int, second: int) -> None:
+        a, b = sorted((self._root(first), self._root(second)))
+        if a == b:
+            return
+        self._merged[b] = a
+        spec = finest((self._points[a][0], self._points[b][0]))
+        assert spec is not None
+        self._points[a] = (spec, self._points[a][1] + self._points[b][1])
+
+    def _finish(self, integer: set[str]) -> Plan:
+        """Numbers the points anew, without those that were merged into others."""
+        numbers: dict[int, int] = {}
+        points: list[Point] = []
+        sites: dict[Site, int] = {}
+        for site in self._all_sites:
+            if site not in self._sites:
+                continue
+            root = self._root(self._sites[site])
+            if root not in numbers:
+                numbers[root] = len(points)
+                spec, tensors = self._points[root]
+                points.append(Point(spec, tuple(dict.fromkeys(tensors))))
+            sites[site] = numbers[root]
+        weights = {
+            name: self._specs[name].weights
+            for name, layer in self._layers.items()
+            if layer.weight is not None and not self._specs[name].weights.is_float
+        }
+        native = frozenset(self._point_of)
+        return Plan(tuple(points), sites, weights, frozenset(integer), native)

@@ -1,0 +1,73 @@
+"""What a node is to a quantizer: a kernel, a follower of grids, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from inspector.graph import operators
+from inspector.graph.model import Graph, Layer, Node
+from inspector.graph.operators import RANGE_FOLDED, is_onnx_domain, passes_through
+from inspector.quant.spec import LayerSpecs, QuantSpec
+
+OWN_GRID = frozenset({"Add", "Mul", "AveragePool", "GlobalAveragePool"})
+"""Operators beside the layers whose integer kernels write a grid of their own."""
+
+
+def is_integer_kernel(layer: Layer, specs: LayerSpecs) -> bool:
+    """Whether onnxruntime has a kernel for a layer's operands as these specs store them.
+
+    Both have to be in 8-bit types, and the weight's scales per tensor or per output channel.
+    """
+    if layer.weight is None or layer.op_type not in {"Conv", "Gemm", "MatMul"}:
+        return False
+    if not is_byte(specs.weights) or not is_byte(specs.activations):
+        return False
+    granularity = specs.weights.granularity
+    if granularity is None or granularity.kind == "tensor":
+        return True
+    if granularity.kind == "block" or layer.channel_axis is None:
+        return False
+    rank = len(layer.weight_shape or ())
+    return granularity.axis is None or granularity.axis % rank == layer.channel_axis
+
+
+def is_byte(spec: QuantSpec) -> bool:
+    """Whether codes of this width are stored in an 8-bit type."""
+    return not spec.is_float and spec.is_affine and 5 <= spec.bits <= 8
+
+
+def is_activation(graph: Graph, name: str) -> bool:
+    """Whether a tensor is computed, or given, in floats that can be quantized."""
+    tensor = graph.tensors.get(name)
+    return tensor is not None and not tensor.constant and tensor.dtype in {"float32", "float16"}
+
+
+def data_inputs(graph: Graph, node: Node) -> tuple[str, ...]:
+    """The inputs of a follower that carry activations (not shapes, indices or constants)."""
+    if is_pass_through(node):
+        slots: Iterable[int] = operators.data_inputs(node.op_type, len(node.inputs))
+    else:
+        slots = range(len(node.inputs))
+    return tuple(node.inputs[i] for i in slots if is_activation(graph, node.inputs[i]))
+
+
+def is_own_grid(graph: Graph, node: Node) -> bool:
+    """Whether a node has an integer kernel that reads and writes grids.
+
+    One with a constant operand has none worth its cost: the constant would need a grid as well.
+    """
+    if not is_onnx_domain(node.domain) or node.op_type not in OWN_GRID:
+        return False
+    return all(is_activation(graph, name) for name in node.inputs if name)
+
+
+def is_pass_through(node: Node) -> bool:
+    """Whether a node only moves values of its data inputs."""
+    # A value that Pad fills in is an input: where it is there, it need not be on the grid.
+    filled = node.op_type == "Pad" and bool(node.input(2))
+    return passes_through(node.op_type, node.attributes, domain=node.domain) and not filled
+
+
+def is_range_folded(node: Node) -> bool:
+    """Whether a node is an activation that a grid's own ends can do."""
+    return is_onnx_domain(node.domain) and node.op_type in RANGE_FOLDED
