@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from inspector.cli.output import (
     data_text,
     decibel,
     facts,
-    json_text,
     megabytes,
     number,
     percent,
@@ -29,7 +30,6 @@ from inspector.cli.output import (
     table,
 )
 from inspector.cli.work import run_work
-from inspector.errors import UnsupportedError
 
 _EPILOG = """\b
 Examples:
@@ -60,7 +60,7 @@ Examples:
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Form of the saved file.")
 @click.option("--target", metavar="NAME", help="The hardware profile, such as ort-cpu.")
 @click.option(
-    "--report", type=PATH, metavar="FILE", help="Also write the figures, to a .json file."
+    "--report", type=PATH, metavar="FILE", help="Also write a report, FILE.html or FILE.json."
 )
 @click.option("--verify/--no-verify", default=True, help="Run the saved file and measure it.")
 @click.option("--force", is_flag=True, help="Allow OUT to be MODEL itself.")
@@ -88,7 +88,8 @@ def command(
     """
     data.check()
     _check_report(report, output)
-    from inspector.session.files import write_atomic
+    from inspector.report.data import report_data
+    from inspector.report.write import write_report
     from inspector.session.job import QuantizeRequest, quantize_model
 
     request = QuantizeRequest(
@@ -103,15 +104,18 @@ def command(
         force=force,
         verify=verify,
     )
-    result = run_work(
+    done = run_work(
         lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
-    ).to_json()
+    )
+    result = done.to_json()
     if report is not None:
-        write_atomic(report, (json_text(result) + "\n").encode("utf-8"))
+        write_report(report_data(done, shlex.join(["quant-inspector", *sys.argv[1:]])), report)
     if as_json:
         print_json(result)
     else:
         click.echo(summary(result))
+        if report is not None:
+            click.echo(f"The report is {report}.")
 
 
 def _check_report(report: Path | None, output: Path) -> None:
@@ -124,16 +128,11 @@ def _check_report(report: Path | None, output: Path) -> None:
     """
     if report is None:
         return
-    if report.suffix.lower() != ".json":
-        raise UnsupportedError(
-            f"A report of the kind {report.suffix or report.name!r} cannot be written yet.",
-            "Name a .json file.",
-        )
     if report.absolute() == output.absolute():
         raise click.UsageError("--report and -o name the same file.")
-    from inspector.session.files import check_writable
+    from inspector.report.write import check_report
 
-    check_writable(report)
+    check_report(report)
 
 
 def summary(result: Mapping[str, Any]) -> str:

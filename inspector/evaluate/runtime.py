@@ -172,6 +172,11 @@ def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, in
         return op_counts(target)
 
 
+def runtime_version() -> str:
+    """The version of onnxruntime."""
+    return str(ort.__version__)
+
+
 def _options(*, threads: int, optimize: bool, spinning: bool) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL

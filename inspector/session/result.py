@@ -41,6 +41,11 @@ class LayerResult:
     weight_sqnr_db: float | None
     integer: bool
 
+    @property
+    def is_quantized(self) -> bool:
+        """Whether its weight or its activations are."""
+        return self.activations != "float" or self.weights not in {None, "float"}
+
     @classmethod
     def of(cls, layer: Layer, specs: LayerSpecs, grids: Grids, constant: Constants) -> LayerResult:
         """The figures of one layer. Cost: one pass over its weight."""
