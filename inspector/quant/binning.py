@@ -51,15 +51,14 @@ def bin_of(value: float, exponent: int) -> int:
 def coarsen(start: int, counts: Counts, steps: int) -> tuple[int, Counts]:
     """The same counts on bins 2^steps as wide."""
     # Beyond SIDE_BITS + 1 halvings all is in bins -1 and 0, and stays there.
-    steps = min(steps, SIDE_BITS + 1)
-    if steps == 0:
-        return start, counts
-    group = 1 << steps
-    first = start >> steps
-    before = start - (first << steps)
-    after = -(before + counts.size) % group
-    padded = np.pad(counts, (before, after))
-    return first, padded.reshape(-1, group).sum(axis=1)
+    for _ in range(min(steps, SIDE_BITS + 1)):
+        before = start & 1
+        size = before + counts.size
+        padded = np.zeros(size + (size & 1), np.int64)
+        padded[before:size] = counts
+        counts = padded[0::2] + padded[1::2]
+        start >>= 1
+    return start, counts
 
 
 def add_counts(
@@ -101,12 +100,17 @@ class _Counter:
         self._exponent = MIN_EXPONENT
         self._window = np.zeros(2 * BINS_PER_SIDE, np.int64)
         self._scaled = np.empty(chunk, np.float32)
+        # By way of int32: converting float32 to int64 has no vector instruction.
+        self._whole = np.empty(chunk, np.int32)
+        self._bins = np.empty(chunk, np.intp)
         self._lo, self._hi = math.inf, -math.inf
         self._zeros = 0
 
     def add(self, chunk: FloatArray, lo: float, hi: float) -> None:
-        self._lo, self._hi = min(lo, self._lo), max(hi, self._hi)
         exponent = max(self._exponent, exponent_for(max(-lo, hi)))
+        if self._lo > self._hi:  # nothing is counted yet
+            self._exponent = exponent
+        self._lo, self._hi = min(lo, self._lo), max(hi, self._hi)
         if exponent > self._exponent:
             start, counts = coarsen(-BINS_PER_SIDE, self._window, exponent - self._exponent)
             self._window = np.zeros(2 * BINS_PER_SIDE, np.int64)
@@ -125,7 +129,10 @@ class _Counter:
             np.multiply(chunk, np.float32(math.ldexp(1.0, -exponent)), out=scaled)
         np.floor(scaled, out=scaled)
         np.subtract(scaled, np.float32(first), out=scaled)
-        found = np.bincount(scaled.astype(np.int32))
+        whole, bins = self._whole[: chunk.size], self._bins[: chunk.size]
+        np.copyto(whole, scaled, casting="unsafe")
+        np.copyto(bins, whole)
+        found = np.bincount(bins)
         offset = BINS_PER_SIDE + first
         self._window[offset : offset + found.size] += found
 

@@ -333,6 +333,8 @@ def _is_sound(found: Histogram) -> bool:
 def _merge_batches(first: Floats, second: Floats) -> Floats:
     """The batches of both, ascending by index; those of one index become one."""
     both = np.concatenate((first, second))
+    if first.size and second.size and first[-1, 0] < second[0, 0]:
+        return both
     index, place = np.unique(both[:, 0], return_inverse=True)
     lo, hi = np.full(index.size, np.inf), np.full(index.size, -np.inf)
     np.minimum.at(lo, place, both[:, 1])

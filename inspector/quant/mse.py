@@ -10,8 +10,8 @@ from inspector.quant.grid import Floats, RealRange, affine_parameters, with_zero
 from inspector.quant.spec import QuantSpec
 from inspector.quant.squared_error import cost_of
 
-_COARSE = np.exp2(-np.arange(0, 61) / 6.0)
-"""Ends from the whole range down to a thousandth of it, 12 % apart."""
+_COARSE = np.exp2(-np.arange(0, 41) / 4.0)
+"""Ends from the whole range down to a thousandth of it, a sixth apart."""
 
 _SMALL_BITS = 4
 
@@ -26,7 +26,7 @@ def mse_range(dist: Distribution, spec: QuantSpec) -> RealRange:
 
     Every candidate is judged as the grid that it really becomes (float32 scale, whole zero point),
     by `inspector.quant.squared_error`. One threshold for both ends is searched from the whole range
-    down to 2^-10 of it, and then refined to 0.4 %; for asymmetric grids the two ends are then moved
+    down to 2^-10 of it, and then refined to 0.5 %; for asymmetric grids the two ends are then moved
     in turn (coordinate descent), and up to 4 bits neighbouring zero points are tried. The whole
     range is the first candidate, so that the result is never worse than minmax. The objective is
     that of Banner et al. 2019 (arXiv:1810.05723, section 3) and Nagel et al. 2021
@@ -39,15 +39,14 @@ def mse_range(dist: Distribution, spec: QuantSpec) -> RealRange:
     search = _Search(dist, spec)
     search.thresholds(_COARSE)
     if spec.symmetric:
-        search.thresholds(_around(7, 48.0), relative=True)
-        search.thresholds(_around(3, 192.0), relative=True)
+        search.thresholds(_around(7, 32.0), relative=True)
+        search.thresholds(_around(3, 128.0), relative=True)
         return search.best()
-    two_sided = bool((search.whole.lo < 0).any() and (search.whole.hi > 0).any())
     for steps, per_octave in ((6, 12.0), (4, 24.0), (4, 96.0)):
         factors = _around(steps, per_octave)
-        if two_sided or (search.whole.hi > 0).any():
+        if (search.whole.hi > 0).any():
             search.ends(np.ones(1), factors)
-        if two_sided or (search.whole.lo < 0).any():
+        if (search.whole.lo < 0).any():
             search.ends(factors, np.ones(1))
     if spec.bits <= _SMALL_BITS:
         search.zero_points(_around(2, 24.0))
