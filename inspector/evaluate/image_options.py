@@ -165,15 +165,15 @@ class ImagePlan:
 
 
 def image_layout(spec: InputSpec) -> Layout | None:
-    """Find where the channels of an image-like input are: the axis that is 1, 3 or 4 long.
+    """Find where the channels of an image-like input are: the axis that is 3, 1 or 4 long.
 
     Returns:
-        None when no axis is; "NCHW" when both could be.
+        None when no axis is. Where both ends could be, three channels win, then those in front.
     """
     if len(spec.shape) not in (_IMAGE_RANK - 1, _IMAGE_RANK):
         return None
     first, _, last = spec.shape[-3:]
-    if first in _CHANNEL_COUNTS:
+    if first in _CHANNEL_COUNTS and not (last == len(_IMAGENET_MEAN) != first):
         return "NCHW"
     return "NHWC" if last in _CHANNEL_COUNTS else None
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
 from inspector.graph.model import Dim, Graph, Tensor
 from inspector.onnxio.loading import Model, model_of
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 ModelOf = Callable[..., Model]
 GraphOf = Callable[..., Graph]
@@ -57,7 +58,7 @@ def graph_of() -> GraphOf:
 
 @pytest.fixture(scope="session")
 def small_model() -> Model:
-    """x (N, 3, 8, 8) -> Conv -> c -> Relu -> r -> Mul 1000 -> y."""
+    """From x (N, 3, 8, 8) -> Conv -> c -> Relu -> r -> Mul 1000 -> y."""
     weights = np.random.default_rng(5).standard_normal((4, 3, 3, 3)).astype(np.float32)
     return _model(
         [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from inspector.errors import DataError
 from inspector.evaluate import accumulate
 from inspector.evaluate.accumulate import Accumulator, Scratch
@@ -18,6 +19,7 @@ CHUNK = accumulate._CHUNK
 
 @st.composite
 def samples(draw: st.DrawFn) -> list[np.ndarray]:
+    """Make a few arrays of many magnitudes, signs and sizes."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     found = []
     for _ in range(draw(st.integers(1, 4))):
@@ -34,6 +36,7 @@ def samples(draw: st.DrawFn) -> list[np.ndarray]:
 @settings(deadline=None, max_examples=60)
 @given(samples())
 def test_equals_merged_histograms(found: list[np.ndarray]) -> None:
+    """Equals merged histograms."""
     scratch, accumulator, merged = Scratch(), Accumulator("t"), Histogram.empty()
     for batch, values in enumerate(found):
         accumulator.add(values, batch, scratch)
@@ -43,6 +46,7 @@ def test_equals_merged_histograms(found: list[np.ndarray]) -> None:
 
 
 def test_order_and_threads_do_not_matter() -> None:
+    """Order and threads do not matter."""
     rng = np.random.default_rng(1)
     found = [(rng.standard_normal(5000) * 2.0**b).astype(np.float32) for b in range(12)]
     wanted = Histogram.empty()
@@ -66,6 +70,7 @@ def test_order_and_threads_do_not_matter() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("at", [0, CHUNK + 5])
 def test_not_finite_is_told_and_leaves_no_trace(bad: float, at: int) -> None:
+    """Not finite is told and leaves no trace."""
     values = np.ones(CHUNK + 10, np.float32)
     accumulator, scratch = Accumulator("relu7"), Scratch()
     accumulator.add(values, 0, scratch)

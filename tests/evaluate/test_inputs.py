@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from inspector.errors import DataError
 from inspector.evaluate.inputs import (
     InputSpec,
@@ -21,6 +22,7 @@ from inspector.graph.model import Dim
 
 
 def spec(*shape: Dim, dtype: str = "float32") -> InputSpec:
+    """Describe an input."""
     return InputSpec("x", dtype, shape)
 
 
@@ -50,10 +52,12 @@ def spec(*shape: Dim, dtype: str = "float32") -> InputSpec:
     ],
 )
 def test_layout(wanted: tuple[Dim, ...], given: tuple[int, ...], layout: Any) -> None:
+    """Samples lie where the shapes say."""
     assert sample_layout(spec(*wanted), given, None) == layout
 
 
 def test_batch_symbol_marks_the_axis() -> None:
+    """Batch symbol marks the axis."""
     state, lengths = spec(2, "batch", 128), spec("batch")
     assert batch_symbol([lengths, spec("batch", "sequence"), state]) == "batch"
     assert sample_layout(state, (2, 6, 128), "batch") == SampleLayout(6, axis=1)
@@ -65,6 +69,7 @@ def test_batch_symbol_marks_the_axis() -> None:
 def test_samples_are_the_rows_in_order(
     rows: int, count: int, stacked: bool, inner: list[int]
 ) -> None:
+    """Samples are the rows in order."""
     wanted = spec(rows, 2, *inner)
     shape = (count, rows, 2, *inner) if stacked else (count * rows, 2, *inner)
     array = np.arange(np.prod(shape)).reshape(shape)
@@ -94,6 +99,7 @@ def test_samples_are_the_rows_in_order(
     ],
 )
 def test_types_that_may_be_fed(have: str, want: str, remark: bool) -> None:
+    """Types that may be fed."""
     assert bool(check_dtype(spec(2, dtype=want), "file", np.dtype(have))) is remark
     values = np.array([0, 1], have)
     found = convert(values, spec(2, dtype=want), "file")
@@ -105,6 +111,7 @@ def test_types_that_may_be_fed(have: str, want: str, remark: bool) -> None:
     ("have", "want"), [("float32", "int64"), ("float64", "bool"), ("int64", "bool")]
 )
 def test_types_that_may_not_be_fed(have: str, want: str) -> None:
+    """Types that may not be fed."""
     with pytest.raises(DataError, match=rf"a\.npz is {have}.*'x' wants {want}"):
         check_dtype(spec(2, dtype=want), "a.npz", np.dtype(have))
 
@@ -122,12 +129,14 @@ def test_types_that_may_not_be_fed(have: str, want: str) -> None:
     ],
 )
 def test_values_that_may_not_be_fed(values: np.ndarray, want: str, words: str) -> None:
+    """Values that may not be fed."""
     with pytest.raises(DataError, match=words) as caught:
         convert(values, spec(None, dtype=want), "a.npz, sample 3")
     assert "a.npz, sample 3" in caught.value.message
 
 
 def test_zero_axes_survive() -> None:
+    """Zero axes survive."""
     found = convert(np.int64(16000), spec(dtype="int64"), "file")  # type: ignore[arg-type]
     assert found.shape == ()
     assert found == 16000

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
+
 from inspector.errors import CancelledError, RunError
 from inspector.evaluate.runtime import clean_message, open_session, optimized_op_counts
 from inspector.onnxio.loading import Model, model_of
 from inspector.onnxio.runnable import Runnable, runnable
-from onnx import TensorProto, helper
 
 
 def test_tells_inputs_and_outputs(small_model: Model) -> None:
+    """Tells inputs and outputs."""
     session = open_session(runnable(small_model))
     (value,) = session.inputs
     assert (value.name, value.dtype, value.shape) == ("x", "float32", ("N", 3, 8, 8))
@@ -25,6 +27,7 @@ def test_tells_inputs_and_outputs(small_model: Model) -> None:
 
 
 def test_runs_what_is_asked_for(small_model: Model) -> None:
+    """Runs what is asked for."""
     session = open_session(runnable(small_model, outputs=["c", "r"]), threads=1)
     found = session.run({"x": np.ones((2, 3, 8, 8), np.float32)}, ["r"])
     assert list(found) == ["r"]
@@ -32,6 +35,7 @@ def test_runs_what_is_asked_for(small_model: Model) -> None:
 
 
 def test_optimizations_and_precision_do_not_change_floats(small_model: Model) -> None:
+    """Optimizations and precision do not change floats."""
     feeds = {"x": np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)}
     r = runnable(small_model)
     plain = open_session(r, optimize=False).run(feeds)["y"]
@@ -43,6 +47,7 @@ def test_optimizations_and_precision_do_not_change_floats(small_model: Model) ->
 
 
 def test_weights_handed_over_beside_the_model_stay_alive(small_model: Model) -> None:
+    """Weights handed over beside the model stay alive."""
     weights = np.full((64, 64), 0.5, np.float32)
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=weights.shape)
     tensor.data_location = TensorProto.EXTERNAL
@@ -76,6 +81,7 @@ def test_weights_handed_over_beside_the_model_stay_alive(small_model: Model) -> 
 def test_wrong_feeds_are_told_in_plain_words(
     small_model: Model, feeds: dict[str, np.ndarray], words: list[str], capfd: pytest.CaptureFixture
 ) -> None:
+    """Wrong feeds are told in plain words."""
     session = open_session(runnable(small_model), title="small.onnx")
     with pytest.raises(RunError) as caught:
         session.run(feeds)
@@ -87,6 +93,7 @@ def test_wrong_feeds_are_told_in_plain_words(
 
 
 def test_files_that_are_no_models(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    """Files that are no models."""
     bad = tmp_path / "bad.onnx"
     bad.write_text("hello")
     for path, words in ((bad, "not an ONNX model"), (tmp_path / "gone.onnx", "no such")):
@@ -97,6 +104,7 @@ def test_files_that_are_no_models(tmp_path: Path, capfd: pytest.CaptureFixture) 
 
 
 def test_unknown_operators_are_told(model_from: Callable[..., Model]) -> None:
+    """Unknown operators are told."""
     odd = model_from([helper.make_node("Frob", ["x"], ["y"], name="f")], {"x": [1]}, ["y"])
     with pytest.raises(RunError, match="Frob") as caught:
         open_session(runnable(odd))
@@ -104,6 +112,7 @@ def test_unknown_operators_are_told(model_from: Callable[..., Model]) -> None:
 
 
 def test_failing_inside_a_node_names_the_node(model_from: Callable[..., Model]) -> None:
+    """Failing inside a node names the node."""
     model = model_from(
         [helper.make_node("Gather", ["table", "i"], ["y"], name="pick")],
         {"i": ["N"]},
@@ -137,11 +146,12 @@ def test_failing_inside_a_node_names_the_node(model_from: Callable[..., Model]) 
     ],
 )
 def test_messages_lose_their_noise(text: str, clean: str) -> None:
+    """Messages lose their noise."""
     assert clean_message(text) == clean
 
 
 def _slow_model() -> Model:
-    """x -> a Loop of 10^9 turns -> y."""
+    """From x through a Loop of 10^9 turns to y."""
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["go"], ["go_on"]),
@@ -173,6 +183,7 @@ def _slow_model() -> Model:
 
 
 def test_cancel_stops_a_run() -> None:
+    """Cancel stops a run."""
     session = open_session(runnable(_slow_model()))
     feeds = {"x": np.ones(8, np.float32)}
     stop = threading.Event()
@@ -189,12 +200,14 @@ def test_cancel_stops_a_run() -> None:
 
 
 def test_a_run_that_is_not_cancelled_ends(small_model: Model) -> None:
+    """A run that is not cancelled ends."""
     session = open_session(runnable(small_model))
     found = session.run({"x": np.zeros((1, 3, 8, 8), np.float32)}, cancel=lambda: False)
     assert found["y"].shape == (1, 4, 6, 6)
 
 
 def test_counts_what_the_runtime_makes_of_a_model(small_model: Model, tmp_path: Path) -> None:
+    """Counts what the runtime makes of a model."""
     counts = optimized_op_counts(runnable(small_model))
     assert counts.get("Relu", 0) == 0  # fused into the convolution
     path = tmp_path / "m.onnx"
