@@ -8,7 +8,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from inspector.errors import ModelError
-from inspector.onnxio.tensors import FileSource, Source, dtype_name, element_bits, stored_bytes
+from inspector.onnxio.tensors import (
+    FileSource,
+    MappedFile,
+    Source,
+    dtype_name,
+    element_bits,
+    stored_bytes,
+)
 
 _MAX_INLINE = 1 << 30
 
@@ -39,7 +46,7 @@ def attach_external(
     Raises:
         ModelError: naming the file and the tensor.
     """
-    checked: dict[str, tuple[Path, int]] = {}
+    checked: dict[str, MappedFile] = {}
     sources: dict[str, Source] = {}
     inlined = 0
     for tensor, top in _tensors(proto):
@@ -99,13 +106,13 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
 
 
 def _source(
-    path: Path, tensor: TensorProto, folder: Path, checked: dict[str, tuple[Path, int]]
+    path: Path, tensor: TensorProto, folder: Path, checked: dict[str, MappedFile]
 ) -> FileSource:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     if location not in checked:
         checked[location] = _locate(path, tensor.name, location, folder)
-    file, file_size = checked[location]
+    file = checked[location]
     shape = tuple(tensor.dims)
     where = f'{path}: tensor "{tensor.name}" in external data file "{location}"'
     if not element_bits(tensor.data_type):
@@ -122,9 +129,9 @@ def _source(
             f"{dtype_name(tensor.data_type)} needs {size}.",
             "The model is damaged; export it again.",
         )
-    if offset + length > file_size:
+    if offset + length > file.size:
         raise ModelError(
-            f"{where} ends at byte {offset + length}, but the file has only {file_size}.",
+            f"{where} ends at byte {offset + length}, but the file has only {file.size}.",
             "The external data file is cut short or belongs to another model; copy it again.",
         )
     return FileSource(file, offset, tensor.data_type, shape, tensor.name)
@@ -136,8 +143,8 @@ def _number(where: str, key: str, text: str) -> int:
     return int(text)
 
 
-def _locate(path: Path, tensor: str, location: str, folder: Path) -> tuple[Path, int]:
-    """The resolved file of a location, and its size."""
+def _locate(path: Path, tensor: str, location: str, folder: Path) -> MappedFile:
+    """The file of a location, mapped."""
     where = f'{path}: tensor "{tensor}"'
     if not location or "\0" in location:
         raise ModelError(f"{where} is external but names no file.", "The model is damaged.")
@@ -176,4 +183,10 @@ def _locate(path: Path, tensor: str, location: str, folder: Path) -> tuple[Path,
             f'{where} names the external data file "{location}", which is not a regular file.',
             "External data must be a file beside the model.",
         )
-    return file, file.stat().st_size
+    try:
+        return MappedFile(file)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f'{where} needs the external data file "{location}", which cannot be read: {error}.',
+            "Check its permissions.",
+        ) from error

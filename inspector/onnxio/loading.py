@@ -128,13 +128,14 @@ class Model:
         for tensor in self.proto.graph.initializer:
             source = self.sources.get(tensor.name)
             if source is not None:
-                _digest_source(digest, source.raw())
+                _digest_source(digest, source)
         return digest.hexdigest()
 
 
-def _digest_source(digest: hashlib.blake2b, raw: NDArray[np.uint8]) -> None:
+def _digest_source(digest: hashlib.blake2b, source: Source) -> None:
+    raw = source.raw()
     digest.update(str(raw.size).encode())
-    if not isinstance(raw, np.memmap) or raw.size <= 8 * _SAMPLE:
+    if not isinstance(source, FileSource) or raw.size <= 8 * _SAMPLE:
         digest.update(np.ascontiguousarray(raw).data)
         return
     for start in np.linspace(0, raw.size - _SAMPLE, 8).astype(np.int64):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -112,38 +114,71 @@ class BufferSource:
         return _view(self.raw(), self.elem_type, self.shape)
 
 
+class MappedFile:
+    """A read-only memory map of a whole file.
+
+    It is made when a model is loaded, which reads nothing, and outlives the file's name: a model
+    can be saved over the file that it was loaded from.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: if it cannot be mapped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self.size = os.fstat(file.fileno()).st_size
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+
+    def view(self, offset: int, count: int) -> NDArray[np.uint8]:
+        """Some bytes, without reading them.
+
+        Raises:
+            ValueError: if the file has been cut short since; to touch what is gone would end the
+                process.
+        """
+        if not count:
+            return np.empty(0, np.uint8)
+        if self._map is None or self._map.size() < offset + count:
+            raise ValueError("it is shorter than when the model was loaded")
+        return np.frombuffer(self._map, np.uint8, count, offset)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FileSource:
-    """Values in an external data file, mapped when they are asked for."""
+    """Values in an external data file."""
 
-    path: Path
+    file: MappedFile
     offset: int
     elem_type: int
     shape: tuple[int, ...]
     tensor: str
 
+    @property
+    def path(self) -> Path:
+        """The data file."""
+        return self.file.path
+
     def raw(self) -> NDArray[np.uint8]:
-        """The stored bytes as a read-only memory map.
+        """The stored bytes, mapped.
 
         Raises:
-            ModelError: if the file has gone or shrunk since the model was loaded.
+            ModelError: if the file has shrunk since the model was loaded.
         """
-        count = stored_bytes(self.elem_type, self.shape)
-        if not count:
-            return np.empty(0, np.uint8)
         try:
-            if self.path.stat().st_size < self.offset + count:
-                raise ValueError("it is shorter than when the model was loaded")
-            return np.memmap(self.path, np.uint8, "r", self.offset, (count,))
-        except (OSError, ValueError) as error:
+            return self.file.view(self.offset, stored_bytes(self.elem_type, self.shape))
+        except ValueError as error:
             raise ModelError(
-                f'The external data file {self.path} of tensor "{self.tensor}" cannot be read: '
-                f"{error}.",
-                "Put the file back, or open the model again.",
+                f'The external data file {self.path} of tensor "{self.tensor}" cannot be '
+                f"read: {error}.",
+                "Put the file back, and open the model again.",
             ) from error
 
     def load(self) -> NDArray[Any]:
-        """The values as a read-only memory map."""
+        """The values, mapped."""
         return _view(self.raw(), self.elem_type, self.shape)
 
 
