@@ -126,10 +126,11 @@ def tensor_figures(facts: TensorFacts | None) -> list[tuple[str, str]]:
 
 
 def limits(facts: TensorFacts | None) -> tuple[float, float] | None:
-    """The range that a grid covers now."""
+    """The range that a grid covers now, to four digits."""
     if facts is None or facts.qparams is None:
         return None
-    return float(facts.qparams.lo.min()), float(facts.qparams.hi.max())
+    low, high = float(facts.qparams.lo.min()), float(facts.qparams.hi.max())
+    return float(f"{low:.4g}"), float(f"{high:.4g}")
 
 
 def weight_bytes(document: Document) -> tuple[int, int]:
@@ -165,4 +166,4 @@ def summary(document: Document, sqnr: Mapping[str, float]) -> str:
     if not known:
         return ""
     worst = min(known, key=known.__getitem__)
-    return f"worst: {worst}, {decibel_text(known[worst])}"
+    return f"lowest {decibel_text(known[worst])}, {worst}"

@@ -29,6 +29,8 @@ def percent_text(fraction: float | None) -> str:
     if fraction is None or math.isnan(fraction):
         return _UNKNOWN
     percent = 100 * fraction
+    if percent == 0:
+        return "0 %"
     if 0 < percent < 0.01:
         return "<0.01 %"
     if 99.99 < percent < 100:

@@ -297,7 +297,7 @@ class LayerPane(QWidget):
         table.setSortingEnabled(True)
         table.setShowGrid(False)
         table.setWordWrap(False)
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.setTextElideMode(Qt.TextElideMode.ElideLeft)
         table.setTabKeyNavigation(False)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(26)
@@ -310,11 +310,11 @@ class LayerPane(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width in (
-            (OPERATOR, 62),
+            (OPERATOR, 60),
             (WEIGHTS, 58),
-            (ACTIVATIONS, 54),
-            (SQNR, 48),
-            (PARAMETERS, 58),
+            (ACTIVATIONS, 50),
+            (SQNR, 52),
+            (PARAMETERS, 66),
         ):
             self.table.setColumnWidth(column, width)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)

@@ -109,9 +109,8 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout, stop all work, and only then go."""
         settings.write_bytes("window/geometry", self.saveGeometry())
-        settings.write_bytes("window/rows", self.rows.saveState())
-        settings.write_bytes("window/columns", self.columns.saveState())
-        settings.write_bytes("window/plots", self.plots.splitter.saveState())
+        for name, splitter in self._splitters().items():
+            settings.write_bytes(f"window/{name}", splitter.saveState())
         self.hide()
         self.bridge.close()
         self.tasks.close()
@@ -130,15 +129,16 @@ class MainWindow(QMainWindow):
         self.presenter = Presenter(
             self.bridge, self.pane, self.graph, self.panel, self.plots, self.strip, self
         )
-        self.columns = _splitter(
-            Qt.Orientation.Horizontal, (self.pane, self.graph, self.panel), (400, 580, 300)
-        )
-        self.columns.setStretchFactor(1, 1)
-        self.rows = _splitter(Qt.Orientation.Vertical, (self.columns, self.plots), (480, 230))
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        self.views = _splitter(across, (self.pane, self.graph), (420, 560))
+        self.views.setStretchFactor(1, 1)
+        self.rows = _splitter(down, (self.views, self.plots), (480, 220))
         self.rows.setStretchFactor(0, 1)
+        self.columns = _splitter(across, (self.rows, self.panel), (980, 300))
+        self.columns.setStretchFactor(0, 1)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.welcome)
-        self.stack.addWidget(self.rows)
+        self.stack.addWidget(self.columns)
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
@@ -180,9 +180,12 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         self.resize(1280, 800)
         self.restoreGeometry(settings.read_bytes("window/geometry"))
-        self.rows.restoreState(settings.read_bytes("window/rows"))
-        self.columns.restoreState(settings.read_bytes("window/columns"))
-        self.plots.splitter.restoreState(settings.read_bytes("window/plots"))
+        for name, splitter in self._splitters().items():
+            splitter.restoreState(settings.read_bytes(f"window/{name}"))
+
+    def _splitters(self) -> dict[str, QSplitter]:
+        plots = self.plots.splitter
+        return {"views": self.views, "rows": self.rows, "columns": self.columns, "plots": plots}
 
     # What the user does
 
@@ -242,7 +245,7 @@ class MainWindow(QMainWindow):
 
     def _model_changed(self) -> None:
         is_open = self.document.is_open
-        self.stack.setCurrentWidget(self.rows if is_open else self.welcome)
+        self.stack.setCurrentWidget(self.columns if is_open else self.welcome)
         (self.graph if is_open else self.welcome.open_button).setFocus()
         self.strip.setVisible(True)
         for name in ("Calibrate", "Random", "Save", "SaveRecipe", "Find", "Fit", "FullSize"):

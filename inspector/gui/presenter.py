@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -21,7 +21,7 @@ from inspector.quant.spec import Role
 
 _GATHER_MS = 40
 _LEGEND = Legend("Weight SQNR", figures.HEAT_LOW, figures.HEAT_HIGH, "dB")
-_NO_LAYER = "Select a layer"
+_NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
 
@@ -62,11 +62,9 @@ class Presenter(QObject):
         self._show_selection()
         self._show_layer_plot()
 
-    def refresh(self) -> None:
-        """Show everything anew."""
-        self._model_changed()
-        self._calibration_changed()
-        self._fidelity_changed()
+    def is_settled(self) -> bool:
+        """Whether the views show all that is known."""
+        return not self._timer.isActive()
 
     def _connect(self) -> None:
         bridge = self._bridge
@@ -123,8 +121,9 @@ class Presenter(QObject):
         if calibration is None:
             self._strip.show_data("No calibration data" if self._bridge.document.is_open else "")
         else:
-            source = html.escape(calibration.source)
-            self._strip.show_data(f"{source}, {plural(calibration.samples, 'sample')}")
+            samples = plural(calibration.samples, "sample")
+            source = calibration.source if calibration.random else Path(calibration.source).name
+            self._strip.show_data(f"{source}, {samples}", random=calibration.random)
         if self._bridge.selected:
             self._show_activations(self._bridge.selected[0])
 

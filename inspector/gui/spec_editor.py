@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui import spec_fields as fields
-from inspector.gui.theme import SPACE_S, SPACE_XS
+from inspector.gui.theme import SPACE_XS
 from inspector.quant.spec import Granularity, QuantSpec, Role
 
 _TIP = int(Qt.ItemDataRole.ToolTipRole)
@@ -244,7 +244,6 @@ class SpecEditor(QWidget):
         spin.setRange(low, high)
         spin.setSuffix(suffix)
         spin.setKeyboardTracking(False)
-        spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         spin.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         spin.setMinimumWidth(64)
         return spin
@@ -262,7 +261,7 @@ class SpecEditor(QWidget):
         ends.addWidget(self.low)
         ends.addWidget(self.high)
         form = QFormLayout()
-        form.setSpacing(SPACE_S)
+        form.setSpacing(6)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for label, widget in (
@@ -280,7 +279,7 @@ class SpecEditor(QWidget):
         form.addRow(_label("Symmetry"), self.flags)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(SPACE_S)
+        column.setSpacing(6)
         column.addLayout(form)
         column.addWidget(self.text)
         self.percentile.hide()

@@ -48,8 +48,13 @@ Figures = Sequence[tuple[str, str]]
 class ElidedLabel(QLabel):
     """A label that shows as much of its text as fits, and all of it as a tooltip."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle,
+    ) -> None:
         super().__init__(parent)
+        self._mode = mode
         self._full = ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -70,7 +75,7 @@ class ElidedLabel(QLabel):
 
     def _elide(self) -> None:
         metrics = QFontMetrics(self.font())
-        self.setText(metrics.elidedText(self._full, Qt.TextElideMode.ElideMiddle, self.width()))
+        self.setText(metrics.elidedText(self._full, self._mode, self.width()))
 
 
 class FigureGrid(QWidget):
@@ -81,7 +86,7 @@ class FigureGrid(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(SPACE_M)
-        self._grid.setVerticalSpacing(SPACE_XS)
+        self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
         self._cells: list[tuple[QLabel, QLabel]] = []
 
@@ -187,8 +192,8 @@ class SpecPanel(QScrollArea):
 def _section(title: str, editor: SpecEditor, figures: FigureGrid) -> QWidget:
     section = QWidget()
     column = QVBoxLayout(section)
-    column.setContentsMargins(0, SPACE_S, 0, SPACE_XS)
-    column.setSpacing(SPACE_S)
+    column.setContentsMargins(0, SPACE_XS, 0, SPACE_XS)
+    column.setSpacing(6)
     rule = QFrame()
     rule.setObjectName("rule")
     rule.setFixedHeight(1)

@@ -8,23 +8,22 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QStatusBar,
     QWidget,
 )
 
 from inspector.evaluate.fidelity import Fidelity
 from inspector.gui.formatting import bytes_text, decibel_text, percent_text
+from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
 
-_FIELDS = ("size", "sqnr", "cosine", "top1", "data")
+_FIELDS = ("size", "sqnr", "cosine", "top1")
 _TIPS = {
     "size": "Weights and biases in float, and as they would be stored",
     "sqnr": "Signal-to-quantization-noise ratio of the model's outputs on a few samples",
     "cosine": "Cosine similarity of the model's outputs with the float model's",
     "top1": "Share of samples for which the most likely class stays the same",
-    "data": "Where the statistics of the activations come from",
 }
 
 
@@ -50,7 +49,7 @@ class StatusStrip(QStatusBar):
         self.work = QLabel(self)
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setObjectName("cancelButton")
-        self.cancel.setToolTip("Stop the work under way (Esc)")
+        self.cancel.setToolTip("Stop the work under way")
         self.cancel.clicked.connect(self._cancel)
         box = QWidget(self)
         row = QHBoxLayout(box)
@@ -61,17 +60,19 @@ class StatusStrip(QStatusBar):
             label.setToolTip(_TIPS[name])
             row.addWidget(label)
             label.hide()
-        row.addStretch(1)
+        self._data = ElidedLabel(self)
+        self._data.setAccessibleName("Calibration data")
+        row.addWidget(self._data, 1)
         for widget in (self.work, self.progress, self.cancel):
             row.addWidget(widget)
             widget.hide()
-        self._labels["data"].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        row.setStretchFactor(self._labels["data"], 1)
         self.addWidget(box, 1)
         self.setMinimumHeight(34)
 
     def text(self, name: str) -> str:
         """What a figure says, without markup."""
+        if name == "data":
+            return self._data.full_text()
         label = self._labels[name]
         return "" if label.isHidden() else label.text().replace("<b>", "").replace("</b>", "")
 
@@ -96,9 +97,12 @@ class StatusStrip(QStatusBar):
         top1 = fidelity.top1_agreement
         self._show("top1", "" if top1 is None else f"Top-1 <b>≈ {percent_text(top1)}</b>")
 
-    def show_data(self, text: str) -> None:
-        """Where the statistics come from."""
-        self._show("data", text)
+    def show_data(self, text: str, *, random: bool = False) -> None:
+        """Where the statistics come from; random numbers stand out."""
+        self._data.set_full_text(text)
+        self._data.setVisible(bool(text))
+        self._data.setProperty("role", "warning" if random else "muted")
+        self._data.style().polish(self._data)
 
     def _show(self, name: str, text: str) -> None:
         label = self._labels[name]

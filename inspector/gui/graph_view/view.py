@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSizeF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFocusEvent,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
@@ -20,6 +21,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QShowEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QToolTip, QWidget
@@ -60,6 +62,7 @@ class GraphView(QWidget):
         self._selected: tuple[str, ...] = ()
         self._view = Viewport()
         self._opened = False
+        self._ring = False
         self._pressed: QPointF | None = None
         self._dragged = False
 
@@ -152,7 +155,7 @@ class GraphView(QWidget):
             painter.restore()
             if self._legend is not None:
                 paint_legend(painter, self.rect(), self._legend, self._brushes)
-        if self.hasFocus():
+        if self._ring and self.hasFocus():
             painter.setPen(QColor(self._brushes.theme.accent))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
@@ -272,6 +275,21 @@ class GraphView(QWidget):
                 self.zoom(1.0 + event.value(), event.position())
             return True
         return super().event(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The first look at a picture waits until there is a size to look through."""
+        super().showEvent(event)
+        if not self._opened:
+            self._open()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """A ring is shown to those who came by the keyboard."""
+        self._ring = event.reason() in (
+            Qt.FocusReason.TabFocusReason,
+            Qt.FocusReason.BacktabFocusReason,
+            Qt.FocusReason.ShortcutFocusReason,
+        )
+        super().focusInEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the middle in the middle."""

@@ -24,7 +24,9 @@ class ErrorPlot(PlotCard):
         self._zero: Any = pg.InfiniteLine(angle=0)
         self._curve: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
         self.plot.addItem(self._zero, ignoreBounds=True)
-        self.plot.addItem(self._curve)
+        self._band: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
+        self.plot.addItem(self._band, ignoreBounds=True)
+        self.plot.addItem(self._curve, ignoreBounds=True)
         self.plot.getAxis("left").setWidth(46)
         self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -38,10 +40,14 @@ class ErrorPlot(PlotCard):
     ) -> None:
         """Show another error function over the range of the values; long wings run out of sight."""
         self._data = (x, error)
-        self._curve.setData(x, error)
+        self._curve.setData(x, error, connect="finite")
+        band = np.isnan(x).any()
+        self._band.setVisible(bool(band))
+        if band:
+            self._band.setData(x[1:6], error[1:6])
         low, high = span
         seen = error[(x >= low) & (x <= high)]
-        most = float(np.abs(seen).max(initial=0.0)) or float(np.abs(error).max(initial=1.0)) or 1.0
+        most = float(np.abs(seen).max(initial=0.0)) or float(np.nanmax(np.abs(error))) or 1.0
         reach = min(most, WINGS * step)
         self.plot.setRange(xRange=(low, high), yRange=(-reach, reach), padding=0.05)
         self.show_plot(note)
@@ -54,4 +60,9 @@ class ErrorPlot(PlotCard):
         """Take on a theme's colours."""
         super().apply_theme(theme)
         self._zero.setPen(pg.mkPen(theme.border))
+        fill = pg.mkColor(theme.quantized)
+        fill.setAlpha(70)
+        self._band.setPen(None)
+        self._band.setBrush(fill)
+        self._band.setFillLevel(0.0)
         self._curve.setPen(pg.mkPen(theme.quantized, width=1.4))

@@ -31,7 +31,7 @@ class PlotCard(QFrame):
         self.theme = LIGHT
         self.title = QLabel(title, self)
         self.title.setProperty("role", "section")
-        self.note = ElidedLabel(self)
+        self.note = ElidedLabel(self, Qt.TextElideMode.ElideRight)
         self.note.setProperty("role", "small")
         self._widget = pg.PlotWidget(self)
         self.plot: Any = self._widget.getPlotItem()

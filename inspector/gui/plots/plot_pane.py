@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from inspector.gui.formatting import decibel_text, percent_text, value_text
+from inspector.gui.formatting import decibel_text, percent_text
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
 from inspector.gui.plots.error_plot import ErrorPlot
 from inspector.gui.plots.histogram_plot import HistogramPlot
@@ -16,6 +16,7 @@ from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.shapes import (
     MOST_LINES,
     HistogramShape,
+    coarse,
     error_curve,
     levels,
     quantized_bins,
@@ -127,7 +128,7 @@ class PlotPane(QWidget):
     def _draw_weights(self, facts: TensorFacts) -> None:
         qp, profile = facts.qparams, facts.profile
         if qp is None or profile is None:
-            self.weights.show_shape(HistogramShape(facts.edges, facts.counts, note="left in float"))
+            self.weights.show_shape(_tensor_shape(facts))
             self.error.show_empty("Left in float: no error")
             self.channels.show_empty("Left in float: no error")
             return
@@ -142,15 +143,17 @@ class PlotPane(QWidget):
         room = 0.1 * (span[1] - span[0]) or 0.5
         span = (span[0] - room, span[1] + room)
         step = float(qp.scale.reshape(-1)[row])
-        where = "" if qp.rows == 1 else f"channel {row}, " if qp.block == 0 else f"block {row}, "
-        worst = "the worst, " if qp.rows > 1 and self._row is None else ""
-        note = f"{where}{worst}step {value_text(step)}"
+        kind = "block" if qp.block else "channel"
+        worst = "worst " if self._row is None else ""
+        where = "" if qp.rows == 1 else f"{worst}{kind} {row}, "
+        note = f"{where}step {step:.3g}"
         self.error.show_curve(*error_curve(qp, row, *span), step, span, note)
         low, high = float(profile.sqnr_db.min()), float(profile.sqnr_db.max())
         what = "block" if qp.block else "channel" if qp.rows > 1 else "tensor"
         note = f"{decibel_text(low)} to {decibel_text(high)} per {what}"
         if qp.rows == 1:
-            note = f"One scale for all, {decibel_text(low)}"
+            self.channels.show_empty(f"One scale for the whole tensor: {decibel_text(low)}")
+            return
         self.channels.show_channels(profile.sqnr_db, row, note)
 
     def _channel_shape(self, facts: TensorFacts) -> HistogramShape:
@@ -159,16 +162,15 @@ class PlotPane(QWidget):
         assert qp is not None
         assert profile is not None
         low, high = float(qp.lo.min()), float(qp.hi.max())
+        edges, counts = coarse(facts.edges, facts.counts)
         if values is None:
             note = _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
-            return HistogramShape(facts.edges, facts.counts, low=low, high=high, note=note)
+            return HistogramShape(edges, counts, low=low, high=high, note=note)
         if row is None:
-            bins = quantized_bins(values, qp, facts.edges)
+            bins = quantized_bins(values, qp, edges)
             note = _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
-            return HistogramShape(
-                facts.edges, facts.counts, facts.edges, bins, None, low, high, note
-            )
-        edges, counts = values.density(len(facts.counts), row)
+            return HistogramShape(edges, counts, edges, bins, None, low, high, note)
+        edges, counts = coarse(*values.density(len(facts.counts), row))
         width = float(edges[1] - edges[0])
         steps = quantized_steps(qp, row, level_counts(values, qp, row), width)
         places = levels(qp, row)
@@ -198,19 +200,20 @@ class PlotPane(QWidget):
 def _tensor_shape(facts: TensorFacts) -> HistogramShape:
     """The histogram of a tensor with one scale."""
     qp, profile = facts.qparams, facts.profile
+    edges, counts = coarse(facts.edges, facts.counts)
     if qp is None or profile is None:
-        return HistogramShape(facts.edges, facts.counts, note="left in float")
+        return HistogramShape(edges, counts, note="left in float")
     places = levels(qp, 0)
     sign = "" if facts.exact else "≈ "
     note = sign + _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
     lines = places if len(places) <= MOST_LINES else None
     low, high = float(places[0]), float(places[-1])
     if facts.levels is None:
-        return HistogramShape(facts.edges, facts.counts, None, None, lines, low, high, note)
-    width = float(facts.edges[1] - facts.edges[0])
+        return HistogramShape(edges, counts, None, None, lines, low, high, note)
+    width = float(edges[1] - edges[0])
     steps = quantized_steps(qp, 0, facts.levels, width)
-    return HistogramShape(facts.edges, facts.counts, *steps, lines, low, high, note)
+    return HistogramShape(edges, counts, *steps, lines, low, high, note)
 
 
 def _words(clipped: float, zeroed: float) -> str:
-    return f"{percent_text(clipped)} clipped, {percent_text(zeroed)} rounds to zero"
+    return f"{percent_text(clipped)} clipped, {percent_text(zeroed)} to zero"

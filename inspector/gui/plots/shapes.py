@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 MOST_POINTS = 512
 MOST_ROWS = 256
+FEW = 12
+"""Values a bin below which a histogram is more noise than shape."""
 MOST_LINES = 64
 """More levels than this are too close together to be drawn one by one."""
 
@@ -72,7 +74,8 @@ def quantized_steps(
     scale = float(qp.scale.reshape(-1)[row])
     edges: Floats = np.append(places - scale / 2, places[-1] + scale / 2)
     heights: Floats = counts.astype(np.float64) * (bin_width / scale)
-    return thinned(edges, heights)
+    most = min(max(int(counts.sum()) // FEW, MOST_LINES), MOST_POINTS)
+    return thinned(edges, heights, most)
 
 
 def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Floats:
@@ -88,9 +91,17 @@ def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Float
     return heights * step
 
 
-def thinned(edges: Floats, heights: Floats) -> tuple[Floats, Floats]:
-    """Neighbouring bins joined until no more are left than can be drawn."""
-    step = -(-len(heights) // MOST_POINTS)
+def coarse(edges: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """Neighbouring bins added up while there are too few values to fill them."""
+    step = 1
+    while step < 8 and counts.sum() < FEW * len(counts) / step and len(counts) % (2 * step) == 0:
+        step *= 2
+    return edges[::step], counts.reshape(-1, step).sum(axis=1)
+
+
+def thinned(edges: Floats, heights: Floats, most: int = MOST_POINTS) -> tuple[Floats, Floats]:
+    """Neighbouring bins averaged until no more are left than can be drawn."""
+    step = -(-len(heights) // most)
     if step <= 1:
         return edges, heights
     whole = len(heights) // step * step
@@ -115,16 +126,21 @@ def error_curve(qp: QParams, row: int, low: float, high: float) -> tuple[Floats,
         high: the largest.
 
     Returns:
-        Corners (x, error) of the polyline. Where the teeth are too many to be drawn they are left
-        out, and what remains is the outline of their heights.
+        Corners (x, error) of the polyline. Where the teeth are too many to be drawn it is the
+        outline of the band that they fill, with the wings; NaN where the line is interrupted.
     """
     scale = float(qp.scale.reshape(-1)[row])
     places = levels(qp, row)
-    if len(places) * 2 > MOST_POINTS:
+    if len(places) > MOST_LINES:
         first, last = places[0] - scale / 2, places[-1] + scale / 2
-        x = np.array([min(low, first), first, first, last, last, max(high, last)])
         half = scale / 2
-        return x, np.array([places[0] - x[0], half, -half, half, -half, places[-1] - x[-1]])
+        x = np.array(
+            [min(low, first), first, first, last, last, first, np.nan, last, max(high, last)]
+        )
+        y = np.array(
+            [places[0] - x[0], half, -half, -half, half, half, np.nan, -half, places[-1] - x[-1]]
+        )
+        return x, y
     x = np.repeat(places, 2)
     x[0::2] -= scale / 2
     x[1::2] += scale / 2
