@@ -177,24 +177,41 @@ def _direct(
     rows, n = dist.values.shape
     result = np.zeros(scale.shape)
     lines = max(1, _CHUNK // max(n, 1))
-    low, high = (qmin - zero).astype(np.float32), (qmax - zero).astype(np.float32)
+    # numpy is fast along the last axis: short rows go down the first one.
+    axis = 1 if n > lines else 0
     for begin in range(0, rows, lines):
         part = slice(begin, begin + lines)
-        values = np.nan_to_num(dist.values[part], copy=True, posinf=0.0)
-        scratch = np.empty_like(values)
+        cut = dist.values[part] if axis else dist.values[part].T
+        values = np.where(np.isfinite(cut), cut, np.float32(0))
+        scratch = np.empty_like(values), np.empty_like(values)
+        step, zeros = scale[part].astype(np.float64), zero[part]
         for k in range(scale.shape[1]):
-            step = scale[part, k : k + 1]
-            with np.errstate(over="ignore"):
-                np.divide(values, step, out=scratch)
-            np.rint(scratch, out=scratch)
-            np.clip(scratch, low[part, k : k + 1], high[part, k : k + 1], out=scratch)
-            np.multiply(scratch, step, out=scratch)
-            np.subtract(values, scratch, out=scratch)
-            result[part, k] = _squares(scratch)
+            ends = (qmin - zeros[:, k], qmax - zeros[:, k])
+            low, high = (np.expand_dims(end.astype(np.float32), axis) for end in ends)
+            inverse = np.expand_dims((1.0 / step[:, k]).astype(np.float32), axis)
+            result[part, k] = (
+                _squares(values, inverse, (low, high), axis, scratch) * step[:, k] ** 2
+            )
     return result
 
 
-def _squares(error: NDArray[np.float32]) -> Floats:
-    """(rows,) sums of squares; float64, as the square of a small float32 may vanish in float32."""
-    wide = error.astype(np.float64)
-    return np.asarray(np.einsum("ij,ij->i", wide, wide))
+def _squares(
+    values: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    ends: tuple[NDArray[np.float32], NDArray[np.float32]],
+    axis: int,
+    scratch: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> Floats:
+    """(rows,) squared errors in units of squared steps, along ``axis``.
+
+    In steps the error is of the order of 1 for any scale, so float32 is enough for it.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.multiply(values, inverse, out=scratch[0])
+        error = np.rint(steps, out=scratch[1])
+        np.maximum(error, ends[0], out=error)
+        np.minimum(error, ends[1], out=error)
+        np.subtract(steps, error, out=error)
+        np.multiply(error, error, out=error)
+        total = np.add.reduce(error, axis=axis)
+    return np.where(np.isfinite(total), total, np.inf).astype(np.float64)
