@@ -30,7 +30,7 @@ __all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]
 Progress = Callable[[int, int], None]
 
 DEFAULT_BUDGET = 512 << 20
-_MAX_LANES = 5
+_MAX_LANES = 4
 """Samples in flight at a time. More would only wait: one thread counts at a time."""
 _WORKING_FACTOR = 1.5
 """Memory that a run needs, over that of the tensors it hands out."""
@@ -186,7 +186,7 @@ def _schedule(
     cores = _cores()
     if not computed:
         return None, _Schedule(((),), 1, 1)
-    lanes = min(cores + 1, len(data), _MAX_LANES)  # one counts, or waits to
+    lanes = min(cores, len(data), _MAX_LANES)
     threads = max(1, cores // lanes)
     session = _open(model, computed, threads)
     _check_floats((o.name, o.dtype) for o in session.outputs)

@@ -22,6 +22,9 @@ VERSION = 1
 _FORMAT = "quant-inspector statistics"
 _AGAIN = "Run the calibration again."
 _MAX_HEADER = 1 << 26
+_PARTS = ("count", "lo", "hi", "grid", "counts", "batches")
+"""The arrays of `Histogram.to_arrays`."""
+_LENGTHS = "/lengths"
 _FIELDS = {"model_key": str, "source": str, "samples": int, "random": bool, "tensors": list}
 
 
@@ -93,9 +96,12 @@ def save_calibration(c: Calibration, path: str | Path) -> None:
     }
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     arrays: dict[str, NDArray[Any]] = {"header": text}
-    for number, histogram in enumerate(c.tensors.values()):
-        for key, values in histogram.to_arrays().items():
-            arrays[f"{number}/{key}"] = values
+    parts = [histogram.to_arrays() for histogram in c.tensors.values()]
+    for key in _PARTS:
+        # One array for all tensors: thousands of members make an archive slow.
+        own = [part[key] for part in parts]
+        arrays[key] = np.concatenate(own) if own else np.zeros(0)
+        arrays[key + _LENGTHS] = np.array([len(values) for values in own], np.int64)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomically(Path(path), buffer.getvalue())
@@ -122,11 +128,15 @@ def load_calibration(path: str | Path) -> Calibration:
         raise DataError(f"{path} {what}.", "Check the path.")
     arrays = dict(open_arrays(path))
     header = _read_header(path, arrays)
+    names = header["tensors"]
+    columns = {key: _read_column(path, key, arrays, len(names), header) for key in _PARTS}
     tensors: dict[str, Histogram] = {}
-    for number, name in enumerate(header["tensors"]):
-        prefix = f"{number}/"
-        own = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
-        tensors[name] = _read_histogram(path, name, own, header["samples"])
+    for number, name in enumerate(names):
+        try:
+            own = {key: column[number] for key, column in columns.items()}
+            tensors[name] = Histogram.from_arrays(own, name)
+        except DataError as error:
+            raise DataError(f"{path}: {error.message}", error.hint) from error
     return Calibration(
         header["model_key"],
         header["source"],
@@ -164,15 +174,23 @@ def _read_header(path: Path, arrays: Mapping[str, ArraySource]) -> dict[str, Any
     return header
 
 
-def _read_histogram(
-    path: Path, name: str, sources: Mapping[str, ArraySource], samples: int
-) -> Histogram:
-    # The file may claim any size: nothing is read that no calibration can have written.
-    most = {"counts": 2 * BINS_PER_SIDE + 1, "batches": 3 * samples}
-    for key, source in sources.items():
-        if np.prod(source.shape, dtype=object) > most.get(key, 3):
-            raise DataError(f"{path}: the statistics of '{name}' are damaged.", _AGAIN)
-    try:
-        return Histogram.from_arrays({k: s.read_all() for k, s in sources.items()}, name)
-    except DataError as error:
-        raise DataError(f"{path}: {error.message}", error.hint) from error
+def _read_column(
+    path: Path, key: str, arrays: Mapping[str, ArraySource], count: int, header: Mapping[str, Any]
+) -> list[NDArray[Any]]:
+    """Read one kind of array for all tensors.
+
+    The file may claim any size: nothing is read that no calibration can have written.
+    """
+    values, lengths = arrays.get(key), arrays.get(key + _LENGTHS)
+    most = {"counts": 2 * BINS_PER_SIDE + 1, "batches": header["samples"]}.get(key, 3)
+    damaged = DataError(f"{path}: the statistics are damaged ({key}).", _AGAIN)
+    if values is None or lengths is None or lengths.shape != (count,) or not values.shape:
+        raise damaged
+    if lengths.dtype != np.int64 or values.shape[0] > most * count or len(values.shape) > 2:
+        raise damaged
+    if int(np.prod(values.shape[1:], dtype=object)) > 3:
+        raise damaged
+    sizes = lengths.read_all()
+    if ((sizes < 0) | (sizes > most)).any() or sizes.sum() != values.shape[0]:
+        raise damaged
+    return np.split(values.read_all(), np.cumsum(sizes)[:-1]) if count else []
