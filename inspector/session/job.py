@@ -82,7 +82,8 @@ def quantize_model(
         specs = resolve(opened, request.recipe)
         plan = opened.placement.plan(specs)
         data, statistics = read_data(opened, request, needed=bool(plan.points))
-    calibration_data, held_back = _split(data)
+    # Without a run to prove the file, no sample needs to be held back from calibration.
+    calibration_data, held_back = _split(data) if request.verify else (data, None)
     with clock("calibrate"):
         calibration = statistics
         if calibration is None and plan.points and calibration_data is not None:
@@ -97,7 +98,7 @@ def quantize_model(
         opened,
         request.recipe,
         calibration,
-        held_back if request.verify else None,
+        held_back,
         request.output,
         force=request.force,
         clock=clock,
