@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -24,6 +25,25 @@ from inspector.quant.spec import Granularity, QuantSpec, Role
 _TIP = int(Qt.ItemDataRole.ToolTipRole)
 _PREFIX = {"weights": "weight", "activations": "activation"}
 MIXED = "mixed"
+
+
+class CalmComboBox(QComboBox):
+    """A combo box that the wheel does not change while it scrolls the panel."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the panel."""
+        event.ignore()
+
+
+class CalmSpinBox(QDoubleSpinBox):
+    """A number that the wheel changes only while it is being edited."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the panel."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class SpecEditor(QWidget):
@@ -220,7 +240,8 @@ class SpecEditor(QWidget):
         choices: Sequence[fields.Choice],
         open_text: str = "default",
     ) -> QComboBox:
-        combo = QComboBox(self)
+        combo = CalmComboBox(self)
+        combo.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         combo.setObjectName(name)
         combo.setAccessibleName(f"{self.role} {what}")
         combo.setMaxVisibleItems(18)
@@ -238,7 +259,8 @@ class SpecEditor(QWidget):
     def _spin(
         self, name: str, low: float, high: float, decimals: int, suffix: str
     ) -> QDoubleSpinBox:
-        spin = QDoubleSpinBox(self)
+        spin = CalmSpinBox(self)
+        spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         spin.setObjectName(name)
         spin.setDecimals(decimals)
         spin.setRange(low, high)

@@ -234,9 +234,12 @@ class ThemeManager(QObject):
             self.changed.emit(theme)
 
     def _apply(self) -> None:
+        sheet = stylesheet(self.theme)
+        if self._application.styleSheet() == sheet:
+            return
         self._application.setStyle("Fusion")
         font = self._application.font()
         font.setPixelSize(TEXT_BODY)
         self._application.setFont(font)
         self._application.setPalette(palette(self.theme))
-        self._application.setStyleSheet(stylesheet(self.theme))
+        self._application.setStyleSheet(sheet)

@@ -1,0 +1,108 @@
+"""Requests and responses: the newest wins, answers that come too late are dropped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from inspector.errors import CancelledError, ModelError
+from inspector.gui.tasks import Context, Tasks
+
+
+@pytest.fixture
+def tasks(qtbot: QtBot) -> Iterator[Tasks]:
+    """A runner that is closed at the end."""
+    made = Tasks()
+    yield made
+    made.close()
+
+
+def test_answers_arrive_on_the_main_thread(qtbot: QtBot, tasks: Tasks) -> None:
+    """The work runs elsewhere, the callback here."""
+    threads: list[threading.Thread] = []
+    work_threads: list[threading.Thread] = []
+
+    def work(_: Context) -> int:
+        work_threads.append(threading.current_thread())
+        return 42
+
+    answers: list[int] = []
+
+    def done(value: int) -> None:
+        threads.append(threading.current_thread())
+        answers.append(value)
+
+    tasks.submit("sum", work, done)
+    qtbot.waitUntil(lambda: answers == [42])
+    assert threads == [threading.main_thread()]
+    assert work_threads[0] is not threading.main_thread()
+
+
+def test_only_the_newest_answer_is_delivered(qtbot: QtBot, tasks: Tasks) -> None:
+    """An older request is told to stop, and its answer is dropped."""
+    started, release = threading.Event(), threading.Event()
+    cancelled: list[bool] = []
+
+    def slow(context: Context) -> str:
+        started.set()
+        release.wait(5)
+        cancelled.append(context.cancelled())
+        return "old"
+
+    answers: list[str] = []
+    tasks.submit("figure", slow, answers.append)
+    qtbot.waitUntil(started.is_set)
+    for number in range(20):
+        tasks.submit("figure", lambda _, n=number: f"new {n}", answers.append)
+    release.set()
+    qtbot.waitUntil(lambda: "new 19" in answers and not tasks.is_busy())
+    assert answers == ["new 19"]
+    assert cancelled == [True]
+
+
+def test_channels_do_not_disturb_one_another(qtbot: QtBot, tasks: Tasks) -> None:
+    """A request replaces only those of its own kind."""
+    answers: set[str] = set()
+    tasks.submit("one", lambda _: "a", answers.add)
+    tasks.submit("other", lambda _: "b", answers.add)
+    qtbot.waitUntil(lambda: answers == {"a", "b"})
+
+
+def test_errors_are_told_but_not_cancellations(qtbot: QtBot, tasks: Tasks) -> None:
+    """An error is a signal; being stopped is none."""
+    failures: list[object] = []
+    tasks.failed.connect(lambda _task, error: failures.append(error))
+
+    def refuse(_: Context) -> None:
+        raise ModelError("No.")
+
+    def stop(_: Context) -> None:
+        raise CancelledError
+
+    tasks.submit("a", refuse, lambda _: None)
+    tasks.submit("b", stop, lambda _: None)
+    qtbot.waitUntil(lambda: not tasks.is_busy())
+    assert [type(failure) for failure in failures] == [ModelError]
+
+
+def test_closing_waits_and_delivers_nothing(qtbot: QtBot) -> None:
+    """After close no callback comes, whatever the work still answers."""
+    tasks = Tasks()
+    started = threading.Event()
+    answers: list[int] = []
+
+    def work(context: Context) -> int:
+        started.set()
+        while not context.cancelled():
+            threading.Event().wait(0.002)
+        return 1
+
+    tasks.submit("a", work, answers.append)
+    qtbot.waitUntil(started.is_set)
+    tasks.close()
+    qtbot.wait(20)
+    assert answers == []
+    assert not tasks.is_busy()
