@@ -173,6 +173,7 @@ class Bridge(QObject):
                 self._reset()
                 self.model_changed.emit()
                 self.calibration_changed.emit()
+                self.fidelity_changed.emit()
                 self.saved_changed.emit(self.document.is_dirty)
                 self._look_at(layer.name for layer in self.document.layers)
             case RecipeChanged(layers):
@@ -263,7 +264,7 @@ class Bridge(QObject):
         document = self.document
         calibration, data = document.calibration, document.dataset
         self.fidelity_is_stale = self.fidelity is not None
-        if calibration is None or data is None:
+        if calibration is None or data is None or not document.layers:
             self.tasks.cancel(_ESTIMATE)
             self.fidelity, self.fidelity_is_stale = None, False
             self.fidelity_changed.emit()

@@ -72,6 +72,8 @@ def selection(document: Document, names: Sequence[str]) -> Selection | None:
     if not document.is_open:
         return None
     layers = [document.layer(name) for name in names]
+    if not document.layers:
+        return Selection("Nothing to quantize", "This model has no layers in float.", (), ())
     if not layers:
         default = document.recipe.default
         text = (

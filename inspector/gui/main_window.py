@@ -247,9 +247,10 @@ class MainWindow(QMainWindow):
         is_open = self.document.is_open
         self.stack.setCurrentWidget(self.columns if is_open else self.welcome)
         (self.graph if is_open else self.welcome.open_button).setFocus()
-        self.strip.setVisible(True)
-        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "Find", "Fit", "FullSize"):
+        for name in ("Fit", "FullSize"):
             self.actions_[f"action{name}"].setEnabled(is_open)
+        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "Find"):
+            self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
         if is_open:
             path = self.document.opened.path
             self.setWindowTitle(f"{path.name}[*] – {TITLE}")

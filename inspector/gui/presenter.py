@@ -155,7 +155,7 @@ class Presenter(QObject):
             self._panel.show_selection(chosen)
             self._panel.show_figures("weights", [])
             self._panel.show_figures("activations", [])
-            self._plots.show_nothing(_NO_LAYER if document.is_open else "")
+            self._plots.show_nothing(_NO_LAYER if document.layers else "")
             return
         name = selected[0]
         limits: dict[Role, tuple[float, float]] = {}

@@ -237,6 +237,18 @@ def test_another_model_replaces_the_work_on_the_first(
     assert slow.stopped.is_set()
 
 
+def test_figures_of_one_model_do_not_outlive_it(
+    calibrated: MainWindow, idle: Idle, sample_models: Path
+) -> None:
+    """Another model starts without end-to-end figures, statistics or selection."""
+    assert calibrated.strip.text("sqnr")
+    calibrated.open_path(sample_models / "digits_mobile.onnx")
+    idle()
+    assert calibrated.strip.text("sqnr") == ""
+    assert calibrated.strip.text("data") == "No calibration data"
+    assert calibrated.pane.selected() == ()
+
+
 def test_a_fault_is_told_and_logged(
     qtbot: QtBot,
     opened: MainWindow,
