@@ -31,6 +31,13 @@ def raise_opset(model: Model, version: int) -> Model:
     """
     if opset_of(model) >= version:
         return model
+    unknown = _undefined_operators(model.proto)
+    if unknown:
+        raise UnsupportedError(
+            f"The model cannot be converted from opset {opset_of(model)} to {version}, which "
+            f"quantizers need: ONNX does not define its operators {', '.join(unknown)}.",
+            f"Export it with opset {version} or later, without them.",
+        )
     try:
         converted = version_converter.convert_version(model.proto, version)
     except Exception as error:  # the converter's C++ code raises bare RuntimeErrors and more
@@ -40,6 +47,12 @@ def raise_opset(model: Model, version: int) -> Model:
             f"Export it with opset {version} or later.",
         ) from error
     return _with_values_of(model, converted, version)
+
+
+def _undefined_operators(proto: ModelProto) -> list[str]:
+    """Operators that claim to be ONNX's own and are not; the converter stops at them."""
+    own = {node.op_type for node in proto.graph.node if node.domain in {"", "ai.onnx"}}
+    return sorted(name for name in own if not onnx.defs.has(name))
 
 
 def _with_values_of(model: Model, converted: ModelProto, version: int) -> Model:
