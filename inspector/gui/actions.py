@@ -87,7 +87,7 @@ class Actions:
         """Draw the icons in a theme's colours."""
         for entry in _ENTRIES:
             if entry.icon:
-                self._all[entry.name].setIcon(icon(entry.icon, theme.text, theme.border))
+                self._all[entry.name].setIcon(icon(entry.icon, theme.text, theme.muted))
 
     @staticmethod
     def _make(entry: _Entry, window: QWidget) -> QAction:

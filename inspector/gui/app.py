@@ -41,8 +41,11 @@ def run_window(
     if paths:
         window.open_paths(paths)
     # Ctrl+C in the terminal closes the window; Python sees it when its timer comes round.
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    before = signal.signal(signal.SIGINT, lambda *_: window.close())
     ticker = QTimer()
     ticker.timeout.connect(lambda: None)
     ticker.start(200)
-    return app.exec()
+    try:
+        return app.exec()
+    finally:
+        signal.signal(signal.SIGINT, before)

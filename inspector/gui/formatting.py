@@ -24,6 +24,11 @@ def decibel_text(value: float | None) -> str:
     return f"{value:.1f} dB".replace("-", "−")
 
 
+def cosine_text(value: float) -> str:
+    """A similarity with four decimals, never rounded up to 1."""
+    return ">0.9999" if 0.99995 <= value < 1.0 else f"{value:.4f}".replace("-", "−")
+
+
 def percent_text(fraction: float | None) -> str:
     """A share in %, never rounded to 0 or 100 where it is neither."""
     if fraction is None or math.isnan(fraction):

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.evaluate.fidelity import Fidelity
-from inspector.gui.formatting import bytes_text, decibel_text, percent_text
+from inspector.gui.formatting import bytes_text, cosine_text, decibel_text, percent_text
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
@@ -93,7 +93,7 @@ class StatusStrip(QStatusBar):
                 self._show(name, "")
             return
         self._show("sqnr", f"Output SQNR <b>≈ {decibel_text(fidelity.sqnr_db)}</b>")
-        self._show("cosine", f"Cosine <b>≈ {fidelity.cosine:.4f}</b>")
+        self._show("cosine", f"Cosine <b>≈ {cosine_text(fidelity.cosine)}</b>")
         top1 = fidelity.top1_agreement
         self._show("top1", "" if top1 is None else f"Top-1 <b>≈ {percent_text(top1)}</b>")
 

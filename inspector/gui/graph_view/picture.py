@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -136,12 +137,10 @@ def _label_places(
 ) -> list[QPointF | None]:
     """One label for each tensor, where its curve leaves the others.
 
-    Curves of several tensors that leave one card part towards their targets; those of different
-    cards meet there. A label goes to the end where its curve is alone.
+    Curves that leave one card part towards their targets; those of different cards meet there. A
+    label goes to the end where its curve is alone.
     """
-    tensors: dict[int, set[str]] = {}
-    for wire in wires:
-        tensors.setdefault(wire.source, set()).add(wire.tensor)
+    leaving = Counter(wire.source for wire in wires)
     seen: set[str] = set()
     places: list[QPointF | None] = []
     for wire, route in zip(wires, routes, strict=True):
@@ -155,7 +154,7 @@ def _label_places(
             start, end = pieces[-1]
             middle = (max(start[1], end[1] - RANK_GAP) + end[1]) / 2
             places.append(QPointF(start[0], middle))
-        elif len(tensors[wire.source]) > 1:
+        elif leaving[wire.source] > 1:
             places.append(_on_curve(*slanted[-1], 0.68))
         else:
             places.append(_on_curve(*slanted[0], 0.32))

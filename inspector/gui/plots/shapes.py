@@ -15,7 +15,7 @@ from inspector.quant.qparams import QParams
 Floats = NDArray[np.float64]
 
 MOST_POINTS = 512
-MOST_ROWS = 256
+MOST_ROWS = 64
 FEW = 12
 """Values a bin below which a histogram is more noise than shape."""
 MOST_LINES = 64
@@ -81,7 +81,7 @@ def quantized_steps(
 def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Floats:
     """The quantized histogram of values with a scale for each row, in the bins of another.
 
-    Of many rows some hundred, spread evenly, stand for all.
+    Of many rows some, spread evenly, stand for all.
     """
     step = -(-dist.rows // MOST_ROWS)
     heights = np.zeros(len(edges) - 1)
