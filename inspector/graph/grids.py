@@ -17,7 +17,7 @@ from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
 from inspector.quant.grid import RealRange
 from inspector.quant.qparams import QParams, choose_qparams, qparams_from_range, weight_qparams
-from inspector.quant.spec import QuantSpec, RangeMethod
+from inspector.quant.spec import Granularity, QuantSpec, RangeMethod
 
 BIAS_LIMIT = 2**30
 """Largest code that a bias is given: half of int32, so that the accumulator has room left."""
@@ -49,40 +49,115 @@ class Grids:
         return None if index is None else self.points[index]
 
 
+class GridChooser:
+    """Chooses the numbers of plans of one graph, and remembers what it chose for each part.
+
+    A change of one layer then costs that layer. Not safe to use from two threads at once.
+
+    Args:
+        graph: the graph of the plans.
+        constant: gives a constant's values; read once for each quantized weight and its bias.
+        distributions: what calibration gathered, by tensor.
+    """
+
+    def __init__(
+        self, graph: Graph, constant: Constants, distributions: Mapping[str, Histogram]
+    ) -> None:
+        """Starts with nothing chosen."""
+        self._graph = graph
+        self._constant = constant
+        self._distributions = distributions
+        self._points: dict[Point, QParams] = {}
+        self._behind: dict[tuple[Point, Point | None], tuple[QParams, bool]] = {}
+        self._weights: dict[tuple[str, QuantSpec], QParams] = {}
+
+    def choose(self, plan: Plan) -> Grids:
+        """All numbers of a plan.
+
+        Raises:
+            DataError: a tensor of the plan was not measured, or a weight holds no numbers.
+
+        Cost: one pass over each new weight for minmax, a sort of it for other methods; some
+        milliseconds for each new point.
+        """
+        points = self._point_grids(plan)
+        weights: dict[str, QParams] = {}
+        bias_scales: dict[str, NDArray[np.float32]] = {}
+        for name, spec in plan.weights.items():
+            layer = self._graph.layer(name)
+            if (name, spec) not in self._weights:
+                self._weights[name, spec] = weight_grid(layer, spec, self._constant)
+            weights[name] = self._weights[name, spec]
+            if name in plan.integer and layer.bias is not None:
+                source = points[plan.sites[Site(layer.activations[0], name)]]
+                bias = np.asarray(self._constant(layer.bias), np.float64).reshape(-1)
+                weights[name] = make_room_for_bias(weights[name], bias, float(source.scale))
+                bias_scales[name] = np.asarray(source.scale * weights[name].scale, np.float32)
+        return Grids(plan, points, weights, bias_scales)
+
+    def _point_grids(self, plan: Plan) -> tuple[QParams, ...]:
+        """The grid of each point from the values of its tensors, seen as one tensor.
+
+        Where an activation function is all that reads a tensor, its mse range is the one with the
+        least error behind that function.
+        """
+        for point in plan.points:
+            if point not in self._points:
+                values = point_distribution(point, self._distributions)
+                self._points[point] = activation_grid(values, point.spec)
+        found = [self._points[point] for point in plan.points]
+        points_of: dict[str, set[int]] = {}
+        for site, number in plan.sites.items():
+            points_of.setdefault(site.tensor, set()).add(number)
+        for index, point in enumerate(plan.points):
+            if len(point.tensors) == 1 and point.spec.range == RangeMethod("mse"):
+                self._judge_behind(plan, index, found, points_of)
+        return tuple(found)
+
+    def _judge_behind(
+        self, plan: Plan, index: int, grids: list[QParams], points_of: Mapping[str, set[int]]
+    ) -> None:
+        """Replaces a point's grid, and that behind its activation if sharing it is best."""
+        point = plan.points[index]
+        activation = activation_behind(self._graph, point.tensors[0])
+        if activation is None:
+            return
+        outputs = points_of.get(activation.output, set())
+        behind = next(iter(outputs)) if len(outputs) == 1 else None
+        key = (point, None if behind is None else plan.points[behind])
+        if key not in self._behind:
+            best = range_behind(
+                point_distribution(point, self._distributions),
+                point.spec,
+                activation.function,
+                None if behind is None else grids[behind],
+                _whole_range(grids[index]),
+                may_share=key[1] == Point(point.spec, (activation.output,)),
+            )
+            grid = _as_stored(qparams_from_range(best.before, point.spec), point.spec)
+            self._behind[key] = grid, best.shared
+        grids[index], shared = self._behind[key]
+        if shared and behind is not None:
+            grids[behind] = grids[index]
+
+
 def choose_grids(
     graph: Graph, plan: Plan, constant: Constants, distributions: Mapping[str, Histogram]
 ) -> Grids:
-    """Chooses all numbers of a plan.
+    """All numbers of one plan; see `GridChooser`."""
+    return GridChooser(graph, constant, distributions).choose(plan)
 
-    Args:
-        graph: the graph of the plan.
-        plan: what to quantize.
-        constant: gives a constant's values; read once for each quantized weight and its bias.
-        distributions: what calibration gathered, by tensor.
 
-    Raises:
-        DataError: a tensor of the plan was not measured.
-
-    Cost: one pass over each quantized weight for minmax, a sort of it for other methods.
-    """
-    points = point_grids(graph, plan, distributions)
-    weights: dict[str, QParams] = {}
-    bias_scales: dict[str, NDArray[np.float32]] = {}
-    for name, spec in plan.weights.items():
-        layer = graph.layer(name)
-        grid = weight_grid(layer, spec, constant)
-        if name in plan.integer and layer.bias is not None:
-            source = points[plan.sites[Site(layer.activations[0], name)]]
-            bias = np.asarray(constant(layer.bias), np.float64).reshape(-1)
-            grid = make_room_for_bias(grid, bias, float(source.scale))
-            bias_scales[name] = np.asarray(source.scale * grid.scale, np.float32)
-        weights[name] = grid
-    return Grids(plan, points, weights, bias_scales)
+def _whole_range(grid: QParams) -> RealRange:
+    lo, hi = (np.atleast_1d(end).astype(np.float64) for end in (grid.lo, grid.hi))
+    return RealRange(lo, hi)
 
 
 def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
-    """The grid of a layer's weight under a filled spec."""
+    """The grid of a layer's weight under a filled spec; a vector counts as one channel."""
     assert layer.weight is not None
+    if layer.channel_axis is None and spec.granularity == Granularity("channel"):
+        spec = replace(spec, granularity=Granularity("tensor"))
     return weight_qparams(constant(layer.weight), spec, grid_axis(layer, spec), layer.weight)
 
 
@@ -101,58 +176,6 @@ def grid_axis(layer: Layer, spec: QuantSpec) -> int | None:
         return 1 - axis
     rank = len(layer.weight_shape or ())
     return rank - 2 if axis == rank - 1 else rank - 1
-
-
-def point_grids(
-    graph: Graph, plan: Plan, distributions: Mapping[str, Histogram]
-) -> tuple[QParams, ...]:
-    """The grid of each point from the values of its tensors, seen as one tensor.
-
-    Where an activation function is all that reads a tensor, its mse range is the one with the least
-    error behind that function.
-
-    Raises:
-        DataError: a tensor was not measured.
-    """
-    found = [
-        activation_grid(point_distribution(point, distributions), point.spec)
-        for point in plan.points
-    ]
-    for index, point in enumerate(plan.points):
-        if len(point.tensors) == 1 and point.spec.range == RangeMethod("mse"):
-            _judge_behind(graph, plan, distributions, index, found)
-    return tuple(found)
-
-
-def _judge_behind(
-    graph: Graph,
-    plan: Plan,
-    distributions: Mapping[str, Histogram],
-    index: int,
-    grids: list[QParams],
-) -> None:
-    """Replaces a point's grid, and that behind its activation function if sharing it is best."""
-    point = plan.points[index]
-    activation = activation_behind(graph, point.tensors[0])
-    if activation is None:
-        return
-    outputs = {number for site, number in plan.sites.items() if site.tensor == activation.output}
-    behind = outputs.pop() if len(outputs) == 1 else None
-    may_share = behind is not None and plan.points[behind] == Point(
-        point.spec, (activation.output,)
-    )
-    grid = grids[index]
-    best = range_behind(
-        point_distribution(point, distributions),
-        point.spec,
-        activation.function,
-        None if behind is None else grids[behind],
-        RealRange(np.atleast_1d(grid.lo).astype(float), np.atleast_1d(grid.hi).astype(float)),
-        may_share=may_share,
-    )
-    grids[index] = _as_stored(qparams_from_range(best.before, point.spec), point.spec)
-    if best.shared and behind is not None:
-        grids[behind] = grids[index]
 
 
 def point_distribution(point: Point, distributions: Mapping[str, Histogram]) -> Histogram:
