@@ -12,8 +12,8 @@ from typing import Any
 from inspector.graph.model import Dim, Graph, Layer
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes import PassReport
-from inspector.onnxio.writers.qdq import RECIPE_KEY
 from inspector.session.opening import OpenModel, open_model
+from inspector.session.recipe import RECIPE_KEY
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from inspector.graph.placement import Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import check_target, save_model
-from inspector.onnxio.writers.qdq import RECIPE_KEY, QdqOptions, write_qdq
+from inspector.onnxio.writers.qdq import QdqOptions, write_qdq
 from inspector.quant.spec import LayerSpecs
 from inspector.session.opening import OpenModel, open_model
-from inspector.session.recipe import Recipe
+from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.result import LayerResult, QuantizeResult
 from inspector.session.targets import load_target
 

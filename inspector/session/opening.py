@@ -46,8 +46,8 @@ class OpenModel:
             raise self.obstacle
         if not self.graph.layers:
             raise UnsupportedError(
-                f"{self.path} has no Conv, ConvTranspose, Gemm or MatMul layer in float, so there is "
-                "nothing to quantize.",
+                f"{self.path} has no Conv, ConvTranspose, Gemm or MatMul layer in float, so "
+                "there is nothing to quantize.",
                 "Is it quantized already? Open it to look at it.",
             )
 

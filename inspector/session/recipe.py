@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspector.errors import InspectorError, RecipeError, UnsupportedError
 from inspector.graph.model import Layer
@@ -23,7 +24,21 @@ from inspector.session.recipe_toml import (
 from inspector.session.rules import Rule, RuleIndex
 from inspector.session.targets import target_names
 
-__all__ = ["DEFAULT_RECIPE", "Recipe", "Rule", "load_recipe", "save_recipe"]
+if TYPE_CHECKING:
+    from inspector.onnxio.loading import Model
+
+__all__ = [
+    "DEFAULT_RECIPE",
+    "RECIPE_KEY",
+    "Recipe",
+    "Rule",
+    "load_recipe",
+    "recipe_of_model",
+    "save_recipe",
+]
+
+RECIPE_KEY = "quant_inspector.recipe"
+"""The metadata entry of a saved model that holds its recipe."""
 
 SAVED_FORMATS = ("qdq",)
 _DEFAULT = LayerSpecs(QuantSpec.parse("int8"), QuantSpec.parse("uint8"))
@@ -246,11 +261,17 @@ DEFAULT_RECIPE = Recipe()
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
+    """Read a recipe file, or the recipe that a saved model was quantized with.
 
     Raises:
-        RecipeError: it cannot be read, is too large, not UTF-8, or anything in it is wrong.
+        RecipeError: it cannot be read, is too large, not UTF-8, or anything in it is wrong; or a
+            model holds no recipe.
     """
+    if path.suffix.lower() == ".onnx":
+        # Imported here: a recipe of text needs no onnx.
+        from inspector.onnxio.loading import load_model
+
+        return recipe_of_model(load_model(path))
     try:
         text = read_limited(path, MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -260,6 +281,22 @@ def load_recipe(path: Path) -> Recipe:
     except InspectorError as error:
         raise RecipeError(error.message, error.hint or "Name a recipe, a TOML file.") from error
     return Recipe.parse(text, str(path))
+
+
+def recipe_of_model(model: Model) -> Recipe:
+    """The recipe that a model was quantized with, which it carries in its metadata.
+
+    Raises:
+        RecipeError: it carries none, or one that is wrong.
+    """
+    where = str(model.path or "the model")
+    text = model.metadata.get(RECIPE_KEY)
+    if text is None:
+        raise RecipeError(
+            f"{where} holds no recipe: it was not saved by this program.",
+            "Name a recipe, a TOML file.",
+        )
+    return Recipe.parse(text, f"{where} (metadata)")
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:

@@ -14,6 +14,7 @@ from inspector.errors import RecipeError, SaveError, UnsupportedError
 from inspector.graph.model import Layer
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
 from inspector.session.globs import escape
+from inspector.session.job import QuantizeRequest, quantize_model
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, Rule, load_recipe, save_recipe
 from inspector.session.recipe_toml import FORMATS
 
@@ -345,3 +346,25 @@ def test_files_that_are_no_recipe(
         load_recipe(path)
     assert "r.toml" in caught.value.message
     assert caught.value.hint
+
+
+def test_a_saved_model_gives_its_recipe_back(sample_models: Path, tmp_path: Path) -> None:
+    """Whatever was chosen can be read from the metadata and used again."""
+    recipe = DEFAULT_RECIPE.with_rule(Rule("op:Gemm", QuantSpec.parse("int16:tensor:mse"), None))
+    saved = tmp_path / "small.onnx"
+    request = QuantizeRequest(
+        sample_models / "digits_cnn.onnx",
+        saved,
+        recipe,
+        calibration=sample_models / "digits_calibration.npz",
+        samples=8,
+        verify=False,
+    )
+    quantize_model(request)
+    assert load_recipe(saved) == recipe
+
+
+def test_a_model_without_recipe_is_refused_as_one(sample_models: Path) -> None:
+    """A float model holds no recipe, and says so."""
+    with pytest.raises(RecipeError, match="holds no recipe"):
+        load_recipe(sample_models / "digits_cnn.onnx")
