@@ -21,6 +21,7 @@ from onnx import (
 )
 
 from inspector.errors import UnsupportedError
+from inspector.onnxio.constants import decode
 from inspector.onnxio.loading import STUB_BYTES, Model
 from inspector.onnxio.tensors import ArraySource, Source, stored_bytes
 
@@ -54,11 +55,16 @@ class Draft:
         return name in self._initializers
 
     def constant(self, name: str) -> NDArray[Any]:
-        """The values of an initializer; KeyError if there is none of that name."""
+        """The values of an initializer, read-only.
+
+        Raises:
+            KeyError: if there is none of that name.
+            ModelError: if its values do not fit its shape.
+        """
         source = self._sources.get(name)
         if source is not None:
             return source.load()
-        return numpy_helper.to_array(self._initializers[name])
+        return decode(self._initializers[name])
 
     def constant_shape(self, name: str) -> tuple[int, ...]:
         """The shape of an initializer."""

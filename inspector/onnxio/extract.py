@@ -66,9 +66,10 @@ def _graph(graph: GraphProto, outer: Mapping[str, Tensor], opsets: Mapping[str, 
         )
     for name in captured:
         tensors[name] = replace(outer[name], producer=None, consumers=consumers.get(name, ()))
+    visible = {**outer, **tensors}
     return Graph(
         graph.name,
-        tuple(_node(name, node, {**outer, **tensors}, opsets) for name, node in nodes),
+        tuple(_node(name, node, visible, opsets) for name, node in nodes),
         MappingProxyType(tensors),
         inputs,
         tuple(value.name for value in graph.output),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from onnx import (
     GraphProto,
@@ -13,9 +14,13 @@ from onnx import (
     shape_inference,
 )
 
+from inspector.errors import ModelError
 from inspector.graph.model import Dim
+from inspector.onnxio.constants import Constant, constant_nodes
 from inspector.onnxio.loading import Model
 from inspector.onnxio.tensors import dtype_name
+
+_MAX_RANK = 64
 
 ValueType = tuple[str, tuple[Dim, ...] | None]
 """dtype and shape, as a :class:`~inspector.graph.model.Tensor` has them."""
@@ -35,12 +40,35 @@ def infer_proto(proto: ModelProto) -> ModelProto:
     Where inference raises (a contradiction in the file, an operator it stumbles over), the proto is
     returned as it is.
     """
-    for data_prop in (True, False):
+    for data_prop in (True, False) if _has_sane_steps(proto) else (False,):
         try:
             return shape_inference.infer_shapes(proto, data_prop=data_prop)
         except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
             continue
     return proto
+
+
+def _has_sane_steps(proto: ModelProto) -> bool:
+    """Whether no Slice has a step beyond 32 bits.
+
+    onnx counts such steps in an int when it propagates values, and reads outside of its memory.
+    """
+    slices = [n for n in proto.graph.node if n.op_type == "Slice" and len(n.input) > 4]
+    if not slices:
+        return True
+    tensors = {t.name: Constant.of(t) for t in proto.graph.initializer if not t.external_data}
+    known = {**tensors, **dict(constant_nodes(proto.graph))}
+    for node in slices:
+        steps = known.get(node.input[4])
+        if steps is None or prod(steps.shape) > _MAX_RANK:
+            continue
+        try:
+            values = steps.load()
+        except ModelError:
+            return False
+        if values.dtype.kind == "i" and (abs(values.astype(object)) >= 2**31).any():
+            return False
+    return True
 
 
 def _dims(shape: TensorShapeProto) -> Iterator[Dim]:

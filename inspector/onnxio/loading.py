@@ -27,6 +27,7 @@ from inspector.onnxio.tensors import (
     dtype_name,
     stored_bytes,
 )
+from inspector.onnxio.text import names_are_text
 from inspector.onnxio.wire import WireError, split_weights
 
 OPSETS = range(7, 29)
@@ -107,6 +108,11 @@ class Model:
     def size_bytes(self) -> int:
         """Bytes that all constants take."""
         return sum(stored_bytes(c.elem_type, c.shape) for c in self._constants.values())
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The model's own entries of metadata."""
+        return {entry.key: entry.value for entry in self.proto.metadata_props}
 
     @cached_property
     def external_files(self) -> frozenset[Path]:
@@ -262,6 +268,11 @@ def _check(path: Path, proto: ModelProto) -> None:
             f"{path} has the ONNX IR version {proto.ir_version}; this program knows versions up to "
             f"{onnx.IR_VERSION}.",
             "Update the onnx package, or export with an older version.",
+        )
+    if not names_are_text(proto):
+        raise ModelError(
+            f"{path} holds a name that is not text.",
+            "The file is damaged; export or download it again.",
         )
     for opset in proto.opset_import:
         if opset.domain in {"", "ai.onnx"} and opset.version not in OPSETS:

@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inspector.errors import ModelError
+from inspector.errors import ModelError, UnsupportedError
 from inspector.onnxio.draft import whole_proto
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import load_model
 from inspector.onnxio.passes import prepare
+from inspector.onnxio.runnable import runnable
 from inspector.onnxio.tensors import MappedFile
 
 node = helper.make_node
@@ -235,3 +236,26 @@ def test_external_data_of_unusual_types(build, tmp_path, kind) -> None:
     assert (model.constant("c") == expected).all()
     whole = whole_proto(model).graph.initializer[0]
     assert (numpy_helper.to_array(whole) == expected).all()
+
+
+def test_a_model_of_more_than_2_gb(build, tmp_path) -> None:
+    """Loaded, prepared and shown without a look at its weights (the file has holes for them)."""
+    shape = (1 << 15, 1 << 15)
+    proto = build([node("MatMul", ["x", "w"], ["y"], "fc")], {"x": ("N", shape[0])}, ["y"])
+    stub = TensorProto(name="w", dims=shape, data_type=TensorProto.FLOAT)
+    stub.data_location = TensorProto.EXTERNAL
+    stub.external_data.add(key="location", value="w.bin")
+    proto.graph.initializer.append(stub)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    with (tmp_path / "w.bin").open("wb") as file:
+        file.truncate(4 << 30)
+    model, _ = prepare(load_model(path))
+    (layer,) = extract_graph(model).layers
+    assert layer.weight_shape == shape
+    assert model.size_bytes == 4 << 30
+    assert model.key
+    assert model.constant("w")[-1, -1] == 0
+    assert runnable(model).arrays["w"].shape == shape
+    with pytest.raises(UnsupportedError, match="larger than 2 GB"):
+        whole_proto(model)

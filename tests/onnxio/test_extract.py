@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from inspector.errors import ModelError
 from inspector.graph.model import Graph
@@ -259,3 +259,26 @@ def test_long_chains_do_not_recurse(build) -> None:
     graph = extract_graph(model_of(build(nodes, {"t0": (2,)}, ["t5000"])))
     assert len(graph.nodes) == 5000
     assert graph.nodes[0].outputs == ("t1",)
+
+
+def test_a_step_that_would_crash_shape_inference(build) -> None:
+    """The values of this Slice, propagated by onnx, would end the process."""
+    constants = {
+        name: np.array([value])
+        for name, value in (("from", -2), ("to", 2**63 - 1), ("axis", 0), ("step", 0xED000001))
+    }
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Slice", ["shape", "from", "to", "axis", "step"], ["some"]),
+        node("Cast", ["some"], ["y"], to=TensorProto.FLOAT),
+    ]
+    graph = extract_graph(model_of(build(nodes, {"x": ("N", 3, 4)}, ["y"], constants)))
+    assert len(graph.nodes) == 3
+
+
+def test_damaged_names_are_refused(build) -> None:
+    """A name that is not UTF-8 would compare with no other name."""
+    data = build([node("Relu", ["x"], ["yyyy"])], {"x": (2,)}, ["yyyy"]).SerializeToString()
+    proto = ModelProto.FromString(data.replace(b"yyyy", b"\xff\xfe\xfd\xfc"))
+    with pytest.raises(ModelError, match="not text"):
+        model_of(proto)
