@@ -158,7 +158,13 @@ def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     assert layer.weight is not None
     if layer.channel_axis is None and spec.granularity == Granularity("channel"):
         spec = replace(spec, granularity=Granularity("tensor"))
-    return weight_qparams(constant(layer.weight), spec, grid_axis(layer, spec), layer.weight)
+    axis = grid_axis(layer, spec)
+    grid = weight_qparams(constant(layer.weight), spec, axis, layer.weight)
+    if grid.block and grid.scale.size == 1:
+        # One block is the whole tensor; onnxruntime wants it to be called that.
+        one = grid.scale.reshape(()), grid.zero_point.reshape(())
+        return QParams(*one, grid.qmin, grid.qmax)
+    return grid
 
 
 def grid_axis(layer: Layer, spec: QuantSpec) -> int | None:

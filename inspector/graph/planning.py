@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.roles import (
     data_inputs,
+    has_kernel_bias,
     is_byte,
     is_integer_kernel,
     is_own_grid,
     is_pass_through,
     is_range_folded,
+    stays_float,
 )
-from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
 
 REST = ""
 """The consumer of a site that stands for every reader which is no candidate for quantization."""
@@ -76,7 +78,10 @@ class Planner:
         self._all_sites = sites
         self._fused = fused
         self._layers = {layer.name: layer for layer in graph.layers}
-        self._specs = specs
+        self._specs = {
+            name: LayerSpecs(FLOAT, FLOAT) if stays_float(graph, layer) else specs[name]
+            for name, layer in self._layers.items()
+        }
         self._known = frozenset(sites)
         self._by_tensor: dict[str, list[Site]] = {}
         for site in sites:
@@ -95,7 +100,7 @@ class Planner:
             layer = self._layers.get(node.name)
             if layer is not None:
                 self._read_layer(layer)
-                if is_integer_kernel(layer, self._specs[layer.name]):
+                if self._is_integer(layer):
                     integer.add(layer.name)
                     if layer.op_type == "Conv":
                         self._write_kernel(node, self._specs[layer.name].activations)
@@ -104,6 +109,14 @@ class Planner:
             elif is_pass_through(node):
                 self._write_pass_through(node)
         return self._finish(integer)
+
+    def _is_integer(self, layer: Layer) -> bool:
+        """Whether a layer runs as an integer kernel; its inputs have been given their grids."""
+        return (
+            is_integer_kernel(layer, self._specs[layer.name])
+            and has_kernel_bias(self._graph, layer)
+            and all(Site(name, layer.name) in self._sites for name in layer.activations)
+        )
 
     def _collect_wishes(self) -> None:
         """A tensor's wish: the finest spec that a layer reads it with, through followers."""

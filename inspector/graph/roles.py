@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from inspector.graph import operators
 from inspector.graph.model import Graph, Layer, Node
-from inspector.graph.operators import RANGE_FOLDED, is_onnx_domain, passes_through
+from inspector.graph.operators import LAYERS, RANGE_FOLDED, is_onnx_domain, passes_through
 from inspector.quant.spec import LayerSpecs, QuantSpec
 
 OWN_GRID = frozenset({"Add", "Mul", "AveragePool", "GlobalAveragePool"})
@@ -16,7 +16,9 @@ OWN_GRID = frozenset({"Add", "Mul", "AveragePool", "GlobalAveragePool"})
 def is_integer_kernel(layer: Layer, specs: LayerSpecs) -> bool:
     """Whether onnxruntime has a kernel for a layer's operands as these specs store them.
 
-    Both have to be in 8-bit types, and the weight's scales per tensor or per output channel.
+    Both have to be in 8-bit types, and the weight's scales per tensor, or per output channel of a
+    matrix that is the right operand: the kernels have no scales per row, nor any for stacks of
+    matrices.
     """
     if layer.weight is None or layer.op_type not in {"Conv", "Gemm", "MatMul"}:
         return False
@@ -25,10 +27,28 @@ def is_integer_kernel(layer: Layer, specs: LayerSpecs) -> bool:
     granularity = specs.weights.granularity
     if granularity is None or granularity.kind == "tensor":
         return True
-    if granularity.kind == "block" or layer.channel_axis is None:
-        return False
     rank = len(layer.weight_shape or ())
+    if granularity.kind == "block" or layer.weight_slot == 0:
+        return False
+    if layer.channel_axis is None:
+        return granularity.axis is None
+    if layer.op_type == "MatMul" and rank > 2:
+        return False
     return granularity.axis is None or granularity.axis % rank == layer.channel_axis
+
+
+def has_kernel_bias(graph: Graph, layer: Layer) -> bool:
+    """Whether a layer's bias, if any, is one that integer kernels add: a constant per channel."""
+    node = graph.node(layer.name)
+    if layer.op_type == "MatMul" or not node.input(2):
+        return True
+    if layer.bias is None or layer.weight_shape is None or layer.channel_axis is None:
+        return False
+    shape = graph.tensors[layer.bias].shape or ()
+    if layer.weight_slot == 0:
+        return False
+    channels = layer.weight_shape[layer.channel_axis]
+    return bool(shape) and shape[-1] == channels and all(dim == 1 for dim in shape[:-1])
 
 
 def is_byte(spec: QuantSpec) -> bool:
@@ -37,9 +57,31 @@ def is_byte(spec: QuantSpec) -> bool:
 
 
 def is_activation(graph: Graph, name: str) -> bool:
-    """Whether a tensor is computed, or given, in floats that can be quantized."""
+    """Whether a tensor is computed, or given, in floats that can be quantized.
+
+    What an operator that shape inference does not know has computed is known to be float32 by the
+    weights that it is multiplied with.
+    """
     tensor = graph.tensors.get(name)
-    return tensor is not None and not tensor.constant and tensor.dtype in {"float32", "float16"}
+    if tensor is None or tensor.constant:
+        return False
+    if tensor.dtype:
+        return tensor.dtype == "float32"
+    return any(_multiplies_float32(graph, node, name) for node in graph.consumers(name))
+
+
+def _multiplies_float32(graph: Graph, node: Node, name: str) -> bool:
+    if node.op_type not in LAYERS or not is_onnx_domain(node.domain) or name not in node.inputs[:2]:
+        return False
+    others = (graph.tensors.get(other) for other in node.inputs[:2] if other != name)
+    return any(other is not None and other.dtype == "float32" for other in others)
+
+
+def stays_float(graph: Graph, layer: Layer) -> bool:
+    """Whether a layer computes in a float type that has no quantizers here (float16)."""
+    names = (layer.weight or "", layer.output, *layer.activations)
+    known = (graph.tensors[name].dtype for name in names if name in graph.tensors)
+    return any(dtype not in {"", "float32"} for dtype in known)
 
 
 def data_inputs(graph: Graph, node: Node) -> tuple[str, ...]:

@@ -219,9 +219,7 @@ def _unit_shape(layer: Layer) -> tuple[int, ...]:
         return (channels, *[1] * (rank - 2))
     if layer.op_type == "ConvTranspose":
         return (channels * layer.group, *[1] * (rank - 2))
-    if layer.op_type == "MatMul" and layer.weight_slot == 0:
-        return (channels, 1)
-    return (channels,)
+    return (channels, 1) if layer.weight_slot == 0 else (channels,)
 
 
 def _copy(node: NodeProto) -> NodeProto:

@@ -31,19 +31,37 @@ class Pairs:
         needed = max(storage.opset, 21 if grid.block else 0)
         return "" if self._opset >= needed else CONTRIB
 
-    def quantize(self, source: str, name: str, grid: QParams) -> tuple[list[NodeProto], str]:
+    def quantize(
+        self, source: str, name: str, grid: QParams, *, behind_clipping: bool = False
+    ) -> tuple[list[NodeProto], str]:
         """Nodes that put `source` on a grid and back into floats.
 
         A width without a type of its own is cut to its range before.
+
+        onnxruntime (1.31) cannot fuse Relu or Clip with quantizers of 4 bits and moves quantizers
+        of 2 bits to where it has no kernels, and then refuses the model. Neither happens behind
+        Max, so one that changes nothing is put before those.
+
+        Args:
+            source: the tensor to quantize.
+            name: what the new tensors are named after.
+            grid: per tensor.
+            behind_clipping: a Relu or Clip may come right before the quantizer.
 
         Returns:
             The nodes in order, and the tensor of dequantized values.
         """
         storage = storage_of(grid)
         nodes: list[NodeProto] = []
-        if not storage.holds_exactly(grid):
-            source, clip = self._clip(source, name, grid)
-            nodes.append(clip)
+        exact = storage.holds_exactly(grid)
+        if storage.bits == 2 or (storage.bits == 4 and (behind_clipping or not exact)):
+            nodes.append(self.no_less_than(source, name, grid))
+            if not exact:
+                nodes.append(self._bound("Min", nodes[-1].output[0], name, grid.hi))
+            source = nodes[-1].output[0]
+        elif not exact:
+            nodes.append(self._clip(source, name, grid))
+            source = nodes[-1].output[0]
         scale, zero = self._parameters(name, grid, storage)
         quantized = self._new(f"{name}_quantized")
         restored = self._new(f"{name}_dequantized")
@@ -104,14 +122,26 @@ class Pairs:
         self._draft.set_constant(zero, np.asarray(grid.zero_point).astype(storage.dtype))
         return scale, zero
 
-    def _clip(self, source: str, name: str, grid: QParams) -> tuple[str, NodeProto]:
-        ends = (grid.qmin - grid.zero_point, grid.qmax - grid.zero_point)
-        inputs = [source]
-        for part, end in zip(("lowest", "highest"), ends, strict=True):
-            inputs.append(self._new(f"{name}_{part}"))
-            self._draft.set_constant(inputs[-1], np.asarray(end * grid.scale, np.float32))
+    def no_less_than(self, source: str, name: str, grid: QParams) -> NodeProto:
+        """Max with the lowest level of a grid: nothing that is on the grid changes."""
+        return self._bound("Max", source, name, np.min(grid.lo))
+
+    def _bound(
+        self, op: str, source: str, name: str, end: NDArray[np.float32] | np.float32
+    ) -> NodeProto:
+        constant = self._end(name, "lowest" if op == "Max" else "highest", end)
+        bounded = self._new(f"{name}_bounded")
+        return helper.make_node(op, [source, constant], [bounded], self._new(f"{name}_{op}"))
+
+    def _clip(self, source: str, name: str, grid: QParams) -> NodeProto:
+        ends = [self._end(name, "lowest", grid.lo), self._end(name, "highest", grid.hi)]
         clipped = self._new(f"{name}_clipped")
-        return clipped, helper.make_node("Clip", inputs, [clipped], self._new(f"{name}_Clip"))
+        return helper.make_node("Clip", [source, *ends], [clipped], self._new(f"{name}_Clip"))
+
+    def _end(self, name: str, part: str, end: NDArray[np.float32] | np.float32) -> str:
+        constant = self._new(f"{name}_{part}")
+        self._draft.set_constant(constant, np.asarray(end, np.float32))
+        return constant
 
     def _new(self, name: str) -> str:
         return self._draft.unique_name(name)
