@@ -18,6 +18,8 @@ from inspector.gui.graph_view.painting import Badge
 from inspector.gui.layer_table import LayerRow
 from inspector.gui.spec_panel import Selection
 from inspector.gui.theme import heat
+from inspector.quant.qparams import weight_axis
+from inspector.quant.rows import blocked_shape
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
@@ -155,10 +157,9 @@ def _stored_bytes(spec: QuantSpec, layer: Layer, weights: int) -> int:
     bits = next(width for width in _STORED_BITS if width >= spec.bits)
     scales = 1
     shape = layer.weight_shape or ()
-    if spec.granularity is not None and spec.granularity.kind == "channel" and shape:
-        scales = shape[layer.channel_axis or 0]
-    elif spec.granularity is not None and spec.granularity.kind == "block":
-        scales = -(-weights // spec.granularity.size)
+    axis, block = weight_axis(spec, layer.channel_axis, len(shape), layer.weight or "")
+    if axis is not None:
+        scales = math.prod(blocked_shape(shape, axis, block)) if block else shape[axis]
     return -(-weights * bits // 8) + scales * 5
 
 

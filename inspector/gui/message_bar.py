@@ -40,6 +40,8 @@ class Message(QFrame):
         body = QLabel(f"{text} {hint}".strip(), self)
         body.setTextFormat(Qt.TextFormat.PlainText)
         body.setWordWrap(True)
+        # The smallest height is reckoned at the smallest width: keep it from growing the window.
+        body.setMinimumWidth(480)
         body.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         body.setAlignment(Qt.AlignmentFlag.AlignTop)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)

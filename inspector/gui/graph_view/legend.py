@@ -10,7 +10,7 @@ from PySide6.QtGui import QLinearGradient, QPainter
 from inspector.gui.graph_view.painting import Brushes
 from inspector.gui.theme import heat
 
-WIDTH, HEIGHT, MARGIN = 196.0, 46.0, 10.0
+WIDTH, HEIGHT, MARGIN = 150.0, 46.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)
