@@ -1,0 +1,166 @@
+"""Runs the benchmarks and writes what they found.
+
+make bench                                   all of it, into tests/benchmarks/RESULTS.md
+make bench-smoke                             the same harness on one tiny model
+python tests/benchmarks/run.py --only cost   one part, to the screen
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import cost
+from generators import Generated, generate
+from tables import number, table
+
+HERE = Path(__file__).resolve().parent
+WORK = HERE.parents[1] / "output" / "bench"
+RESULTS = HERE / "RESULTS.md"
+PARTS = ("cost", "quality")
+
+
+def main() -> None:
+    """Entry point."""
+    options = _options()
+    if options.smoke:
+        smoke(options.work)
+        return
+    sections = {"cost": lambda: cost_section(options), "quality": lambda: quality_section()}
+    chosen = [options.only] if options.only else PARTS
+    found = {part: sections[part]() for part in chosen}
+    for text in found.values():
+        print(text, end="\n\n")
+    if options.write:
+        _write(found)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="show that the harness works")
+    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way (default 3)")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for generated models")
+    parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
+    options = parser.parse_args()
+    options.write = options.write or not (options.only or options.smoke)
+    return options
+
+
+def cost_section(options: argparse.Namespace) -> str:
+    """The cost of the job on both networks, and of the quick commands."""
+    import ort_quantizer
+
+    blocks = []
+    for name, title in (("resnet", "ResNet-50-like"), ("mobilenet", "MobileNetV2-like")):
+        made = generate(name, options.work)
+        folded = made.model.with_name(f"{name}_folded.onnx")
+        if not folded.exists():
+            ort_quantizer.preprocess(made.model, folded)
+        for model, state in ((made.model, "as trained"), (folded, "folded by ORT before")):
+            costs = cost.compare(model, made.data, rounds=options.rounds, told=_tell)
+            blocks.append(cost.cost_table(f"{title}, {state}", costs))
+    blocks.append(cost.command_times(generate("resnet", options.work).model))
+    return "\n".join(blocks)
+
+
+def quality_section() -> str:
+    """The quality of every model there is data for."""
+    import cases
+    import quality
+
+    found = []
+    for case in cases.all_cases():
+        found.append(quality.measure(case))
+        _tell(quality.quality_table(found[-1:]).splitlines()[-1])
+    failures = quality.failures(found)
+    return "\n\n".join(
+        [
+            "SQNR of the outputs in dB and agreement of the top class with the float model in %, "
+            "on data that calibration did not see. ** marks where ours is below the better of the "
+            "two ways to run onnxruntime's best.",
+            quality.quality_table(found),
+            "Predicted and measured SQNR, and how far they are apart, in dB:",
+            quality.promise_table(found),
+            *(["What onnxruntime's quantizer could not do:", failures] if failures else []),
+        ]
+    )
+
+
+def smoke(work: Path) -> None:
+    """Everything once on small models, with checks that figures come out; none of their size."""
+    import cases
+    import quality
+
+    made: Generated = generate("tiny", work, samples=4)
+    costs = cost.compare(made.model, made.data, rounds=1, ways=(cost.OURS, "MinMax"), told=_tell)
+    assert all(one.seconds > 0 and one.megabytes > 1 for one in costs.values())
+    assert set(costs[cost.OURS].stages) >= {"load", "calibrate", "quantize", "save"}
+    first = cases.all_cases()[0]
+    found = quality.measure(first, methods=("MinMax",))
+    assert set(found.ours) == set(quality.RECIPES), found.error
+    assert found.best("usual") is not None, quality.failures([found])
+    assert found.best("precise") is not None
+    tables = [
+        cost.cost_table("tiny", costs),
+        cost.command_times(made.model),
+        quality.quality_table([found]),
+        quality.promise_table([found]),
+    ]
+    for text in tables:
+        assert re.search(r"\| \d+\.\d+ \|", text), text
+        assert "—" not in text, text
+        print(text, end="\n\n")
+
+
+def _write(found: dict[str, str]) -> None:
+    """RESULTS.md, where parts that were not run now keep what they said."""
+    old = _sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    titles = {"cost": "Cost of the whole job", "quality": "Quality"}
+    lines = ["# Benchmarks", "", "Written by `make bench`; see the files beside this one.", ""]
+    for part, title in titles.items():
+        text = f"{_circumstances()}\n\n{found[part]}" if part in found else old.get(title)
+        if text:
+            lines += [f"## {title}", "", text.strip(), ""]
+    RESULTS.write_text("\n".join(lines), encoding="utf-8")
+    _tell(f"wrote {RESULTS}")
+
+
+def _sections(text: str) -> dict[str, str]:
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _circumstances() -> str:
+    """When, on what kind of machine, with which versions."""
+    packages = ("numpy", "onnx", "onnxruntime")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    load = number(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else "—"
+    row = [date.today().isoformat(), _machine(), platform.python_version(), versions, load]
+    return table(["date", "machine", "Python", "packages", "load at the end"], [row])
+
+
+def _machine() -> str:
+    """Kind of processor: what decides which kernels onnxruntime takes."""
+    cores = f"{os.cpu_count()} cores, {platform.machine()}"
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return cores
+    flags = set(info.read_text().split())
+    vector = next((name for name in ("avx512f", "avx2") if name in flags), "")
+    vnni = "with VNNI" if flags & {"avx512_vnni", "avx_vnni"} else "without VNNI"
+    return f"{cores} {vector.upper()} {vnni}" if vector else cores
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
