@@ -138,6 +138,16 @@ def test_every_folded_operator_is_tested() -> None:
     assert {case[0] for case in CASES} == FOLDED
 
 
+def test_the_other_name_of_onnx_own_domain() -> None:
+    """Some files write ONNX's own domain out."""
+    before = constant_model("Neg", [FLOATS], {})
+    before.opset_import[0].domain = "ai.onnx"
+    before.graph.node[0].domain = "ai.onnx"
+    folded, report = fold_constants(model_of(before))
+    assert report.changed == 1, report.left
+    np.testing.assert_array_equal(folded.constant("y0"), -FLOATS)
+
+
 @pytest.mark.parametrize("opset", [7, 9, 11, 13])
 def test_older_opsets_fold_by_their_own_rules(run, opset) -> None:
     """Squeeze, Slice and Clip took attributes once."""

@@ -74,7 +74,9 @@ class _Fold:
         # onnxruntime takes a branch whose condition is constant apart before it checks shapes, and
         # then refuses models that it runs otherwise; it folds such a condition itself later on.
         self._conditions = {n.input[0] for n in model.proto.graph.node if n.op_type == "If"}
-        self._opsets = {o.domain: o.version for o in model.proto.opset_import}
+        self._opset = next(
+            (o.version for o in model.proto.opset_import if is_onnx_domain(o.domain)), 0
+        )
         self._types: Mapping[str, ValueType] = {}
         self._shapes: dict[str, tuple[Dim, ...]] = {}
         self._left: list[str] = []
@@ -117,7 +119,7 @@ class _Fold:
         reason = self._why_not(node)
         if not reason:
             try:
-                values = _evaluate(node, self._inputs(node), self._opsets)
+                values = _evaluate(node, self._inputs(node), self._opset)
             # The reference implementation raises whatever its numpy code raises; the node stays.
             except Exception as error:
                 reason = f"{type(error).__name__} while it was computed"
@@ -226,9 +228,7 @@ def _slice(fold: _Fold, node: NodeProto, dims: NDArray[Any]) -> NDArray[Any] | N
     return dims[int(bounds[0].item()) : int(bounds[1].item()) : stride]
 
 
-def _evaluate(
-    node: NodeProto, inputs: Mapping[str, NDArray[Any]], opsets: Mapping[str, int]
-) -> Sequence[Any]:
+def _evaluate(node: NodeProto, inputs: Mapping[str, NDArray[Any]], opset: int) -> Sequence[Any]:
     """Run one node in onnx's reference implementation.
 
     float16 is computed in float32 and rounded at the end, as onnxruntime's CPU provider does.
@@ -239,7 +239,7 @@ def _evaluate(
             name: array.astype(np.float32) if array.dtype == np.float16 else array
             for name, array in inputs.items()
         }
-        results = (np.asarray(value) for value in _evaluate(node, wide, opsets))
+        results = (np.asarray(value) for value in _evaluate(node, wide, opset))
         return [r.astype(np.float16) if r.dtype == np.float32 else r for r in results]
     # Loading the implementation takes a third of a second, which most models never need.
     from onnx.reference import ReferenceEvaluator
@@ -251,8 +251,11 @@ def _evaluate(
         for name, array in inputs.items()
     ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
-    graph = helper.make_graph([node], "constant", values, outputs)
-    imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-    evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=imports))
+    plain = NodeProto()
+    plain.CopyFrom(node)
+    plain.ClearField("domain")  # "ai.onnx" is ONNX's own too, and unknown to the implementation
+    graph = helper.make_graph([plain], "constant", values, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    evaluator = ReferenceEvaluator(model)
     with np.errstate(all="ignore"):
         return list(evaluator.run(None, dict(inputs)))
