@@ -18,6 +18,7 @@ from onnx import ModelProto, TensorProto
 
 from inspector.errors import ModelError
 from inspector.onnxio.constants import Constant, constant_nodes, constant_of_sparse
+from inspector.onnxio.domains import spell_own_domain
 from inspector.onnxio.external import attach_external
 from inspector.onnxio.sniff import what_is_it
 from inspector.onnxio.tensors import (
@@ -179,6 +180,7 @@ def load_model(path: str | Path) -> Model:
     folder = path.parent.resolve()
     sources.update(attach_external(path, proto, folder, STUB_BYTES))
     _drop_repeated(proto)
+    spell_own_domain(proto)
     return Model(path, proto, folder, MappingProxyType(sources))
 
 
@@ -202,6 +204,7 @@ def model_of(proto: ModelProto, *, folder: Path | None = None, path: Path | None
     known = frozenset(sources)
     sources.update(attach_external(where, proto, folder, STUB_BYTES, skip=known))
     _drop_repeated(proto)
+    spell_own_domain(proto)
     return Model(path, proto, folder, MappingProxyType(sources))
 
 

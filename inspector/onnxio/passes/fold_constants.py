@@ -251,10 +251,7 @@ def _evaluate(node: NodeProto, inputs: Mapping[str, NDArray[Any]], opset: int) -
         for name, array in inputs.items()
     ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
-    plain = NodeProto()
-    plain.CopyFrom(node)
-    plain.ClearField("domain")  # "ai.onnx" is ONNX's own too, and unknown to the implementation
-    graph = helper.make_graph([plain], "constant", values, outputs)
+    graph = helper.make_graph([node], "constant", values, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     evaluator = ReferenceEvaluator(model)
     with np.errstate(all="ignore"):
