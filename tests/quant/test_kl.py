@@ -81,6 +81,7 @@ def test_a_tensor_of_one_sign_has_all_levels_on_its_side() -> None:
     values = _cases()["relu"].astype(np.float32)
     reach = float(values.max())
     counts = magnitude_counts(ExactDistribution.of(values), np.array([reach]))[0]
+    counts[0] = counts[1]
     width = reach / KL_BINS
     for flag, levels in (("asym", 256), ("sym", 128)):
         for array, sign in ((values, 1), (-values, -1)):
@@ -88,6 +89,17 @@ def test_a_tensor_of_one_sign_has_all_levels_on_its_side() -> None:
             threshold = min((kl_threshold(counts, levels) + 0.5) * width, reach)
             ends = (0.0, threshold) if sign > 0 else (-threshold, 0.0)
             assert (found.lo[0], found.hi[0]) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize("zeros", [0, 10_000, 10_000_000])
+def test_zeros_which_any_grid_holds_do_not_narrow_the_range(zeros: int) -> None:
+    """Zeros, which any grid holds, do not narrow the range."""
+    values = np.abs(_cases()["normal"]).astype(np.float32)
+    spec = QuantSpec.parse("uint8:kl:asym")
+    alone = kl_range(Histogram.of(values), spec).hi[0]
+    found = kl_range(Histogram.of(np.append(values, np.zeros(zeros, np.float32))), spec).hi[0]
+    assert found == alone
+    assert found > 0.7 * values.max()
 
 
 @pytest.mark.parametrize("case", ["normal", "outliers", "relu"])
