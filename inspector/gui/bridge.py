@@ -15,7 +15,9 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.fidelity import Fidelity
-from inspector.gui.estimate import Estimator
+from inspector.graph.grids import Grids
+from inspector.gui.estimate import Estimate, Estimator
+from inspector.gui.figures import on_grid
 from inspector.gui.opening import split
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Context, Tasks
@@ -68,6 +70,7 @@ class Bridge(QObject):
         self._waiting: deque[str] = deque()
         self._selected: tuple[str, ...] = ()
         self._estimator: Estimator | None = None
+        self._grids: Grids | None = None
         self._unsubscribe = document.subscribe(self._hear)
 
     def close(self) -> None:
@@ -156,14 +159,24 @@ class Bridge(QObject):
         return facts.known_weight(layer, spec)
 
     def activation_facts(self, name: str) -> TensorFacts | None:
-        """All about the activations that enter a layer; None before calibration."""
+        """All about the activations that enter a layer; None before calibration.
+
+        The grid is the one that would be written, as soon as it is known: tensors that share a
+        scale, or are read by several layers, may get another than each would on its own.
+        """
         layer = self.document.layer(name)
         spec = self.document.specs_of(name).activations
         try:
-            return self.document.facts.activation(layer.activations[0], spec)
+            own = self.document.facts.activation(layer.activations[0], spec)
         except InspectorError as error:
             self.refused.emit(error)
             return None
+        calibration = self.document.calibration
+        if own is None or self._grids is None or calibration is None:
+            return own
+        tensor = layer.activations[0]
+        grid = self._grids.at(tensor, name)
+        return own if grid is None else on_grid(own, calibration.tensors[tensor], grid)
 
     # What changed
 
@@ -198,7 +211,7 @@ class Bridge(QObject):
         self._waiting.clear()
         self._selected = ()
         self._estimator = None
-        self.fidelity, self.fidelity_is_stale = None, False
+        self.fidelity, self.fidelity_is_stale, self._grids = None, False, None
 
     def _look_at(self, names: Iterable[str]) -> None:
         """Find the figures of layers: at once where that is quick, else in the background."""
@@ -264,6 +277,7 @@ class Bridge(QObject):
         document = self.document
         calibration, data = document.calibration, document.dataset
         self.fidelity_is_stale = self.fidelity is not None
+        self._grids = None
         if calibration is None or data is None or not document.layers:
             self.tasks.cancel(_ESTIMATE)
             self.fidelity, self.fidelity_is_stale = None, False
@@ -279,12 +293,12 @@ class Bridge(QObject):
         )
         self.fidelity_changed.emit()
 
-    def _estimated(self, answer: Fidelity | InspectorError) -> None:
+    def _estimated(self, answer: Estimate | InspectorError) -> None:
         if isinstance(answer, InspectorError):
             self.fidelity = None
             self.refused.emit(answer)
         else:
-            self.fidelity = answer
+            self.fidelity, self._grids = answer.fidelity, answer.grids
         self.fidelity_is_stale = False
         self.fidelity_changed.emit()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.statistics import Calibration
+from inspector.graph.grids import Grids
 from inspector.gui.tasks import Context
 from inspector.onnxio.runnable import runnable
 from inspector.session.job import grids_of, resolve
@@ -20,6 +22,19 @@ from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 
 MOST_SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What the model does under a recipe, and with which numbers.
+
+    Attributes:
+        fidelity: how near its outputs are to the float model's.
+        grids: every scale and zero point, as they would be written.
+    """
+
+    fidelity: Fidelity
+    grids: Grids
 
 
 class Estimator:
@@ -37,7 +52,7 @@ class Estimator:
         self._expected: list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]] = []
         self._classes = class_output(opened.graph)
 
-    def run(self, recipe: Recipe, calibration: Calibration, context: Context) -> Fidelity:
+    def run(self, recipe: Recipe, calibration: Calibration, context: Context) -> Estimate:
         """Compare the model under a recipe with the float model on a few samples.
 
         Raises:
@@ -54,7 +69,7 @@ class Estimator:
             meter = FidelityMeter(self._classes)
             for feeds, expected in self._expected:
                 meter.add(expected, self._preview.run(grids, feeds, context.cancelled))
-            return meter.result()
+            return Estimate(meter.result(), grids)
 
     def _prepare(self, context: Context) -> None:
         if self._preview is None:

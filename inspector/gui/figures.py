@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from inspector.graph.model import Layer
 from inspector.gui.formatting import (
@@ -18,11 +19,14 @@ from inspector.gui.graph_view.painting import Badge
 from inspector.gui.layer_table import LayerRow
 from inspector.gui.spec_panel import Selection
 from inspector.gui.theme import heat
-from inspector.quant.qparams import weight_axis
+from inspector.quant.distribution import Histogram
+from inspector.quant.profile import error_profile
+from inspector.quant.qparams import QParams, weight_axis
 from inspector.quant.rows import blocked_shape
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
+from inspector.session.levels import level_counts
 
 HEAT_LOW, HEAT_HIGH = 10.0, 60.0
 """SQNR in dB at the ends of the heat colours."""
@@ -127,6 +131,20 @@ def tensor_figures(facts: TensorFacts | None) -> list[tuple[str, str]]:
         ("To zero", f"{sign}{percent_text(float(profile.zeroed.mean()))}"),
     ]
     return figures
+
+
+def on_grid(facts: TensorFacts, values: Histogram, grid: QParams) -> TensorFacts:
+    """The same facts for another grid of one scale."""
+    own = facts.qparams
+    same_codes = own is not None and (own.qmin, own.qmax) == (grid.qmin, grid.qmax)
+    if own is not None and same_codes and own.scale == grid.scale:
+        return facts
+    return replace(
+        facts,
+        qparams=grid,
+        profile=error_profile(values, grid),
+        levels=level_counts(values, grid),
+    )
 
 
 def limits(facts: TensorFacts | None) -> tuple[float, float] | None:

@@ -129,6 +129,8 @@ class Presenter(QObject):
 
     def _fidelity_changed(self) -> None:
         self._strip.show_fidelity(self._bridge.fidelity, stale=self._bridge.fidelity_is_stale)
+        if self._bridge.selected and not self._bridge.fidelity_is_stale:
+            self._show_activations(self._bridge.selected[0])
 
     # What is shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -12,6 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.gui.layer_table import NAME, PARAMETERS, SQNR, WEIGHTS
 from inspector.gui.main_window import MainWindow
+from inspector.onnxio.extract import extract_graph
+from inspector.onnxio.loading import load_model
 from inspector.quant.kernels import fake_quantize
 from inspector.quant.metrics import sqnr_db
 from inspector.quant.qparams import weight_qparams
@@ -141,3 +144,29 @@ def test_nothing_is_cut_at_the_smallest_promised_size(calibrated: MainWindow) ->
     assert (calibrated.width(), calibrated.height()) == (1280, 800)
     for label in (calibrated.strip._labels["size"], calibrated.strip._labels["sqnr"]):
         assert label.width() >= label.sizeHint().width()
+
+
+def test_the_grid_shown_is_the_grid_saved(
+    qtbot: QtBot, calibrated: MainWindow, idle: Idle, tmp_path: Path
+) -> None:
+    """Scale and zero point of every layer's input, from the panel's facts and from the file."""
+    idle()
+    target = tmp_path / "saved.onnx"
+    calibrated.save_quantized(target)
+    idle()
+    written = load_model(target)
+    graph = extract_graph(written)
+    found = 0
+    for layer in calibrated.document.layers:
+        facts = calibrated.bridge.activation_facts(layer.name)
+        node = next((n for n in graph.nodes if n.name == layer.name), None)
+        if facts is None or facts.qparams is None or node is None:
+            continue
+        source = graph.producer(node.inputs[0])
+        assert source is not None
+        if source.op_type != "DequantizeLinear":
+            continue
+        scale = written.constant(source.inputs[1])
+        assert float(facts.qparams.scale) == pytest.approx(float(scale), rel=1e-6), layer.name
+        found += 1
+    assert found == len(calibrated.document.layers)
