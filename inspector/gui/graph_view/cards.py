@@ -17,6 +17,7 @@ LINE_HEIGHT = 17.0
 PILL_HEIGHT = 26.0
 PADDING = 10.0
 BADGE_WIDTH = 200.0
+LABEL_GAP = 6.0
 MAX_WIDTH = 320.0
 SYMBOL_LENGTH = 8
 
@@ -51,6 +52,7 @@ class Fonts:
     """How wide a text is, in pixels, in the fonts of a card."""
 
     title: Measure
+    strong: Measure
     body: Measure
 
 
@@ -143,7 +145,7 @@ def _pill(name: str, kind: Literal["input", "output"], fonts: Fonts) -> Card:
 
 def _node_card(graph: Graph, node: Node, is_layer: bool, fonts: Fonts) -> Card:
     lines = tuple(_constants(graph, node))
-    widest = max((fonts.body(f"{label}  {text}") for label, text in lines), default=0.0)
+    widest = max((fonts.strong(a) + LABEL_GAP + fonts.body(b) for a, b in lines), default=0.0)
     width = max(fonts.title(node.op_type), widest) + 2 * PADDING
     height = HEADER_HEIGHT + LINE_HEIGHT * len(lines) + (8 if lines else 0)
     if is_layer:

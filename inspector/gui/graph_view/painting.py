@@ -15,7 +15,13 @@ from PySide6.QtGui import (
     QPolygonF,
 )
 
-from inspector.gui.graph_view.cards import HEADER_HEIGHT, LINE_HEIGHT, PADDING, Card
+from inspector.gui.graph_view.cards import (
+    HEADER_HEIGHT,
+    LABEL_GAP,
+    LINE_HEIGHT,
+    PADDING,
+    Card,
+)
 from inspector.gui.graph_view.picture import BODY_PIXELS, TITLE_PIXELS, card_font
 from inspector.gui.theme import Theme
 
@@ -57,6 +63,7 @@ class Brushes:
         self.body = card_font(BODY_PIXELS)
         self.strong = card_font(BODY_PIXELS, bold=True)
         self.metrics = QFontMetricsF(self.body)
+        self.strong_metrics = QFontMetricsF(self.strong)
         self.title_metrics = QFontMetricsF(self.title)
         self.text = QPen(QColor(theme.text))
         self.muted = QPen(QColor(theme.muted))
@@ -158,7 +165,7 @@ def _lines(painter: QPainter, card: Card, rect: QRectF, top: float, brushes: Bru
         painter.setFont(brushes.strong)
         painter.setPen(brushes.text)
         painter.drawText(row, _LEFT, label)
-        indent = QFontMetricsF(brushes.strong).horizontalAdvance(label) + 6
+        indent = brushes.strong_metrics.horizontalAdvance(label) + LABEL_GAP
         painter.setFont(brushes.body)
         rest = row.adjusted(indent, 0, 0, 0)
         painter.drawText(rest, _LEFT, _elided(value, rest.width(), brushes))

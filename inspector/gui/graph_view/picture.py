@@ -67,9 +67,11 @@ def card_font(pixels: int, *, bold: bool = False) -> QFont:
 def card_fonts() -> Fonts:
     """Measures of the fonts that cards are painted with."""
     title = QFontMetricsF(card_font(TITLE_PIXELS, bold=True))
+    strong = QFontMetricsF(card_font(BODY_PIXELS, bold=True))
     body = QFontMetricsF(card_font(BODY_PIXELS))
     return Fonts(
         lru_cache(4096)(lambda text: title.horizontalAdvance(text)),
+        lru_cache(4096)(lambda text: strong.horizontalAdvance(text)),
         lru_cache(4096)(lambda text: body.horizontalAdvance(text)),
     )
 
