@@ -13,6 +13,7 @@ from inspector.errors import DataError
 from inspector.graph.activations import activation_behind
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Point, Site
+from inspector.graph.roles import added_bias
 from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
 from inspector.quant.grid import RealRange
@@ -88,12 +89,23 @@ class GridChooser:
             if (name, spec) not in self._weights:
                 self._weights[name, spec] = weight_grid(layer, spec, self._constant)
             weights[name] = self._weights[name, spec]
-            if name in plan.integer and layer.bias is not None:
+            if name in plan.integer and (bias := self._bias(layer)) is not None:
                 source = points[plan.sites[Site(layer.activations[0], name)]]
-                bias = np.asarray(self._constant(layer.bias), np.float64).reshape(-1)
                 weights[name] = make_room_for_bias(weights[name], bias, float(source.scale))
-                bias_scales[name] = np.asarray(source.scale * weights[name].scale, np.float32)
+                if layer.bias is not None:
+                    bias_scales[name] = np.asarray(source.scale * weights[name].scale, np.float32)
         return Grids(plan, points, weights, bias_scales)
+
+    def _bias(self, layer: Layer) -> NDArray[np.float64] | None:
+        """What runtimes add to a layer's sums in int32, shape (channels,); None where nothing."""
+        if layer.bias is not None:
+            return np.asarray(self._constant(layer.bias), np.float64).reshape(-1)
+        added = added_bias(self._graph, layer)
+        if added is None or layer.weight_shape is None or layer.channel_axis is None:
+            return None
+        values = np.asarray(self._constant(added.constant), np.float64)
+        per_channel = values.shape == (layer.weight_shape[layer.channel_axis],)
+        return values if per_channel and layer.weight_slot == 1 else None
 
     def _point_grids(self, plan: Plan) -> tuple[QParams, ...]:
         """The grid of each point from the values of its tensors, seen as one tensor.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from inspector.graph import operators
 from inspector.graph.model import Graph, Layer, Node
@@ -49,6 +50,34 @@ def has_kernel_bias(graph: Graph, layer: Layer) -> bool:
         return False
     channels = layer.weight_shape[layer.channel_axis]
     return bool(shape) and shape[-1] == channels and all(dim == 1 for dim in shape[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class AddedBias:
+    """An Add that does for a MatMul what a bias does for a Gemm.
+
+    Attributes:
+        node: the Add's name.
+        constant: the constant that it adds.
+    """
+
+    node: str
+    constant: str
+
+
+def added_bias(graph: Graph, layer: Layer) -> AddedBias | None:
+    """The Add that alone reads a MatMul's output and adds a constant; None where there is none.
+
+    Runtimes make the two one Gemm, whatever the number of dimensions.
+    """
+    readers = graph.consumers(layer.output)
+    if layer.op_type != "MatMul" or len(readers) != 1 or layer.output in graph.outputs:
+        return None
+    node = readers[0]
+    if node.op_type != "Add" or not is_onnx_domain(node.domain):
+        return None
+    others = [name for name in node.inputs if name != layer.output and graph.tensors[name].constant]
+    return AddedBias(node.name, others[0]) if others else None
 
 
 def is_byte(spec: QuantSpec) -> bool:

@@ -83,6 +83,22 @@ def as_unsigned(grid: QParams) -> QParams:
     )
 
 
+def exact_codes(values: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """float32 values as int32 codes and scales that give them back, bit for bit where it can be.
+
+    A float32 is a whole number of 24 bits times a power of two. A vector gets a scale of its own
+    for each value and is exact. Other shapes share one scale, exact to 2^-31 of the largest value.
+
+    Returns:
+        Codes of the shape of `values`, and scales of shape (n,) for a vector and () for others.
+    """
+    real = np.asarray(values, np.float64)
+    exponent = np.frexp(real)[1]
+    exponent = exponent - 24 if real.ndim == 1 else np.max(exponent, initial=-96) - 30
+    scale = np.exp2(np.maximum(exponent, -126).astype(np.float64))
+    return np.rint(real / scale).astype(np.int32), np.asarray(scale, np.float32)
+
+
 def codes(values: NDArray[Any], grid: QParams, storage: Storage) -> NDArray[Any]:
     """The codes of values on a grid, in the storage's type, of the same shape."""
     return quantize(values, grid).astype(storage.dtype)

@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from inspector.errors import UnsupportedError
 from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer, Node
 from inspector.graph.placement import REST, Placement, Site, clip_ends
-from inspector.graph.roles import data_inputs, is_pass_through, is_range_folded
+from inspector.graph.roles import added_bias
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
-from inspector.onnxio.storage import as_unsigned, storage_of
+from inspector.onnxio.storage import as_unsigned, exact_codes, storage_of
+from inspector.onnxio.writers.fences import (
+    fenced_slots,
+    is_clipped,
+    unsigned_products,
+    wants_exact_bias,
+)
 from inspector.onnxio.writers.pairs import Pairs
 from inspector.quant.qparams import QParams
 
@@ -87,10 +95,18 @@ class _Writer:
         self._by_tensor: dict[str, list[Site]] = {}
         for site in grids.plan.sites:
             self._by_tensor.setdefault(site.tensor, []).append(site)
-        self._points = tuple(self._as_stored(index) for index in range(len(grids.points)))
+        self._points = grids.points
+        if options.unsigned_kernels and opset_of(model) >= 21:
+            self._points = unsigned_products(placement.graph, grids)
         self._floats: dict[str, str] = {}  # tensor whose name is taken over -> its float values
         self._restored: dict[tuple[str, int], str] = {}  # (tensor, point) -> dequantized tensor
         self._weights: dict[tuple[str, bytes], tuple[NodeProto, str]] = {}
+        self._added = {  # Add node that adds a constant to a MatMul -> that constant
+            added.node: added.constant
+            for layer in placement.graph.layers
+            if wants_exact_bias(layer, grids)
+            and (added := added_bias(placement.graph, layer)) is not None
+        }
         self._renamed: dict[str, str] = {}  # what a producer writes now, where that changed
         self._dropped: set[str] = set()  # nodes whose work a quantizer does
         self._nodes: list[NodeProto] = []
@@ -118,8 +134,10 @@ class _Writer:
             point = self._grids.plan.sites.get(Site(name, node.name))
             if point is not None:
                 copy.input[slot] = self._restored[name, point]
-        if layer is not None and self._must_not_fuse(layer):
-            self._keep_apart(layer, copy)
+        if layer is not None:
+            self._write_fences(layer, copy)
+        elif node.name in self._added:
+            self._write_added_bias(node.name, copy)
         for slot, name in enumerate(node.output):
             copy.output[slot] = self._output_name(name)
         self._nodes.append(copy)
@@ -142,55 +160,16 @@ class _Writer:
             self._floats[name] = self._draft.unique_name(f"{name}_float")
         return self._floats[name]
 
-    def _as_stored(self, index: int) -> QParams:
-        """A point's grid in the codes that are written.
-
-        From opset 21 on, onnxruntime (1.31) refuses some products of signed bytes with a stack of
-        matrices: it makes the codes unsigned and forgets to say so to the Gemm that it makes of
-        MatMul and Add. Unsigned codes from the start are the same grid.
-        """
-        grid = self._grids.points[index]
-        if not self._options.unsigned_kernels or opset_of(self._model) < 21:
-            return grid
-        if grid.qmin >= 0 or storage_of(grid).bits != 8:
-            return grid
-        readers = (site.consumer for site, at in self._grids.plan.sites.items() if at == index)
-        products = (
-            self._layers[name].op_type == "MatMul" for name in readers if name in self._layers
-        )
-        return as_unsigned(grid) if any(products) else grid
-
-    # Layers that onnxruntime would take for integer kernels ------------------------------------
-
-    def _must_not_fuse(self, layer: Layer) -> bool:
-        """Whether onnxruntime would make another kernel of a layer than it should.
-
-        It makes integer kernels without a look at 2-bit types and at the shapes of scales and
-        biases, and then refuses the model or fails when it runs. And of a product whose weight
-        alone is quantized it makes MatMulNBits, which rounds the activations to 8 bits as well:
-        a small error beside that of a 4-bit weight, but not beside that of 8 bits; and for 2 bits
-        its numbers are wrong (seen with version 1.31).
-        """
-        if layer.op_type == "ConvTranspose" or layer.name in self._grids.plan.integer:
-            return False
-        read = [self._grids.at(name, layer.name) for name in layer.activations]
-        grids = [*read, *([self._grids.weights.get(layer.name)] if layer.weight else [])]
-        widths = [0 if grid is None else storage_of(grid).bits for grid in grids]
-        if layer.weight is None or (0 in widths and layer.op_type == "Conv"):
-            return 2 in widths and 0 not in widths
-        return widths[-1] == 2 or (widths[-1] == 8 and widths[0] in {0, 2, 8}) or widths[0] == 2
-
-    def _keep_apart(self, layer: Layer, node: NodeProto) -> None:
-        """Puts a node between a layer and a quantizer, so that the two are not seen as one."""
-        slot, name = layer.activation_slots[0], layer.activations[0]
-        grid = self._grids.at(name, layer.name)
-        if layer.name in self._grids.weights and layer.weight_slot is not None:
-            slot, name = layer.weight_slot, layer.weight or ""
-            grid = self._grids.weights[layer.name]
-        assert grid is not None
-        apart = self._pairs.no_less_than(node.input[slot], name, grid)
-        self._nodes.append(apart)
-        node.input[slot] = apart.output[0]
+    def _write_fences(self, layer: Layer, node: NodeProto) -> None:
+        for slot in fenced_slots(layer, self._grids):
+            grid = self._grids.weights.get(layer.name)
+            if slot in layer.activation_slots:
+                name = layer.activations[layer.activation_slots.index(slot)]
+                grid = self._grids.at(name, layer.name)
+            assert grid is not None
+            fence = self._pairs.no_less_than(node.input[slot], node.input[slot], grid)
+            self._nodes.append(fence)
+            node.input[slot] = fence.output[0]
 
     # Activations that fold into a range ------------------------------------------------------
 
@@ -257,28 +236,12 @@ class _Writer:
                 source,
                 tensor,
                 self._points[point],
-                behind_clipping=self._is_clipped(tensor),
+                behind_clipping=is_clipped(self._placement.graph, tensor, self._dropped),
             )
             if rest:
                 nodes[-1].output[0] = restored = tensor
             self._nodes.extend(nodes)
             self._restored[tensor, point] = restored
-
-    def _is_clipped(self, tensor: str) -> bool:
-        """Whether a Relu or Clip gives these values, perhaps through nodes that only move them."""
-        graph = self._placement.graph
-        names, seen = [tensor], {tensor}
-        while names:
-            node = graph.producer(names.pop())
-            if node is None or node.name in self._dropped:
-                continue
-            if is_range_folded(node):
-                return True
-            if is_pass_through(node):
-                fresh = [name for name in data_inputs(graph, node) if name not in seen]
-                names += fresh
-                seen.update(fresh)
-        return False
 
     # Weights and biases -----------------------------------------------------------------------
 
@@ -298,11 +261,26 @@ class _Writer:
             self._nodes.append(dequantize)
         node.input[layer.weight_slot] = self._weights[key][1]
         scale = self._grids.bias_scales.get(layer.name)
-        if scale is not None and layer.bias is not None:
-            values = quantize_bias(self._draft.constant(layer.bias).reshape(-1), scale)
-            dequantize, restored = self._pairs.bias(layer.bias, values, scale)
-            self._nodes.append(dequantize)
-            node.input[list(node.input).index(layer.bias, 1)] = restored
+        if layer.bias is None:
+            return
+        values = self._draft.constant(layer.bias)
+        if scale is not None:
+            codes = quantize_bias(values.reshape(-1), scale)
+            self._write_bias(node, layer.bias, codes, scale)
+        elif wants_exact_bias(layer, self._grids):
+            self._write_bias(node, layer.bias, *exact_codes(values))
+
+    def _write_added_bias(self, name: str, node: NodeProto) -> None:
+        constant = self._added[name]
+        self._write_bias(node, constant, *exact_codes(self._draft.constant(constant)))
+
+    def _write_bias(
+        self, node: NodeProto, name: str, codes: NDArray[np.int32], scale: NDArray[np.float32]
+    ) -> None:
+        dequantize, restored = self._pairs.bias(name, codes, scale)
+        self._nodes.append(dequantize)
+        slot = max(slot for slot, read in enumerate(node.input) if read == name)
+        node.input[slot] = restored
 
     def _finish_proto(self) -> None:
         proto = self._draft.proto

@@ -1,0 +1,98 @@
+"""What onnxruntime would rewrite wrongly in a QDQ model, and where a fence has to keep it off.
+
+onnxruntime (1.31) looks for patterns of quantizers around a node and makes another kernel of them.
+Some of these do not compute what the pattern means, some have no kernel and some make it refuse the
+model. A fence is a node between a quantizer and its neighbour that changes no value: Max with the
+lowest level of the grid. No pattern reaches across it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from inspector.graph.grids import Grids
+from inspector.graph.model import Graph, Layer
+from inspector.graph.roles import data_inputs, is_pass_through, is_range_folded
+from inspector.onnxio.storage import as_unsigned, storage_of
+from inspector.quant.qparams import QParams
+
+
+def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
+    """Input positions of a layer that need a fence.
+
+    - Integer kernels are made without a look at 2-bit types or the shapes of scales and biases;
+      the model is then refused, or fails when it runs.
+    - Of a product whose weight alone is quantized MatMulNBits is made, which rounds the activations
+      to 8 bits as well: a small error beside that of a 4-bit weight, but not beside that of 8 bits;
+      and for 2 bits its numbers are wrong.
+    - A float weight beside quantized activations is quantized to 8 bits.
+    """
+    if layer.name in grids.plan.integer:
+        return ()
+    read = [_width(grids.at(name, layer.name)) for name in layer.activations]
+    slots = [slot for slot, bits in zip(layer.activation_slots, read, strict=True) if bits == 2]
+    if layer.weight is None or layer.weight_slot is None:
+        return tuple(slots)
+    weight = _width(grids.weights.get(layer.name))
+    if weight == 0:
+        return layer.activation_slots if all(read) else tuple(slots)
+    if layer.op_type in {"Gemm", "MatMul"}:
+        fenced = weight == 2 or (weight == 8 and read[0] in {0, 2, 8})
+    else:
+        fenced = layer.op_type == "Conv" and bool(read[0]) and (weight == 2 or read[0] == weight)
+    return (*slots, layer.weight_slot) if fenced else tuple(slots)
+
+
+def wants_exact_bias(layer: Layer, grids: Grids) -> bool:
+    """Whether a layer's float bias would be rounded to int32 steps of scale_x * scale_w.
+
+    With 16 bits on both sides these are so small that an ordinary bias is far out of int32. A bias
+    that is int32 already is left alone.
+    """
+    if layer.name in grids.plan.integer or layer.name not in grids.weights:
+        return False
+    return all(grids.at(name, layer.name) is not None for name in layer.activations)
+
+
+def is_clipped(graph: Graph, tensor: str, gone: Set[str]) -> bool:
+    """Whether a Relu or Clip gives these values, perhaps through nodes that only move them.
+
+    A quantizer of 4 bits right behind one makes onnxruntime refuse the model.
+
+    Args:
+        graph: the graph.
+        tensor: what is quantized.
+        gone: the nodes that are not written.
+    """
+    names, seen = [tensor], {tensor}
+    while names:
+        node = graph.producer(names.pop())
+        if node is None or node.name in gone:
+            continue
+        if is_range_folded(node):
+            return True
+        if is_pass_through(node):
+            fresh = [name for name in data_inputs(graph, node) if name not in seen]
+            names += fresh
+            seen.update(fresh)
+    return False
+
+
+def unsigned_products(graph: Graph, grids: Grids) -> tuple[QParams, ...]:
+    """The points of a plan, with those that MatMul reads as signed bytes in unsigned codes.
+
+    From opset 21 on, onnxruntime refuses some products of signed bytes with a stack of matrices: it
+    makes the codes unsigned itself and forgets to say so to the Gemm that it makes of MatMul and
+    Add. Unsigned codes from the start are the same grid.
+    """
+    products = {layer.name for layer in graph.layers if layer.op_type == "MatMul"}
+    read = {point for site, point in grids.plan.sites.items() if site.consumer in products}
+    return tuple(
+        as_unsigned(grid) if index in read and grid.qmin < 0 and _width(grid) == 8 else grid
+        for index, grid in enumerate(grids.points)
+    )
+
+
+def _width(grid: QParams | None) -> int:
+    """Bits of the type that a grid is stored in; 0 for floats."""
+    return 0 if grid is None else storage_of(grid).bits
