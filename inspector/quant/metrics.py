@@ -7,17 +7,21 @@ for one number each. Sums are float64.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import DataError
-from inspector.quant.kernels import outside
+from inspector.quant.kernels import fake_quantize, outside
 from inspector.quant.qparams import QParams
-from inspector.quant.rows import normalized_axis
+from inspector.quant.rows import as_float32, normalized_axis
 
 Floats = NDArray[np.float64]
+
+_PIECE = 1 << 16
+"""Values looked at together: the scratch arrays of one piece stay in a core's cache."""
 
 
 def _pair(ref: ArrayLike, other: ArrayLike, axis: int | None) -> tuple[Floats, Floats]:
@@ -63,6 +67,36 @@ def sqnr_db(ref: ArrayLike, other: ArrayLike, axis: int | None = None) -> float 
     first, second = _pair(ref, other, axis)
     result = decibels(np.square(first).sum(axis=1), np.square(first - second).sum(axis=1))
     return float(result[0]) if axis is None else result
+
+
+def rounding_sqnr_db(x: ArrayLike, qp: QParams) -> float:
+    """``sqnr_db(x, fake_quantize(x, qp))``, without whole tensors in between.
+
+    Args:
+        x: any shape that fits ``qp``.
+        qp: the grid.
+    """
+    values = as_float32(x)
+    axis = None if qp.axis is None else normalized_axis(qp.axis, values.ndim)
+    if axis is None:
+        values = values.reshape(-1)
+    # The scales of blocks along the first axis do not go by rows: such a tensor is one piece.
+    whole = bool(qp.block) and axis == 0
+    rows = max(1, len(values) if whole else _PIECE * len(values) // max(values.size, 1))
+    by_row = not whole and axis is not None and (axis == 0 or bool(qp.block))
+    signal = noise = 0.0
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        piece, grid = values[part], qp
+        if by_row:
+            grid = replace(qp, scale=qp.scale[part], zero_point=qp.zero_point[part])
+        rounded = fake_quantize(piece, grid)
+        wide = piece.astype(np.float64).reshape(-1)
+        error = wide - rounded.reshape(-1)
+        # Not by a dot product: linear algebra libraries start threads of their own for it.
+        signal += float(np.square(wide).sum())
+        noise += float(np.square(error).sum())
+    return float(decibels(signal, noise))
 
 
 @overload

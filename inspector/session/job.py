@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
 from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
@@ -31,8 +34,6 @@ Progress = Callable[[str, int, int], None]
 """Told of (stage, done, total) as work goes on."""
 
 Cancel = Callable[[], bool]
-
-_MOST_HELD_BACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def quantize_model(
         plan = opened.placement.plan(specs)
         data, statistics = read_data(opened, request, needed=bool(plan.points))
     # Without a run to prove the file, no sample needs to be held back from calibration.
-    calibration_data, held_back = _split(data) if request.verify else (data, None)
+    calibration_data, held_back = data, None
+    if request.verify and data is not None:
+        calibration_data, held_back = data.split_for_verification()
     with clock("calibrate"):
         calibration = statistics
         if calibration is None and plan.points and calibration_data is not None:
@@ -238,19 +241,6 @@ def read_data(
     return data, None
 
 
-def _split(data: Dataset | None) -> tuple[Dataset | None, Dataset | None]:
-    """Samples to calibrate with and samples held back to verify with.
-
-    One in eight is held back, 2 at least and 16 at most; of fewer than 4 samples none can be
-    spared, so the same ones serve for both.
-    """
-    if data is None:
-        return None, None
-    if len(data) < 4:
-        return data, data
-    return data.split(min(max(len(data) // 8, 2), _MOST_HELD_BACK))
-
-
 def check_output(source: Path, output: Path, *, force: bool) -> None:
     """Refuses a file that must not or cannot be written, before any work.
 
@@ -276,10 +266,12 @@ def _write(opened: OpenModel, recipe: Recipe, grids: Grids) -> Model:
 def _layer_results(
     opened: OpenModel, specs: Mapping[str, LayerSpecs], grids: Grids
 ) -> tuple[LayerResult, ...]:
-    return tuple(
-        LayerResult.of(layer, specs[layer.name], grids, opened.prepared.constant)
-        for layer in opened.graph.layers
-    )
+    def result(layer: Layer) -> LayerResult:
+        return LayerResult.of(layer, specs[layer.name], grids, opened.prepared.constant)
+
+    # One thread a core: numpy works on a weight without holding the interpreter.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return tuple(pool.map(result, opened.graph.layers))
 
 
 def _result(

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from inspector.evaluate.verify import Verification
 from inspector.graph.grids import Constants, Grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Site
 from inspector.onnxio.passes import PassReport
-from inspector.quant.kernels import fake_quantize
-from inspector.quant.metrics import sqnr_db
+from inspector.quant.metrics import rounding_sqnr_db
 from inspector.quant.spec import LayerSpecs
 from inspector.session.recipe import Recipe
 
@@ -52,8 +49,7 @@ class LayerResult:
         sqnr = None
         grid = grids.weights.get(layer.name)
         if grid is not None and layer.weight is not None:
-            values = np.asarray(constant(layer.weight))
-            sqnr = float(sqnr_db(values, fake_quantize(values, grid)))
+            sqnr = rounding_sqnr_db(constant(layer.weight), grid)
         read = grids.plan.sites.get(Site(layer.activations[0], layer.name))
         effective = specs.activations if read is None else grids.plan.points[read].spec
         return cls(

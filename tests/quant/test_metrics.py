@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from inspector.errors import DataError
-from inspector.quant.kernels import quantize
-from inspector.quant.metrics import clipped_fraction, cosine, max_abs_error, mse, sqnr_db
-from inspector.quant.qparams import QParams
+from inspector.quant.kernels import fake_quantize, quantize
+from inspector.quant.metrics import (
+    clipped_fraction,
+    cosine,
+    max_abs_error,
+    mse,
+    rounding_sqnr_db,
+    sqnr_db,
+)
+from inspector.quant.qparams import QParams, weight_qparams
+from inspector.quant.spec import QuantSpec
 
 RNG = np.random.default_rng(0)
 REF = RNG.standard_normal((3, 4, 5)).astype(np.float32)
@@ -82,3 +90,16 @@ def test_clipped_fraction_counts_codes_beyond_the_grid() -> None:
     beyond = (codes < -8) | (codes > 7)
     assert clipped_fraction(REF, qp) == pytest.approx(beyond.mean())
     assert clipped_fraction(REF, qp, 0) == pytest.approx(beyond.mean(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["int8:tensor", "int4:channel@0", "uint8:channel@-1", "int4:block32@0", "int8:block16@1"],
+)
+@pytest.mark.parametrize("shape", [(3, 5), (300, 700), (64, 3, 40, 40)])
+def test_sqnr_of_rounding_is_that_of_the_rounded_tensor(text: str, shape: tuple[int, ...]) -> None:
+    """The SQNR of rounding, taken in pieces, is that of the rounded tensor."""
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    grid = weight_qparams(values, QuantSpec.parse(text).filled("weights"))
+    expected = sqnr_db(values, fake_quantize(values, grid))
+    assert rounding_sqnr_db(values, grid) == pytest.approx(expected, rel=1e-12)
