@@ -17,6 +17,7 @@ class InspectorError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
+        """What is wrong, and what to do about it."""
         return f"{self.message} {self.hint}".rstrip()
 
 

@@ -27,6 +27,10 @@ _TAKEN = (
 )
 
 
+MOST_HELD_BACK = 16
+"""Most samples that are kept from calibration to verify with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Samples for a model, read one at a time and only when they are asked for.
@@ -115,6 +119,15 @@ class Dataset:
         # The middle of each stretch, so that neither the first nor the last sample is held back.
         held = (2 * np.arange(held_back) + 1) * len(self) // max(2 * held_back, 1)
         return self.subset(np.delete(np.arange(len(self)), held)), self.subset(held)
+
+    def split_for_verification(self) -> tuple[Dataset, Dataset]:
+        """Hold back what a saved model is run on: one sample in eight, 2 to 16 of them.
+
+        Of fewer than 4 samples none can be spared, so the same ones serve for both.
+        """
+        if len(self) < 4:
+            return self, self
+        return self.split(min(max(len(self) // 8, 2), MOST_HELD_BACK))
 
     def largest(self) -> int:
         """Find the sample with the most elements, without reading any."""

@@ -21,6 +21,10 @@ _PASS = np.float32(2.0**-60)
 """So small a power of two that dividing by it, rounding and multiplying back changes no float of
 magnitude above 2^-37, and others by less than 2^-60: the way to switch a quantizer off."""
 
+_PASS_BOTH = np.float32(2.0**-44)
+"""The same for a product of two activations, which would overflow with steps so small: sums of
+products may reach 2^40."""
+
 Numbers = dict[str, NDArray[Any]]
 
 
@@ -47,6 +51,7 @@ class Preview:
         """
         self._model = model
         self._placement = placement
+        self._layers = {layer.name: layer for layer in placement.graph.layers}
         self._simulation = simulate(model, placement)
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
@@ -78,12 +83,16 @@ class Preview:
             values.update(self._layer_numbers(layer, inputs, grids, step))
         for site, names in self._simulation.sites.items():
             grid = grids.at(site.tensor, site.consumer)
-            scale, lowest, highest = _site_numbers(grid)
+            scale, lowest, highest = _site_numbers(grid, self._pass_of(site.consumer))
             values[names.divisor] = _scalar(1.0 if site.tensor in in_steps else scale)
             values[names.lowest], values[names.highest] = lowest, highest
             if names.multiplier is not None:
                 values[names.multiplier] = scale
         return values
+
+    def _pass_of(self, consumer: str) -> np.float32:
+        layer = self._layers.get(consumer)
+        return _PASS if layer is None else _pass_scale(layer)
 
     def _output_step(self, layer: Layer, grids: Grids) -> np.float32 | None:
         """The scale of the grid that a layer's kernel writes codes of; None if it writes floats."""
@@ -151,12 +160,16 @@ def _multiplies_bytes(layer: Layer, grids: Grids) -> bool:
     )
 
 
+def _pass_scale(layer: Layer) -> np.float32:
+    return _PASS if len(layer.activations) == 1 else _PASS_BOTH
+
+
 def _unit(layer: Layer, grids: Grids) -> Any:
     """Real value of one unit of a layer's sums, float32 of shape () or (channels,)."""
     unit: Any = np.float32(1.0)
     for name in layer.activations:
         grid = grids.at(name, layer.name)
-        unit = unit * (_PASS if grid is None else np.float32(grid.scale))
+        unit = unit * (_pass_scale(layer) if grid is None else np.float32(grid.scale))
     if layer.name in grids.plan.integer:
         unit = unit * grids.weights[layer.name].scale
     return unit
@@ -172,11 +185,11 @@ def _to_shape(unit: Any, layer: Layer, shape: tuple[int, ...]) -> NDArray[np.flo
 
 
 def _site_numbers(
-    grid: QParams | None,
+    grid: QParams | None, passing: np.float32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """(scale, lowest step, highest step) of a site; None lets values pass."""
+    """(scale, lowest step, highest step) of a site; without a grid values pass."""
     if grid is None:
-        return _scalar(_PASS), _scalar(-np.inf), _scalar(np.inf)
+        return _scalar(passing), _scalar(-np.inf), _scalar(np.inf)
     zero = int(grid.zero_point)
     return _scalar(grid.scale), _scalar(grid.qmin - zero), _scalar(grid.qmax - zero)
 

@@ -170,8 +170,7 @@ def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     assert layer.weight is not None
     if layer.channel_axis is None and spec.granularity == Granularity("channel"):
         spec = replace(spec, granularity=Granularity("tensor"))
-    axis = grid_axis(layer, spec)
-    grid = weight_qparams(constant(layer.weight), spec, axis, layer.weight)
+    grid = weight_qparams(constant(layer.weight), spec, operator_axis(layer), layer.weight)
     if grid.block and grid.scale.size == 1:
         # One block is the whole tensor; onnxruntime wants it to be called that.
         one = grid.scale.reshape(()), grid.zero_point.reshape(())
@@ -179,21 +178,11 @@ def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     return grid
 
 
-def grid_axis(layer: Layer, spec: QuantSpec) -> int | None:
-    """The axis that a weight's granularity means where it names none.
-
-    Channels are output channels; blocks run along the axis that the layer sums over, so that each
-    product of the sum has one scale.
-    """
-    axis = layer.channel_axis
-    if axis is None or spec.granularity is None or spec.granularity.kind == "tensor":
-        return None
-    if spec.granularity.kind == "channel":
-        return axis
-    if layer.op_type in {"Conv", "ConvTranspose", "Gemm"}:
-        return 1 - axis
-    rank = len(layer.weight_shape or ())
-    return rank - 2 if axis == rank - 1 else rank - 1
+def operator_axis(layer: Layer) -> int | None:
+    """A weight's axis of output channels as `weight_qparams` takes it: -2 for a left operand."""
+    if layer.op_type == "MatMul" and layer.weight_slot == 0 and layer.channel_axis is not None:
+        return -2
+    return layer.channel_axis
 
 
 def point_distribution(point: Point, distributions: Mapping[str, Histogram]) -> Histogram:

@@ -18,7 +18,6 @@ from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
 from inspector.gui.estimate import Estimate, Estimator
 from inspector.gui.figures import on_grid
-from inspector.gui.opening import split
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Context, Tasks
 from inspector.session.document import Document
@@ -284,7 +283,7 @@ class Bridge(QObject):
             self.fidelity_changed.emit()
             return
         if self._estimator is None:
-            self._estimator = Estimator(document.opened, split(data)[1])
+            self._estimator = Estimator(document.opened, data.split_for_verification()[1])
         estimator, recipe = self._estimator, document.recipe
         self.tasks.submit(
             _ESTIMATE,

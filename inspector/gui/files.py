@@ -22,7 +22,6 @@ from inspector.gui.opening import (
     read_model,
     read_recipe,
     run_calibration,
-    split,
 )
 from inspector.gui.tasks import Context, Task, Tasks
 from inspector.session.document import Document
@@ -201,7 +200,11 @@ class Files(QObject):
                     "Drop calibration data on the window, use random inputs for a try, or set the "
                     "activations to float.",
                 )
-            samples = split(data)[1] if data is not None else random_data(opened.graph, samples=4)
+            samples = (
+                data.split_for_verification()[1]
+                if data is not None
+                else random_data(opened.graph, samples=4)
+            )
             return save_quantized(
                 opened,
                 recipe,

@@ -20,7 +20,6 @@ from inspector.session.recipe import Recipe, load_recipe
 
 Kind = Literal["model", "data", "recipe"]
 _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
-_HELD_BACK = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +86,7 @@ def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calib
             f"{opened.path.name} has no activations to quantize.",
             "Only Conv, ConvTranspose, Gemm and MatMul layers in float can be quantized.",
         )
-    used, _ = split(data)
+    used, _ = data.split_for_verification()
     return calibrate(
         opened.prepared,
         opened.placement.measured,
@@ -95,13 +94,3 @@ def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calib
         progress=context.progress,
         cancel=context.cancelled,
     )
-
-
-def split(data: Dataset) -> tuple[Dataset, Dataset]:
-    """Samples to calibrate with, and samples held back to verify with.
-
-    One in eight is held back, 2 at least and 16 at most; of fewer than 4 none can be spared.
-    """
-    if len(data) < 4:
-        return data, data
-    return data.split(min(max(len(data) // 8, 2), _HELD_BACK))

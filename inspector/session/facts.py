@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.evaluate.statistics import Calibration
+from inspector.graph.grids import operator_axis
 from inspector.graph.model import Layer
 from inspector.onnxio.loading import Model
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
@@ -183,7 +184,7 @@ class WeightRequest:
         Raises:
             InspectorError: as `weight_facts`, and ModelError where the weight cannot be read.
         """
-        name, axis = self.layer.weight or "", self.layer.channel_axis
+        name, axis = self.layer.weight or "", operator_axis(self.layer)
         dist = self.distribution
         if dist is None:
             values = self.model.constant(name)

@@ -11,13 +11,13 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QComboBox, QPushButton
 from pytestqt.qtbot import QtBot
 
+from inspector.graph.grids import weight_grid
 from inspector.gui.layer_table import NAME, PARAMETERS, SQNR, WEIGHTS
 from inspector.gui.main_window import MainWindow
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import load_model
 from inspector.quant.kernels import fake_quantize
 from inspector.quant.metrics import sqnr_db
-from inspector.quant.qparams import weight_qparams
 
 Idle = Callable[[], None]
 
@@ -58,7 +58,7 @@ def test_nothing_stale_survives_a_storm_of_edits(calibrated: MainWindow, idle: I
             assert shown[layer.name] == "–"
             continue
         values = document.model.constant(layer.weight)
-        grid = weight_qparams(values, spec, layer.channel_axis, layer.weight)
+        grid = weight_grid(layer, spec, document.model.constant)
         fresh = float(sqnr_db(values, fake_quantize(values, grid)))
         figure = float(shown[layer.name].replace("∞", "inf"))
         assert figure == pytest.approx(fresh, abs=0.06), (layer.name, str(spec))

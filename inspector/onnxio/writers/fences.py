@@ -78,18 +78,16 @@ def is_clipped(graph: Graph, tensor: str, gone: Set[str]) -> bool:
     return False
 
 
-def unsigned_products(graph: Graph, grids: Grids) -> tuple[QParams, ...]:
-    """The points of a plan, with those that MatMul reads as signed bytes in unsigned codes.
+def in_unsigned_bytes(grids: Grids) -> tuple[QParams, ...]:
+    """The points of a plan, those of signed bytes in unsigned codes: the same grids.
 
-    From opset 21 on, onnxruntime refuses some products of signed bytes with a stack of matrices: it
-    makes the codes unsigned itself and forgets to say so to the Gemm that it makes of MatMul and
-    Add. Unsigned codes from the start are the same grid.
+    On x86 processors without VNNI onnxruntime makes the codes of activations unsigned itself, but
+    not those of the right operand of a product of two, whose kernel then saturates. And from opset
+    21 on it forgets to say so to quantizers that it moves (attribute output_dtype), and refuses the
+    model.
     """
-    products = {layer.name for layer in graph.layers if layer.op_type == "MatMul"}
-    read = {point for site, point in grids.plan.sites.items() if site.consumer in products}
     return tuple(
-        as_unsigned(grid) if index in read and grid.qmin < 0 and _width(grid) == 8 else grid
-        for index, grid in enumerate(grids.points)
+        as_unsigned(grid) if grid.qmin < 0 and _width(grid) == 8 else grid for grid in grids.points
     )
 
 

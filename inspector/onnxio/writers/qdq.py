@@ -24,8 +24,8 @@ from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
 from inspector.onnxio.storage import as_unsigned, exact_codes, storage_of
 from inspector.onnxio.writers.fences import (
     fenced_slots,
+    in_unsigned_bytes,
     is_clipped,
-    unsigned_products,
     wants_exact_bias,
 )
 from inspector.onnxio.writers.pairs import Pairs
@@ -37,8 +37,8 @@ class QdqOptions:
     """How to write.
 
     Attributes:
-        unsigned_kernels: store the 8-bit weights of integer kernels in unsigned codes; see
-            :func:`inspector.onnxio.storage.as_unsigned`.
+        unsigned_kernels: store 8-bit activations, and the 8-bit weights of integer kernels, in
+            unsigned codes; see :func:`inspector.onnxio.storage.as_unsigned`.
         metadata: entries to put into the model.
     """
 
@@ -95,9 +95,7 @@ class _Writer:
         self._by_tensor: dict[str, list[Site]] = {}
         for site in grids.plan.sites:
             self._by_tensor.setdefault(site.tensor, []).append(site)
-        self._points = grids.points
-        if options.unsigned_kernels and opset_of(model) >= 21:
-            self._points = unsigned_products(placement.graph, grids)
+        self._points = in_unsigned_bytes(grids) if options.unsigned_kernels else grids.points
         self._floats: dict[str, str] = {}  # tensor whose name is taken over -> its float values
         self._restored: dict[tuple[str, int], str] = {}  # (tensor, point) -> dequantized tensor
         self._weights: dict[tuple[str, bytes], tuple[NodeProto, str]] = {}
