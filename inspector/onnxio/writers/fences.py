@@ -20,8 +20,8 @@ from inspector.quant.qparams import QParams
 def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
     """Input positions of a layer that need a fence.
 
-    - Integer kernels are made without a look at 2-bit types or the shapes of scales and biases;
-      the model is then refused, or fails when it runs.
+    - Integer kernels are made without a look at 2-bit types or the shapes of scales and biases,
+      and of convolutions of 4-bit activations; the model is then refused, or fails when it runs.
     - Of a product whose weight alone is quantized MatMulNBits is made, which rounds the activations
       to 8 bits as well: a small error beside that of a 4-bit weight, but not beside that of 8 bits;
       and for 2 bits its numbers are wrong.
@@ -39,7 +39,8 @@ def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
     if layer.op_type in {"Gemm", "MatMul"}:
         fenced = weight == 2 or (weight == 8 and read[0] in {0, 2, 8})
     else:
-        fenced = layer.op_type == "Conv" and bool(read[0]) and (weight == 2 or read[0] == weight)
+        taken = (weight == 2 and bool(read[0])) or (weight == 8 and read[0] in {4, 8})
+        fenced = layer.op_type == "Conv" and taken
     return (*slots, layer.weight_slot) if fenced else tuple(slots)
 
 
