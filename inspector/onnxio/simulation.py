@@ -96,6 +96,7 @@ class _Builder:
         self._layers: dict[str, LayerInputs] = {}
         self._reads: dict[Site, str] = {}
         self._nodes: list[NodeProto] = []
+        self._floats: dict[str, str] = {}
 
     def run(self) -> Simulation:
         for layer in self._placement.graph.layers:
@@ -160,8 +161,7 @@ class _Builder:
         for slot, name in enumerate(copy.input):
             copy.input[slot] = self._reads.get(Site(name, node.name), name)
         for slot, name in enumerate(copy.output):
-            if self._has_rest(name):
-                copy.output[slot] = f"{name}_float"
+            copy.output[slot] = self._source(name)
         self._nodes.append(copy)
         layer = self._layers.get(node.name)
         if layer is not None and layer.unit is not None:
@@ -175,8 +175,16 @@ class _Builder:
     def _has_rest(self, tensor: str) -> bool:
         return any(site.consumer == REST for site in self._by_tensor.get(tensor, ()))
 
+    def _source(self, tensor: str) -> str:
+        """What the float values of a tensor are called: a REST site takes over its name."""
+        if not self._has_rest(tensor):
+            return tensor
+        if tensor not in self._floats:
+            self._floats[tensor] = self._draft.unique_name(f"{tensor}_float")
+        return self._floats[tensor]
+
     def _after(self, tensor: str) -> None:
-        source = f"{tensor}_float" if self._has_rest(tensor) else tensor
+        source = self._source(tensor)
         for number, site in enumerate(self._by_tensor.get(tensor, ())):
             self._quantizer(site, source, f"{tensor}/site{number}")
 
