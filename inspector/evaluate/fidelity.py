@@ -19,8 +19,9 @@ class Fidelity:
 
     Attributes:
         sqnr_db: signal power over error power of all float outputs together, in dB; infinite where
-            they are equal.
-        cosine: cosine similarity of all float outputs together.
+            they are equal, minus infinity where the signal is zero and the error is not, or where
+            one has numbers and the other has none. NaN where no output is of floats.
+        cosine: cosine similarity of all float outputs together; NaN where there are none.
         top1_agreement: share of predictions with the same highest class, 0 to 1; None where the
             outputs are not classes.
         per_output: SQNR in dB of each output.
@@ -48,8 +49,13 @@ def class_output(graph: Graph) -> str | None:
 
     One prediction a sample is [N, classes]. A model that reads sequences of integers and writes one
     output of [N, length, classes] predicts a class at each position. Whatever else has a last axis
-    (boxes, pixels, features) is not taken for classes.
+    (boxes, pixels, features) is not taken for classes. A model whose only output is of integers
+    has chosen its classes itself.
     """
+    if len(graph.outputs) == 1:
+        only = graph.tensors.get(graph.outputs[0])
+        if only is not None and only.dtype in {"int32", "int64"}:
+            return only.name
     tensors = [graph.tensors[name] for name in graph.outputs if name in graph.tensors]
     scores = [t for t in tensors if t.dtype in {"float32", "float16", "float64"} and t.shape]
     if len(scores) != 1:
@@ -90,8 +96,13 @@ class FidelityMeter:
                 continue
             a = expected.astype(np.float64, copy=False).ravel()
             b = other[name].astype(np.float64, copy=False).ravel()
-            # Two infinities of one sign agree; masks put them into outputs on purpose.
-            difference = np.where(a == b, 0.0, a - b)
+            if expected.shape != other[name].shape:
+                # Found boxes and the like: nothing says which belongs to which, so none does.
+                a, b = np.append(a, np.zeros_like(b)), np.append(np.zeros_like(a), b)
+            # Two infinities of one sign agree; masks put them into outputs on purpose. So do NaNs.
+            agree = (a == b) | (np.isnan(a) & np.isnan(b))
+            with np.errstate(invalid="ignore"):
+                difference = np.where(agree, 0.0, a - b)
             finite = np.isfinite(a) & np.isfinite(b)
             a, b = np.where(finite, a, 0.0), np.where(finite, b, 0.0)
             self._signal[name] = self._signal.get(name, 0.0) + float(a @ a)
@@ -99,22 +110,33 @@ class FidelityMeter:
             self._other += float(b @ b)
             self._dot += float(a @ b)
         if self.classes is not None and self.classes in reference:
-            first, second = reference[self.classes], other[self.classes]
-            same = first.argmax(axis=-1) == second.argmax(axis=-1)
+            same = _same_classes(reference[self.classes], other[self.classes])
             self._agreed += int(np.sum(same))
             self._predictions += same.size
 
     def result(self) -> Fidelity:
         """What was gathered so far."""
         signal, error = sum(self._signal.values()), sum(self._error.values())
+        top1 = self._agreed / self._predictions if self._predictions else None
+        if self._samples and not self._signal:
+            return Fidelity(math.nan, math.nan, top1, {}, self._samples)
         norm = math.sqrt(signal) * math.sqrt(self._other)
         return Fidelity(
             sqnr_db=_decibel(signal, error),
             cosine=self._dot / norm if norm > 0 else (1.0 if error == 0 else 0.0),
-            top1_agreement=self._agreed / self._predictions if self._predictions else None,
+            top1_agreement=top1,
             per_output={n: _decibel(self._signal[n], self._error[n]) for n in self._signal},
             samples=self._samples,
         )
+
+
+def _same_classes(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+    """For each prediction, whether both chose the same class."""
+    if first.dtype.kind == "f":
+        first, second = first.argmax(axis=-1), second.argmax(axis=-1)
+    if first.shape != second.shape:
+        return np.zeros(first.shape, np.bool_)
+    return np.asarray(first == second)
 
 
 def _decibel(signal: float, error: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Verification:
     def agrees(self) -> bool:
         """Whether prediction and measurement are within TOLERANCE_DB of one another."""
         a, b = self.predicted.sqnr_db, self.measured.sqnr_db
-        return a == b or abs(a - b) <= TOLERANCE_DB
+        return a == b or abs(a - b) <= TOLERANCE_DB or (math.isnan(a) and math.isnan(b))
 
 
 def verify(
@@ -53,6 +54,7 @@ def verify(
     saved: Path,
     samples: Dataset,
     *,
+    name: str = "",
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Verification:
@@ -65,6 +67,7 @@ def verify(
         grids: what was written.
         saved: the file that was written.
         samples: what to run on.
+        name: what to call the file in errors; its path by default.
         progress: told of (samples done, all samples).
         cancel: asked between runs and while one runs.
 
@@ -76,7 +79,7 @@ def verify(
     """
     title = str(source.path or "the model")
     reference = open_session(runnable(source), title=title)
-    file = open_session(saved)
+    file = open_session(saved, title=name)
     preview = Preview(prepared, placement)
     classes = class_output(placement.graph)
     predicted, measured = FidelityMeter(classes), FidelityMeter(classes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,6 +193,53 @@ def _save_external(model: Model, path: Path) -> None:
         _remove(data_path)
         raise
     _remove_older_data(path, data_path)
+
+
+@contextmanager
+def staged_model(path: Path) -> Iterator[Path]:
+    """A file of the same name in a new folder beside it, whose model takes the target's place.
+
+    What is written there can be tried out first: it moves when the block ends well, and vanishes
+    otherwise, so that a file that did not prove itself never replaces one that did.
+
+    Raises:
+        SaveError: if it cannot be written; the target is then as it was before.
+    """
+    check_target(path)
+    try:
+        folder = Path(
+            tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        )
+    except OSError as error:
+        raise _save_error(path, error) from error
+    staged = folder / path.name
+    try:
+        yield staged
+        _publish(staged, path)
+    except SaveError as error:
+        raise SaveError(error.message.replace(str(staged), str(path)), error.hint) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(staged: Path, path: Path) -> None:
+    """Move a model and its data file, the data first."""
+    data = [file for file in staged.parent.iterdir() if file != staged]
+    moved: list[Path] = []
+    try:
+        for file in data:
+            target = path.with_name(file.name)
+            if not target.exists():
+                moved.append(target)
+            file.replace(target)
+        _keep_mode(path, staged)
+        staged.replace(path)
+    except OSError as error:
+        for target in moved:
+            _remove(target)
+        raise _save_error(path, error) from error
+    _sync_folder(path.parent)
+    _remove_older_data(path, path.with_name(data[0].name) if data else path)
 
 
 def _remove_older_data(path: Path, current: Path) -> None:

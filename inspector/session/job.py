@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from inspector.errors import DataError, RecipeError, SaveError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
@@ -22,9 +24,10 @@ from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
-from inspector.onnxio.saving import check_target, save_model
-from inspector.onnxio.writers.qdq import QdqOptions, write_qdq
-from inspector.quant.spec import LayerSpecs
+from inspector.onnxio.saving import check_target, save_model, staged_model
+from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
+from inspector.quant.rows import extrema
+from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.result import LayerResult, QuantizeResult
@@ -82,6 +85,8 @@ def quantize_model(
         opened.require_quantizable()
         specs = resolve(opened, request.recipe)
         plan = opened.placement.plan(specs)
+        check_types(opened.prepared, plan)
+        check_weights(opened, plan)
         data, statistics = read_data(opened, request, needed=bool(plan.points))
     # Without a run to prove the file, no sample needs to be held back from calibration.
     calibration_data, held_back = data, None
@@ -140,6 +145,8 @@ def save_quantized(
     """
     clock = clock or Clock()
     check_output(opened.path, output, force=force)
+    if any(output.exists() and output.samefile(file) for file in opened.source.external_files):
+        raise SaveError(f"{output} holds the weights of {opened.path}.", "Choose another name.")
     opened.require_quantizable()
     specs = resolve(opened, recipe)
     with clock("quantize"):
@@ -147,21 +154,23 @@ def save_quantized(
         grids = grids_of(opened, plan, calibration)
         written = _write(opened, recipe, grids)
         layers = _layer_results(opened, specs, grids)
-    with clock("save"):
-        save_model(written, output)
     verification = None
-    with clock("verify"):
-        if samples is not None and len(samples):
-            verification = verify(
-                opened.source,
-                opened.prepared,
-                opened.placement,
-                grids,
-                output,
-                samples,
-                progress=_stage(progress, "verify"),
-                cancel=cancel,
-            )
+    with staged_model(output) as staged:
+        with clock("save"):
+            save_model(written, staged)
+        with clock("verify"):
+            if samples is not None and len(samples):
+                verification = verify(
+                    opened.source,
+                    opened.prepared,
+                    opened.placement,
+                    grids,
+                    staged,
+                    samples,
+                    name=str(output),
+                    progress=_stage(progress, "verify"),
+                    cancel=cancel,
+                )
     return _result(opened, recipe, calibration, written, output, layers, verification, clock)
 
 
@@ -184,7 +193,33 @@ def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
                     f"Layer {name!r}: activations cannot be quantized per {kind} ({spec}).",
                     "Use the granularity tensor for activations.",
                 )
+        _check_axis(opened.graph.layer(name), chosen.weights)
     return specs
+
+
+def _check_axis(layer: Layer, spec: QuantSpec) -> None:
+    axis = spec.granularity.axis if spec.granularity is not None else None
+    rank = len(layer.weight_shape or ())
+    if axis is not None and layer.weight is not None and not -rank <= axis < rank:
+        raise RecipeError(
+            f"Layer {layer.name!r}: its weight has {rank} dimensions, no axis {axis} ({spec}).",
+            f"Name an axis from 0 to {rank - 1}.",
+        )
+
+
+def check_weights(opened: OpenModel, plan: Plan) -> None:
+    """Makes sure, before any work, that the weights to quantize are numbers.
+
+    Raises:
+        DataError: one holds NaN or infinity; it is named.
+
+    Cost: one pass over the weights.
+    """
+    for name in plan.weights:
+        weight = opened.graph.layer(name).weight or ""
+        values = np.asarray(opened.prepared.constant(weight), np.float32)
+        if values.size:
+            extrema(values, None, weight)
 
 
 def measured_tensors(plan: Plan) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from inspector.errors import UnsupportedError
 from inspector.graph.model import Graph
+from inspector.graph.operators import LAYERS, QUANTIZATION
 from inspector.graph.placement import Placement, place
+from inspector.graph.roles import stays_float
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import QDQ_OPSET, raise_opset
@@ -44,12 +46,36 @@ class OpenModel:
         """Raises UnsupportedError, saying why, for a model that can only be looked at."""
         if self.obstacle is not None:
             raise self.obstacle
-        if not self.graph.layers:
-            raise UnsupportedError(
-                f"{self.path} has no Conv, ConvTranspose, Gemm or MatMul layer in float, so "
-                "there is nothing to quantize.",
-                "Is it quantized already? Open it to look at it.",
-            )
+        if all(stays_float(self.graph, layer) for layer in self.graph.layers):
+            raise _nothing_to_quantize(self.path, self.graph)
+
+
+def _nothing_to_quantize(path: Path, graph: Graph) -> UnsupportedError:
+    """Says why a model has no layer that can be quantized."""
+    if graph.layers:
+        return UnsupportedError(
+            f"{path}: its layers compute in float16, which cannot be quantized.",
+            "Export the model in float32.",
+        )
+    message = (
+        f"{path} has no Conv, ConvTranspose, Gemm or MatMul layer in float, so there is nothing to "
+        "quantize."
+    )
+    if any(_holds_layers(inner) for node in graph.nodes for inner in node.subgraphs.values()):
+        return UnsupportedError(
+            f"{path} has layers only in the subgraphs of If, Loop or Scan, which stay in float.",
+            "Export it without control flow: one file for each branch.",
+        )
+    if any(node.op_type in QUANTIZATION for node in graph.nodes):
+        return UnsupportedError(message, "It is quantized already. Open it to look at it.")
+    return UnsupportedError(message, "Open it to look at it.")
+
+
+def _holds_layers(graph: Graph) -> bool:
+    return any(
+        node.op_type in LAYERS or any(map(_holds_layers, node.subgraphs.values()))
+        for node in graph.nodes
+    )
 
 
 def open_model(path: Path) -> OpenModel:

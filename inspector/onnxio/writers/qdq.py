@@ -16,7 +16,7 @@ from onnx import NodeProto, helper
 from inspector.errors import UnsupportedError
 from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer, Node
-from inspector.graph.placement import REST, Placement, Site, clip_ends
+from inspector.graph.placement import REST, Placement, Plan, Site, clip_ends
 from inspector.graph.roles import added_bias
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
@@ -63,6 +63,24 @@ def write_qdq(
     Cost: one pass over each quantized weight.
     """
     return _Writer(_in_needed_opset(model, grids), placement, grids, options or QdqOptions()).run()
+
+
+def check_types(model: Model, plan: Plan) -> None:
+    """Makes sure, before any work, that a model can have the types of a plan.
+
+    Types of 4 and 16 bits can always be had: onnxruntime's own domain has them in every opset.
+
+    Raises:
+        UnsupportedError: 2-bit types or blocks need an opset that the model cannot be converted to.
+    """
+    specs = [*plan.weights.values(), *(point.spec for point in plan.points)]
+    blocked = any(s.granularity is not None and s.granularity.kind == "block" for s in specs)
+    needed = 25 if any(spec.bits == 2 for spec in specs) else 21 if blocked else 0
+    try:
+        raise_opset(model, needed)
+    except UnsupportedError as error:
+        what = "Or choose 3 bits or more." if needed == 25 else "Or choose no blocks."
+        raise UnsupportedError(error.message, f"{error.hint} {what}") from error
 
 
 def _in_needed_opset(model: Model, grids: Grids) -> Model:
