@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inspector.errors import CancelledError, DataError
-from inspector.evaluate.accumulate import Accumulator, Scratch
+from inspector.evaluate.accumulate import Accumulator
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.runtime import Session, ValueInfo, open_session
 from inspector.evaluate.samples import Feeds
@@ -23,6 +23,7 @@ from inspector.graph.model import Dim
 from inspector.onnxio.loading import Model
 from inspector.onnxio.probing import shape_probe
 from inspector.onnxio.runnable import runnable
+from inspector.quant.binning import Scratch
 from inspector.quant.rows import as_float32
 
 __all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]

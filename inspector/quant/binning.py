@@ -7,33 +7,23 @@ exactly, so a histogram can grow, or meet another one, without reading its data 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.quant.rows import FloatArray, extrema
+from inspector.quant.rows import FloatArray
 
 SIDE_BITS = 13
 BINS_PER_SIDE = 1 << SIDE_BITS
 MIN_EXPONENT = -126
 """The finest grid: 2^126 is the last power of two whose products with it stay in float32."""
 
-_CHUNK = 1 << 16
-"""Values counted at a time: the scratch arrays of one chunk stay in a core's cache."""
+CHUNK = 1 << 16
+"""Values counted at a time: with their bin numbers they take 1.1 MB, which stays in a cache."""
 
 Counts = NDArray[np.int64]
-
-
-class Binned(NamedTuple):
-    """Counts of the bins start, start+1, ... of width 2^exponent, and exact facts beside them."""
-
-    exponent: int
-    start: int
-    counts: Counts
-    lo: float
-    hi: float
-    zeros: int
+Binned = tuple[int, int, Counts]
+"""(exponent, start, counts): counts of the bins start, start + 1, ... of width 2^exponent."""
 
 
 def exponent_for(peak: float) -> int:
@@ -61,10 +51,8 @@ def coarsen(start: int, counts: Counts, steps: int) -> tuple[int, Counts]:
     return start, counts
 
 
-def add_counts(
-    first: tuple[int, int, Counts], second: tuple[int, int, Counts]
-) -> tuple[int, int, Counts]:
-    """The sum of two (exponent, start, counts), on the coarser grid of the two."""
+def add_counts(first: Binned, second: Binned) -> Binned:
+    """The sum of two counts, on the coarser grid of the two."""
     exponent = max(first[0], second[0])
     parts = [coarsen(start, counts, exponent - own) for own, start, counts in (first, second)]
     start = min(part[0] for part in parts)
@@ -75,69 +63,103 @@ def add_counts(
     return exponent, start, total
 
 
-def count_values(flat: FloatArray, name: str) -> Binned:
-    """Count a tensor that is not empty, in one pass over memory.
+class Scratch:
+    """The memory that one thread counts in; it serves any tensor.
 
     Args:
-        flat: (n,) float32, n > 0.
-        name: what an error calls the tensor.
-
-    Raises:
-        DataError: NaN or infinity among the values.
+        size: values in a chunk; about 17 bytes each are allocated, and 128 kB for the bins.
     """
-    counter = _Counter(min(_CHUNK, flat.size))
-    for begin in range(0, flat.size, _CHUNK):
-        chunk = flat[begin : begin + _CHUNK]
-        lo, hi = extrema(chunk, None, name)
-        counter.add(chunk, float(lo), float(hi))
-    return counter.result()
+
+    def __init__(self, size: int = CHUNK) -> None:
+        self.size = size
+        self.scaled = np.empty(size, np.float32)
+        self.whole = np.empty(size, np.int32)
+        self.bins = np.empty(size, np.intp)
+        self.zero = np.empty(size, np.bool_)
+        self.window = np.zeros(2 * BINS_PER_SIDE, np.int64)
 
 
-class _Counter:
-    """The state of one pass: a full window of bins, and scratch memory."""
+class Counter:
+    """Counts one tensor, chunk by chunk in one pass over memory, in the window of a scratch memory.
 
-    def __init__(self, chunk: int) -> None:
-        self._exponent = MIN_EXPONENT
-        self._window = np.zeros(2 * BINS_PER_SIDE, np.int64)
-        self._scaled = np.empty(chunk, np.float32)
-        # By way of int32: converting float32 to int64 has no vector instruction.
-        self._whole = np.empty(chunk, np.int32)
-        self._bins = np.empty(chunk, np.intp)
-        self._lo, self._hi = math.inf, -math.inf
-        self._zeros = 0
+    Args:
+        scratch: its window must hold nothing; `clear` leaves it so.
+        exponent: of the grid to start with, which only ever grows coarser.
 
-    def add(self, chunk: FloatArray, lo: float, hi: float) -> None:
-        exponent = max(self._exponent, exponent_for(max(-lo, hi)))
-        if self._lo > self._hi:  # nothing is counted yet
-            self._exponent = exponent
-        self._lo, self._hi = min(lo, self._lo), max(hi, self._hi)
-        if exponent > self._exponent:
-            start, counts = coarsen(-BINS_PER_SIDE, self._window, exponent - self._exponent)
-            self._window = np.zeros(2 * BINS_PER_SIDE, np.int64)
-            self._window[BINS_PER_SIDE + start :][: counts.size] = counts
-            self._exponent = exponent
+    Attributes:
+        lo: the smallest value so far.
+        hi: the largest value so far.
+        zeros: how many values were exactly zero.
+    """
+
+    def __init__(self, scratch: Scratch, exponent: int = MIN_EXPONENT) -> None:
+        self._scratch = scratch
+        self._exponent = exponent
+        self.lo, self.hi = math.inf, -math.inf
+        self.zeros = 0
+
+    def add(self, flat: FloatArray) -> bool:
+        """Count values; False, and no more, when NaN or infinity is met.
+
+        Args:
+            flat: (n,) float32.
+        """
+        size = self._scratch.size
+        return all(self._add(flat[start : start + size]) for start in range(0, flat.size, size))
+
+    def _add(self, chunk: FloatArray) -> bool:
+        lo, hi = float(chunk.min()), float(chunk.max())  # NaN carries through both
+        if not (math.isfinite(lo) and math.isfinite(hi)):
+            return False
+        needed = exponent_for(max(-lo, hi))
+        if needed > self._exponent:
+            self._grow(needed)
+        self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
         if lo <= 0.0 <= hi:
-            self._zeros += int(np.count_nonzero(chunk == 0))
-        first = bin_of(lo, exponent)
-        scaled = self._scaled[: chunk.size]
-        if exponent > 0:
+            zero = np.equal(chunk, 0.0, out=self._scratch.zero[: chunk.size])
+            self.zeros += int(np.count_nonzero(zero))
+        first = bin_of(lo, self._exponent)
+        found = np.bincount(self._bins(chunk, first))
+        at = BINS_PER_SIDE + first
+        self._scratch.window[at : at + found.size] += found
+        return True
+
+    def _bins(self, chunk: FloatArray, first: int) -> NDArray[np.intp]:
+        """Number the bin of each value, from `first`."""
+        scaled, bins = self._scratch.scaled[: chunk.size], self._scratch.bins[: chunk.size]
+        factor = np.float32(math.ldexp(1.0, -self._exponent))
+        if self._exponent > 0:
             # Tiny values times 2^-e could underflow to -0 and leave their bin; whole numbers
             # cannot, and floor(floor(x) / 2^e) = floor(x / 2^e).
             np.floor(chunk, out=scaled)
-            np.multiply(scaled, np.float32(math.ldexp(1.0, -exponent)), out=scaled)
+            np.multiply(scaled, factor, out=scaled)
         else:
-            np.multiply(chunk, np.float32(math.ldexp(1.0, -exponent)), out=scaled)
-        np.floor(scaled, out=scaled)
-        np.subtract(scaled, np.float32(first), out=scaled)
-        whole, bins = self._whole[: chunk.size], self._bins[: chunk.size]
+            np.multiply(chunk, factor, out=scaled)
+        if first:
+            np.floor(scaled, out=scaled)
+            np.subtract(scaled, np.float32(first), out=scaled)
+        # Cutting off is the floor of what is not negative. By way of int32 it is twice as fast, as
+        # converting float32 to int64 has no vector instruction; bincount copies what is not intp.
+        whole = self._scratch.whole[: chunk.size]
         np.copyto(whole, scaled, casting="unsafe")
         np.copyto(bins, whole)
-        found = np.bincount(bins)
-        offset = BINS_PER_SIDE + first
-        self._window[offset : offset + found.size] += found
+        return bins
 
-    def result(self) -> Binned:
-        start = bin_of(self._lo, self._exponent)
-        stop = bin_of(self._hi, self._exponent) + 1
-        counts = self._window[BINS_PER_SIDE + start : BINS_PER_SIDE + stop].copy()
-        return Binned(self._exponent, start, counts, self._lo, self._hi, self._zeros)
+    def _grow(self, exponent: int) -> None:
+        if self.lo <= self.hi:
+            window = self._scratch.window
+            start, counts = coarsen(-BINS_PER_SIDE, window, exponent - self._exponent)
+            window[:] = 0
+            window[BINS_PER_SIDE + start :][: counts.size] = counts
+        self._exponent = exponent
+
+    def counts(self) -> Binned:
+        """What was counted, at least one value; the counts are a view of the window."""
+        start = bin_of(self.lo, self._exponent)
+        stop = bin_of(self.hi, self._exponent) + 1
+        window = self._scratch.window[BINS_PER_SIDE + start : BINS_PER_SIDE + stop]
+        return self._exponent, start, window
+
+    def clear(self) -> None:
+        """Leave the window as it was found: all zeros."""
+        self._scratch.window[:] = 0

@@ -12,8 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import DataError
-from inspector.quant.binning import BINS_PER_SIDE, MIN_EXPONENT, add_counts, bin_of, count_values
-from inspector.quant.rows import as_float32, extrema, normalized_axis, to_rows
+from inspector.quant.binning import (
+    BINS_PER_SIDE,
+    CHUNK,
+    MIN_EXPONENT,
+    Counter,
+    Scratch,
+    add_counts,
+    bin_of,
+)
+from inspector.quant.rows import as_float32, extrema, normalized_axis, not_finite, to_rows
 
 __all__ = ["BINS_PER_SIDE", "Distribution", "ExactDistribution", "Histogram"]
 
@@ -204,16 +212,19 @@ class Histogram(Distribution):
         flat = as_float32(values, name).reshape(-1)
         if not flat.size:
             return cls.empty()
-        found = count_values(flat, name)
+        counter = Counter(Scratch(min(CHUNK, flat.size)))
+        if not counter.add(flat):
+            raise not_finite(flat, name)
+        exponent, start, counts = counter.counts()
         return cls(
             np.array([flat.size], np.int64),
-            np.array([found.lo]),
-            np.array([found.hi]),
-            found.exponent,
-            found.start,
-            found.counts,
-            found.zeros,
-            np.array([[batch, found.lo, found.hi]], np.float64),
+            np.array([counter.lo]),
+            np.array([counter.hi]),
+            exponent,
+            start,
+            counts.copy(),
+            counter.zeros,
+            np.array([[batch, counter.lo, counter.hi]], np.float64),
         )
 
     @classmethod

@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.errors import DataError
-from inspector.evaluate import accumulate
-from inspector.evaluate.accumulate import Accumulator, Scratch
+from inspector.evaluate.accumulate import Accumulator
+from inspector.quant.binning import CHUNK, Scratch
 from inspector.quant.distribution import Histogram
-
-CHUNK = accumulate._CHUNK
 
 
 @st.composite
