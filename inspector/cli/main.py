@@ -70,8 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     _forgive_narrow_terminals()
     try:
-        code = group.main(given, prog_name=PROGRAM, standalone_mode=False)
+        # Not group.main(), which makes an error of its own of a closed pipe.
+        with group.make_context(PROGRAM, given) as context:
+            code = group.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as leaving:  # --help and --version are done
+        return leaving.exit_code
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE

@@ -90,8 +90,10 @@ def command(
     _check_report(report, output)
     from inspector.report.data import report_data
     from inspector.report.write import write_report
+    from inspector.session.files import check_writable
     from inspector.session.job import QuantizeRequest, quantize_model
 
+    check_writable(output)
     request = QuantizeRequest(
         model=model,
         output=output,
@@ -122,7 +124,7 @@ def _check_report(report: Path | None, output: Path) -> None:
     """Refuse, before any work, a report that cannot be made.
 
     Raises:
-        UnsupportedError: of another kind than JSON.
+        UnsupportedError: its suffix names no kind of report.
         UsageError: it would overwrite the model.
         SaveError: it cannot be written there.
     """

@@ -41,7 +41,7 @@ def run_work(work: Callable[[Progress, Cancel], T]) -> T:
         CancelledError: it was cancelled.
         Exception: whatever the work raised.
     """
-    cancelled = threading.Event()
+    cancelled, finished = threading.Event(), threading.Event()
     bar = ProgressBar(sys.stderr)
     results: list[T] = []
     errors: list[BaseException] = []
@@ -51,11 +51,12 @@ def run_work(work: Callable[[Progress, Cancel], T]) -> T:
             results.append(work(bar.show, cancelled.is_set))
         except BaseException as error:  # carried over to the main thread, which raises it
             errors.append(error)
+        finally:
+            finished.set()
 
-    thread = threading.Thread(target=run, name="work", daemon=True)
-    thread.start()
+    threading.Thread(target=run, name="work", daemon=True).start()
     try:
-        _wait(thread, cancelled)
+        _wait(finished, cancelled)
     finally:
         bar.clear()
     if errors:
@@ -63,10 +64,11 @@ def run_work(work: Callable[[Progress, Cancel], T]) -> T:
     return results[0]
 
 
-def _wait(thread: threading.Thread, cancelled: threading.Event) -> None:
-    while thread.is_alive():
+def _wait(finished: threading.Event, cancelled: threading.Event) -> None:
+    # Not Thread.join: interrupted, it takes a running thread for a finished one (Python 3.11).
+    while not finished.is_set():
         try:
-            thread.join(_POLL_SECONDS)
+            finished.wait(_POLL_SECONDS)
         except KeyboardInterrupt:
             if cancelled.is_set():
                 os._exit(130)
