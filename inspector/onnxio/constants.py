@@ -45,7 +45,7 @@ def decode(tensor: TensorProto) -> NDArray[Any]:
         array: NDArray[Any] = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
-            f'The values of tensor "{tensor.name}" do not fit its type and shape '
+            f"The values of tensor '{tensor.name}' do not fit its type and shape "
             f"{list(tensor.dims)}.",
             "The file is damaged; export it again.",
         ) from error
@@ -69,7 +69,7 @@ def constant_of_sparse(sparse: SparseTensorProto) -> Constant:
                 dense.reshape(-1)[indices] = values
         except (IndexError, ValueError) as error:
             raise ModelError(
-                f'The indices of sparse tensor "{sparse.values.name}" do not fit its shape.',
+                f"The indices of sparse tensor '{sparse.values.name}' do not fit its shape.",
                 "The file is damaged; export it again.",
             ) from error
         dense.flags.writeable = False

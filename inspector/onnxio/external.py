@@ -114,7 +114,7 @@ def _source(
         checked[location] = _locate(path, tensor.name, location, folder)
     file = checked[location]
     shape = tuple(tensor.dims)
-    where = f'{path}: tensor "{tensor.name}" in external data file "{location}"'
+    where = f"{path}: tensor '{tensor.name}' in external data file '{location}'"
     if not element_bits(tensor.data_type):
         kind = dtype_name(tensor.data_type) or f"of the unknown type {tensor.data_type}"
         raise ModelError(f"{where} is {kind}.", "Only numbers can be external.")
@@ -139,54 +139,54 @@ def _source(
 
 def _number(where: str, key: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ModelError(f'{where} has the {key} "{text}".', "The model is damaged.")
+        raise ModelError(f"{where} has the {key} '{text}'.", "The model is damaged.")
     return int(text)
 
 
 def _locate(path: Path, tensor: str, location: str, folder: Path) -> MappedFile:
     """The file of a location, mapped."""
-    where = f'{path}: tensor "{tensor}"'
+    where = f"{path}: tensor '{tensor}'"
     if not location or "\0" in location:
         raise ModelError(f"{where} is external but names no file.", "The model is damaged.")
     windows = PureWindowsPath(location)
     if PurePosixPath(location).is_absolute() or windows.drive or windows.root:
         raise ModelError(
-            f'{where} names the external data file "{location}" by an absolute path.',
+            f"{where} names the external data file '{location}' by an absolute path.",
             "External data must lie beside the model, under a relative path.",
         )
     parts = windows.parts if "/" in location or "\\" in location else (location,)
     if ".." in parts:
         raise ModelError(
-            f'{where} names the external data file "{location}", which leaves the model\'s folder.',
+            f"{where} names the external data file '{location}', which leaves the model's folder.",
             "External data must lie beside the model or below it.",
         )
     try:
         file = (folder / location).resolve(strict=True)
     except FileNotFoundError as error:
         raise ModelError(
-            f'{where} needs the external data file "{location}", which is not in {folder}.',
+            f"{where} needs the external data file '{location}', which is not in {folder}.",
             "Copy it there; a model with external data is more than one file.",
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(
-            f'{where} needs the external data file "{location}", which cannot be read: {error}.',
+            f"{where} needs the external data file '{location}', which cannot be read: {error}.",
             "Check the file.",
         ) from error
     if not file.is_relative_to(folder):
         raise ModelError(
-            f'{where} names the external data file "{location}", a link that leaves the model\'s '
+            f"{where} names the external data file '{location}', a link that leaves the model's "
             "folder.",
             "Replace the link by a copy of the file.",
         )
     if not file.is_file():
         raise ModelError(
-            f'{where} names the external data file "{location}", which is not a regular file.',
+            f"{where} names the external data file '{location}', which is not a regular file.",
             "External data must be a file beside the model.",
         )
     try:
         return MappedFile(file)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f'{where} needs the external data file "{location}", which cannot be read: {error}.',
+            f"{where} needs the external data file '{location}', which cannot be read: {error}.",
             "Check its permissions.",
         ) from error

@@ -82,7 +82,7 @@ def _check_outputs(graph: GraphProto, known: set[str]) -> None:
     for output in graph.output:
         if output.name not in known:
             raise ModelError(
-                f'The graph output "{output.name}" is computed by no node.',
+                f"The graph output '{output.name}' is computed by no node.",
                 "The file is damaged, or its exporter is at fault; export it again.",
             )
 

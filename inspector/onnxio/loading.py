@@ -172,7 +172,7 @@ def load_model(path: str | Path) -> Model:
         shape = tuple(tensor.dims)
         if length != stored_bytes(tensor.data_type, shape) or min(shape, default=0) < 0:
             raise ModelError(
-                f'{path}: the values of tensor "{tensor.name}" do not fit its shape '
+                f"{path}: the values of tensor '{tensor.name}' do not fit its shape "
                 f"{list(shape)}: {length} bytes of {dtype_name(tensor.data_type)}.",
                 "The file is damaged; export it again.",
             )

@@ -30,7 +30,7 @@ def topological_order(nodes: Sequence[NodeProto], given: Container[str]) -> list
         missing = next((name for name in names if name not in producers), None)
         if missing is not None:
             raise ModelError(
-                f'{_label(nodes[position])} reads the tensor "{missing}", which nothing gives.',
+                f"{_label(nodes[position])} reads the tensor '{missing}', which nothing gives.",
                 _HINT,
             )
         waits.append({producers[name] for name in names})
@@ -66,10 +66,10 @@ def _producers(nodes: Sequence[NodeProto], given: Container[str]) -> dict[str, i
     for position, node in enumerate(nodes):
         for name in filter(None, node.output):
             if name in producers or name in given:
-                raise ModelError(f'The tensor "{name}" is defined more than once.', _HINT)
+                raise ModelError(f"The tensor '{name}' is defined more than once.", _HINT)
             producers[name] = position
     return producers
 
 
 def _label(node: NodeProto) -> str:
-    return f'The {node.op_type} node "{node.name}"' if node.name else f"A {node.op_type} node"
+    return f"The {node.op_type} node '{node.name}'" if node.name else f"A {node.op_type} node"

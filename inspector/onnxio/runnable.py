@@ -85,7 +85,7 @@ def _expose(draft: Draft, outputs: Sequence[str]) -> None:
     computed = {name for node in graph.node for name in node.output if name}
     for name in outputs:
         if name not in computed:
-            raise ModelError(f'"{name}" is not a tensor that the model computes.')
+            raise ModelError(f"'{name}' is not a tensor that the model computes.")
     known = {value.name: value for value in (*graph.value_info, *graph.output)}
     values = [_value_info(name, known) for name in dict.fromkeys(outputs)]
     del graph.output[:]

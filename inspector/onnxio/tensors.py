@@ -172,7 +172,7 @@ class FileSource:
             return self.file.view(self.offset, stored_bytes(self.elem_type, self.shape))
         except ValueError as error:
             raise ModelError(
-                f'The external data file {self.path} of tensor "{self.tensor}" cannot be '
+                f"The external data file {self.path} of tensor '{self.tensor}' cannot be "
                 f"read: {error}.",
                 "Put the file back, and open the model again.",
             ) from error

@@ -128,7 +128,7 @@ def test_bad_external_data_names_the_file_and_the_tensor(file, name) -> None:
     with pytest.raises(ModelError, match=words) as error:
         load_model(file)
     assert str(file) in error.value.message
-    assert '"w"' in error.value.message
+    assert "'w'" in error.value.message
     assert error.value.hint
 
 

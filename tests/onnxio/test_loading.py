@@ -220,12 +220,12 @@ def test_values_that_do_not_fit_their_shape(file, proto) -> None:
     """Values that do not fit their shape."""
     proto.graph.initializer[0].dims[0] = 63
     file.write_bytes(proto.SerializeToString())
-    with pytest.raises(ModelError, match='tensor "w" do not fit its shape'):
+    with pytest.raises(ModelError, match="tensor 'w' do not fit its shape"):
         load_model(file)
     proto.graph.initializer[0].dims[0] = 64
     proto.graph.initializer[1].dims[0] = 63
     file.write_bytes(proto.SerializeToString())
-    with pytest.raises(ModelError, match='tensor "b" do not fit'):
+    with pytest.raises(ModelError, match="tensor 'b' do not fit"):
         load_model(file).constant("b")
 
 

@@ -244,7 +244,7 @@ def test_unsorted_graphs_are_sorted(build, run) -> None:
     ("nodes", "words"),
     [
         ([node("Add", ["x", "b"], ["a"], "n"), node("Relu", ["a"], ["b"], "m")], "cycle"),
-        ([node("Relu", ["ghost"], ["y"], "n")], 'reads the tensor "ghost"'),
+        ([node("Relu", ["ghost"], ["y"], "n")], "reads the tensor 'ghost'"),
         ([node("Relu", ["x"], ["y"], "n"), node("Neg", ["x"], ["y"], "m")], "more than once"),
         ([node("Relu", ["x"], ["x"], "n")], "more than once"),
     ],
