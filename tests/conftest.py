@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,3 +27,117 @@ def shared_models() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("QUANT_INSPECTOR_MODELS does not name a folder of models")
     return Path(folder).resolve()
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A small model, quantized without files: all that a test may want to look at.
+
+    Attributes:
+        model: the prepared model.
+        placement: the sites of its graph.
+        grids: the numbers of the plan.
+        written: the quantized model.
+        proto: the same as one whole proto.
+        feeds: samples; the first two served for calibration.
+    """
+
+    model: Any
+    placement: Any
+    grids: Any
+    written: Any
+    proto: Any
+    feeds: Sequence[dict[str, Any]]
+
+    @property
+    def plan(self) -> Any:
+        """What was quantized."""
+        return self.grids.plan
+
+    def predicted(self) -> list[dict[str, Any]]:
+        """The simulation's outputs for each sample."""
+        from inspector.evaluate.preview import Preview
+
+        preview = Preview(self.model, self.placement, threads=1)
+        return [preview.run(self.grids, feeds) for feeds in self.feeds]
+
+    def measured(self, *, optimize: bool) -> list[dict[str, Any]]:
+        """The written model's outputs in onnxruntime for each sample."""
+        from inspector.evaluate.runtime import open_session
+        from inspector.onnxio.runnable import runnable
+
+        session = open_session(runnable(self.written), threads=1, optimize=optimize)
+        return [session.run(feeds) for feeds in self.feeds]
+
+
+@pytest.fixture(scope="session")
+def quantized() -> Callable[..., Quantized]:
+    """Quantizes a ModelProto of float32 inputs with fixed shapes, in memory.
+
+    The result takes (proto, weights, activations); either may be a mapping from layer names to
+    specs. Further: `samples`, `unsigned` (as for the target ort-cpu), `seed`.
+    """
+    import numpy as np
+
+    from inspector.evaluate.runtime import open_session
+    from inspector.graph.grids import choose_grids
+    from inspector.graph.placement import place
+    from inspector.onnxio.draft import whole_proto
+    from inspector.onnxio.extract import extract_graph
+    from inspector.onnxio.loading import model_of
+    from inspector.onnxio.opset import QDQ_OPSET, raise_opset
+    from inspector.onnxio.passes import prepare
+    from inspector.onnxio.runnable import runnable
+    from inspector.onnxio.writers.qdq import QdqOptions, write_qdq
+    from inspector.quant.distribution import Histogram
+    from inspector.quant.spec import LayerSpecs, QuantSpec
+
+    def spec(chosen: Any, layer: str, role: str) -> QuantSpec:
+        text = chosen if isinstance(chosen, str) else chosen[layer]
+        return QuantSpec.parse(text).filled(role)
+
+    def histograms(model: Any, plan: Any, feeds: Sequence[dict[str, Any]]) -> dict[str, Histogram]:
+        tensors = {name for point in plan.points for name in point.tensors}
+        inner = sorted(tensors - set(feeds[0]))
+        session = open_session(runnable(model, outputs=inner), threads=1) if inner else None
+        found: dict[str, Histogram] = {}
+        for sample in feeds:
+            values = dict(sample)
+            if session is not None:
+                read = {value.name for value in session.inputs}
+                values |= session.run({k: v for k, v in sample.items() if k in read})
+            for name in tensors:
+                one = Histogram.of(values[name])
+                found[name] = found[name].merge(one) if name in found else one
+        return found
+
+    def make(
+        proto: Any,
+        weights: Any = "int8",
+        activations: Any = "uint8",
+        *,
+        samples: int = 3,
+        unsigned: bool = True,
+        seed: int = 0,
+    ) -> Quantized:
+        model = raise_opset(prepare(model_of(proto))[0], QDQ_OPSET)
+        graph = extract_graph(model)
+        placement = place(graph)
+        specs = {
+            layer.name: LayerSpecs(
+                spec(weights, layer.name, "weights"), spec(activations, layer.name, "activations")
+            )
+            for layer in graph.layers
+        }
+        rng = np.random.default_rng(seed)
+        shapes = {name: graph.tensors[name].shape for name in graph.inputs}
+        feeds = [
+            {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+            for _ in range(samples)
+        ]
+        plan = placement.plan(specs)
+        grids = choose_grids(graph, plan, model.constant, histograms(model, plan, feeds[:2]))
+        written = write_qdq(model, placement, grids, QdqOptions(unsigned_kernels=unsigned))
+        return Quantized(model, placement, grids, written, whole_proto(written), feeds)
+
+    return make
