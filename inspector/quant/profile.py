@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 
 _CHUNK = 1 << 15
 
+_SHORT_ROW = 8192
+"""Rows of up to so many values are rounded value by value; looking levels up costs more then."""
+
 _FAINT = 1e-8
 """Errors below this part of the power are summed value by value: prefix sums are exact to about
 1e-14 of the power, which is too coarse for values that lie on the grid already."""
@@ -57,8 +60,8 @@ def error_profile(dist: Distribution, qp: QParams) -> ErrorProfile:
     """The error that ``qp`` makes on the values, without touching the tensor.
 
     Of an `ExactDistribution`: what `fake_quantize` does, level by level (the decision thresholds
-    are the float32 numbers at which its division rounds over), with float64 sums; for rows shorter
-    than the grid is wide, for grids of more than 4096 levels and beyond 80 dB, value by value. Of a
+    are the float32 numbers at which its division rounds over), with float64 sums; for short
+    rows, for grids of more than 4096 levels and beyond 80 dB, value by value. Of a
     `Histogram`: an estimate, with the values uniform inside each bin.
 
     Args:
@@ -111,18 +114,50 @@ def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Flo
         return counts
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
+    rows = np.arange(dist.rows) if row is None else np.array([row])
+    if dist.values.shape[1] <= max(2 * (qp.qmax - qp.qmin + 1), _SHORT_ROW):
+        return _counts_by_value(dist, rows, scale, zero_point, qp)
+    return _counts_by_level(dist, rows, scale, zero_point, qp)
+
+
+def _counts_by_value(
+    dist: ExactDistribution,
+    rows: NDArray[np.intp],
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    qp: QParams,
+) -> Floats:
+    """Rounds every value: for rows shorter than the grid is wide."""
     total = np.zeros(qp.qmax - qp.qmin + 1)
-    for each in range(dist.rows) if row is None else (row,):
-        values = dist.values[each, : int(dist.count[each])]
-        zero = int(zero_point[each])
-        if values.size <= 2 * total.size:
-            with np.errstate(over="ignore"):
-                steps = np.rint(values / scale[each])
-            codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero).astype(np.int64) + zero - qp.qmin
-            total += np.bincount(codes, minlength=total.size)
-        else:
-            edges = boundaries(np.arange(qp.qmin + 1, qp.qmax + 1) - zero, scale[each])
-            place = np.searchsorted(values, edges)
+    width = max(dist.values.shape[1], 1)
+    for start in range(0, rows.size, max(1, _CHUNK // width)):
+        part = rows[start : start + max(1, _CHUNK // width)]
+        zero = zero_point[part, None].astype(np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            steps = np.rint(dist.values[part] / scale[part, None])
+        codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero) + (zero - qp.qmin)
+        real = np.arange(width) < dist.count[part, None]
+        total += np.bincount(codes[real].astype(np.int64), minlength=total.size)
+    return total
+
+
+def _counts_by_level(
+    dist: ExactDistribution,
+    rows: NDArray[np.intp],
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    qp: QParams,
+) -> Floats:
+    """Looks up where each level begins among the sorted values of each row."""
+    codes = np.arange(qp.qmin + 1, qp.qmax + 1)
+    total = np.zeros(codes.size + 1)
+    lines = max(1, _CHUNK // max(codes.size, 1))
+    for start in range(0, rows.size, lines):
+        part = rows[start : start + lines]
+        edges = boundaries(codes - zero_point[part, None], scale[part, None])
+        for line, row in enumerate(part):
+            values = dist.values[row, : int(dist.count[row])]
+            place = np.searchsorted(values, edges[line])
             total += np.diff(place, prepend=0, append=values.size)
     return total
 
@@ -155,7 +190,7 @@ def _per_row(dist: Distribution, qp: QParams) -> tuple[NDArray[np.float32], NDAr
 
 def _by_value(dist: ExactDistribution, qp: QParams) -> bool:
     levels = qp.qmax - qp.qmin + 1
-    return levels > WIDE_GRID or dist.values.shape[1] <= 2 * levels
+    return levels > WIDE_GRID or dist.values.shape[1] <= max(2 * levels, _SHORT_ROW)
 
 
 def _level_by_level(
