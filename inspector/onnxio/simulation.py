@@ -21,6 +21,7 @@ from inspector.graph.model import Layer
 from inspector.graph.placement import REST, Placement, Site
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
+from inspector.onnxio.names import node_names
 from inspector.onnxio.runnable import Runnable, runnable
 
 
@@ -106,6 +107,8 @@ class _Builder:
         for node in self._draft.graph.node:
             self._write(node)
         nodes = [_copy(node) for node in self._nodes]
+        for node, name in zip(nodes, node_names(nodes), strict=True):
+            node.name = name
         del self._draft.graph.node[:]
         self._draft.graph.node.extend(nodes)
         del self._draft.graph.value_info[:]

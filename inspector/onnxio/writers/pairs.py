@@ -24,6 +24,7 @@ class Pairs:
 
     def __init__(self, draft: Draft, opset: int) -> None:
         self._draft = draft
+        self._taken = {node.name for node in draft.graph.node}
         self._opset = opset
 
     def domain(self, storage: Storage, grid: QParams) -> str:
@@ -72,7 +73,7 @@ class Pairs:
         ):
             nodes.append(
                 helper.make_node(
-                    op, [read, scale, zero], [write], self._new(f"{name}_{op}"), domain=domain
+                    op, [read, scale, zero], [write], self._node_name(f"{name}_{op}"), domain=domain
                 )
             )
         return nodes, restored
@@ -110,7 +111,7 @@ class Pairs:
             "DequantizeLinear",
             inputs,
             [restored],
-            self._new(f"{name}_DequantizeLinear"),
+            self._node_name(f"{name}_DequantizeLinear"),
             domain=domain,
             **attributes,
         )
@@ -131,12 +132,12 @@ class Pairs:
     ) -> NodeProto:
         constant = self._end(name, "lowest" if op == "Max" else "highest", end)
         bounded = self._new(f"{name}_bounded")
-        return helper.make_node(op, [source, constant], [bounded], self._new(f"{name}_{op}"))
+        return helper.make_node(op, [source, constant], [bounded], self._node_name(f"{name}_{op}"))
 
     def _clip(self, source: str, name: str, grid: QParams) -> NodeProto:
         ends = [self._end(name, "lowest", grid.lo), self._end(name, "highest", grid.hi)]
         clipped = self._new(f"{name}_clipped")
-        return helper.make_node("Clip", [source, *ends], [clipped], self._new(f"{name}_Clip"))
+        return helper.make_node("Clip", [source, *ends], [clipped], self._node_name(f"{name}_Clip"))
 
     def _end(self, name: str, part: str, end: NDArray[np.float32] | np.float32) -> str:
         constant = self._new(f"{name}_{part}")
@@ -145,3 +146,10 @@ class Pairs:
 
     def _new(self, name: str) -> str:
         return self._draft.unique_name(name)
+
+    def _node_name(self, wanted: str) -> str:
+        name, number = wanted, 2
+        while name in self._taken:
+            name, number = f"{wanted}_{number}", number + 1
+        self._taken.add(name)
+        return name
