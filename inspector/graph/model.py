@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 Dim: TypeAlias = int | str | None
@@ -42,11 +41,6 @@ class Tensor:
     constant: bool = False
     producer: str | None = None
     consumers: tuple[str, ...] = ()
-
-    @property
-    def is_static(self) -> bool:
-        """Whether every dimension is a known number."""
-        return self.shape is not None and all(isinstance(dim, int) for dim in self.shape)
 
     @property
     def size(self) -> int | None:
@@ -187,13 +181,3 @@ class Graph:
     def consumers(self, tensor: str) -> tuple[Node, ...]:
         """The nodes that read a tensor, in graph order."""
         return tuple(self._nodes[name] for name in self.tensors[tensor].consumers)
-
-
-def as_numpy_dtype(name: str) -> np.dtype[Any] | None:
-    """The numpy type of a :class:`Tensor` dtype; None where numpy has none of its own."""
-    if name in {"string", "", "sequence", "optional", "map"}:
-        return None
-    try:
-        return np.dtype(name)
-    except TypeError:
-        return None

@@ -45,9 +45,6 @@ ELEMENTWISE: Final = frozenset(
 )  # fmt: skip
 """Operators that compute element by element (with broadcasting) and are no activation function."""
 
-ARITHMETIC: Final = frozenset({"Add", "Sub", "Mul", "Div"})
-"""Elementwise operators of two activations, of which Add and Mul have integer kernels."""
-
 ACTIVATIONS: Final = frozenset(
     {
         "Celu", "Clip", "Elu", "Erf", "FastGelu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
@@ -59,12 +56,6 @@ ACTIVATIONS: Final = frozenset(
 
 RANGE_FOLDED: Final = frozenset({"Relu", "Clip"})
 """Activations that a quantizer's own clipping does: between layer and quantizer they are free."""
-
-BOUNDED: Final = {
-    "Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0),
-    "Softsign": (-1.0, 1.0), "Erf": (-1.0, 1.0),
-}  # fmt: skip
-"""Activations whose output range is known without any data."""
 
 POOLS: Final = frozenset(
     {

@@ -1,4 +1,4 @@
-"""Which operators a model file holds, and probing models that tell how large tensors are."""
+"""Which operators a model file holds."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inspector.graph.model import Graph, Layer, Node, Tensor, as_numpy_dtype
+from inspector.graph.model import Graph, Layer, Node, Tensor
 
 
 def test_nodes_compare_by_what_identifies_them() -> None:
@@ -40,19 +40,10 @@ def test_layers_are_found_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "size", "static"),
-    [((2, 3), 6, True), ((), 1, True), (("N", 3), None, False), ((None,), None, False)],
+    ("shape", "size"), [((2, 3), 6), ((), 1), (("N", 3), None), ((None,), None)]
 )
-def test_sizes_of_tensors(shape, size, static) -> None:
+def test_sizes_of_tensors(shape, size) -> None:
     """Sizes of tensors."""
     tensor = Tensor("t", "float32", shape)
-    assert (tensor.size, tensor.is_static) == (size, static)
+    assert tensor.size == size
     assert Tensor("t").size is None
-
-
-def test_numpy_types() -> None:
-    """Names that numpy knows, and those it does not."""
-    assert as_numpy_dtype("float32") == np.float32
-    assert as_numpy_dtype("bool") == np.bool_
-    for name in ("", "string", "sequence", "bfloat16-ish"):
-        assert as_numpy_dtype(name) is None
