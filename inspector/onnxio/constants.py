@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
 from inspector.errors import ModelError
+from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.tensors import Source
 
 _DTYPES: dict[int, type] = {TensorProto.FLOAT: np.float32, TensorProto.INT64: np.int64}
@@ -104,7 +105,7 @@ def _plain(attribute: AttributeProto) -> Constant | None:
 
 def constant_of_node(node: NodeProto) -> Constant | None:
     """What a Constant node holds; None for other nodes and for a Constant without a value."""
-    if node.op_type != "Constant" or node.domain not in {"", "ai.onnx"}:
+    if node.op_type != "Constant" or not is_onnx_domain(node.domain):
         return None
     for attribute in node.attribute:
         if attribute.name == "value" and attribute.HasField("t"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -40,8 +41,7 @@ class Draft:
         self._path = model.path
         self._folder = model.folder
         self._sources: dict[str, Source] = dict(model.sources)
-        self.proto = ModelProto()
-        self.proto.CopyFrom(model.proto)
+        self.proto = deepcopy(model.proto)
         self._initializers = {tensor.name: tensor for tensor in self.graph.initializer}
         self._names: set[str] | None = None
 
@@ -130,11 +130,6 @@ class Draft:
     def remove_nodes(self, gone: Sequence[NodeProto]) -> None:
         """Take nodes out of the main graph."""
         _drop(self.graph.node, {id(node) for node in gone})
-
-    def replace_uses(self, old: str, new: str) -> None:
-        """Let every node (and subgraph) that reads one tensor read another instead."""
-        for node in self.graph.node:
-            rename_reads(node, {old: new})
 
     def sweep(self) -> None:
         """Drop nodes and initializers that nothing reads, and what is said of tensors now gone."""
@@ -258,8 +253,7 @@ def whole_proto(model: Model) -> ModelProto:
             "The model is larger than 2 GB, so it does not fit one file.",
             "Save it with external data.",
         )
-    proto = ModelProto()
-    proto.CopyFrom(model.proto)
+    proto = deepcopy(model.proto)
     for tensor in proto.graph.initializer:
         source = model.sources.get(tensor.name)
         if source is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from inspector.errors import ModelError
+from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.constants import Constant, constant_nodes, constant_of_sparse
 from inspector.onnxio.domains import spell_own_domain
 from inspector.onnxio.external import attach_external
@@ -120,6 +122,12 @@ class Model:
         """The data files beside the model that hold some of its weights."""
         return frozenset(s.path for s in self.sources.values() if isinstance(s, FileSource))
 
+    @property
+    def file_bytes(self) -> int:
+        """Bytes that the model's files take on disk, external data included."""
+        files = [*self.external_files, *([self.path] if self.path else [])]
+        return sum(path.stat().st_size for path in files)
+
     @cached_property
     def key(self) -> str:
         """A hash of the content: graph, operators and weights, not the file's name or metadata.
@@ -190,7 +198,7 @@ def model_of(proto: ModelProto, *, folder: Path | None = None, path: Path | None
     Raises:
         ModelError: as :func:`load_model`, for what the proto holds.
     """
-    proto = _copy(proto)
+    proto = deepcopy(proto)
     where = path or Path(proto.graph.name or "model")
     _check(where, proto)
     sources: dict[str, Source] = {}
@@ -206,12 +214,6 @@ def model_of(proto: ModelProto, *, folder: Path | None = None, path: Path | None
     _drop_repeated(proto)
     spell_own_domain(proto)
     return Model(path, proto, folder, MappingProxyType(sources))
-
-
-def _copy(proto: ModelProto) -> ModelProto:
-    copy = ModelProto()
-    copy.CopyFrom(proto)
-    return copy
 
 
 def _read(path: Path) -> bytes:
@@ -278,7 +280,7 @@ def _check(path: Path, proto: ModelProto) -> None:
             "The file is damaged; export or download it again.",
         )
     for opset in proto.opset_import:
-        if opset.domain in {"", "ai.onnx"} and opset.version not in OPSETS:
+        if is_onnx_domain(opset.domain) and opset.version not in OPSETS:
             raise ModelError(
                 f"{path} uses opset {opset.version}; this program knows {OPSETS[0]} to "
                 f"{OPSETS[-1]}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -94,10 +95,5 @@ def _expose(draft: Draft, outputs: Sequence[str]) -> None:
 
 
 def _value_info(name: str, known: Mapping[str, ValueInfoProto]) -> ValueInfoProto:
-    value = ValueInfoProto()
-    if name in known:
-        value.CopyFrom(known[name])
-    else:
-        # Without a type: the runtime infers it.
-        value.name = name
-    return value
+    # Without a type where none is known: the runtime infers it.
+    return deepcopy(known[name]) if name in known else ValueInfoProto(name=name)

@@ -13,6 +13,7 @@ follows them to the last bit but for sums that large.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 from onnx import NodeProto, TensorProto, helper
@@ -106,7 +107,7 @@ class _Builder:
             self._after(name)
         for node in self._draft.graph.node:
             self._write(node)
-        nodes = [_copy(node) for node in self._nodes]
+        nodes = [deepcopy(node) for node in self._nodes]
         for node, name in zip(nodes, node_names(nodes), strict=True):
             node.name = name
         del self._draft.graph.node[:]
@@ -160,7 +161,7 @@ class _Builder:
     # Nodes ------------------------------------------------------------------------------------
 
     def _write(self, node: NodeProto) -> None:
-        copy = _copy(node)
+        copy = deepcopy(node)
         for slot, name in enumerate(copy.input):
             copy.input[slot] = self._reads.get(Site(name, node.name), name)
         for slot, name in enumerate(copy.output):
@@ -231,9 +232,3 @@ def _unit_shape(layer: Layer) -> tuple[int, ...]:
     if layer.op_type == "ConvTranspose":
         return (channels * layer.group, *[1] * (rank - 2))
     return (channels, 1) if layer.weight_slot == 0 else (channels,)
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    copy = NodeProto()
-    copy.CopyFrom(node)
-    return copy

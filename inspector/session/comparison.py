@@ -151,12 +151,13 @@ def compare_models(
         _score(runners, outputs, classes, samples, number)
         if progress is not None:
             progress("compare", number + 1, len(samples))
-    sizes = [
-        sum(path.stat().st_size for path in (*model.external_files, file))
-        for model, file in ((first, a), (second, b))
-    ]
-    sides = [runner.side(size) for runner, size in zip(runners, sizes, strict=True)]
-    return Comparison(sides[0], sides[1], samples.source, samples.random, meter.result())
+    return Comparison(
+        runners[0].side(first.file_bytes),
+        runners[1].side(second.file_bytes),
+        samples.source,
+        samples.random,
+        meter.result(),
+    )
 
 
 def _score(

@@ -118,7 +118,7 @@ def describe_opened(opened: OpenModel) -> ModelInfo:
         opsets=opsets,
         inputs=_ports(opened.graph, opened.graph.inputs),
         outputs=_ports(opened.graph, opened.graph.outputs),
-        file_bytes=_file_bytes(source),
+        file_bytes=source.file_bytes,
         parameters=_parameters(source),
         operators=dict(operators.most_common()),
         layers=opened.graph.layers,
@@ -131,11 +131,6 @@ def describe_opened(opened: OpenModel) -> ModelInfo:
 def _ports(graph: Graph, names: tuple[str, ...]) -> tuple[Port, ...]:
     tensors = (graph.tensor(name) for name in names)
     return tuple(Port(tensor.name, tensor.dtype, tensor.shape) for tensor in tensors)
-
-
-def _file_bytes(model: Model) -> int:
-    files = [*model.external_files, *([model.path] if model.path else [])]
-    return sum(path.stat().st_size for path in files)
 
 
 def _parameters(model: Model) -> int:

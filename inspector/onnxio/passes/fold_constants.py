@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from inspector.graph.model import Dim
 from inspector.graph.operators import (
@@ -92,8 +93,7 @@ class _Fold:
         """The folded model, how many nodes were folded, and what was left."""
         draft = self._draft
         # What a file says of inner tensors may be out of date (an edited batch size, say).
-        plain = ModelProto()
-        plain.CopyFrom(draft.proto)
+        plain = deepcopy(draft.proto)
         del plain.graph.value_info[:]
         self._types = graph_types(infer_proto(plain).graph)
         gone = [node for node in draft.graph.node if self._fold(node)]
