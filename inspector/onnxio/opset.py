@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto, version_converter
 
 from inspector.errors import UnsupportedError
+from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 
@@ -17,7 +18,7 @@ QDQ_OPSET = 13
 
 def opset_of(model: Model) -> int:
     """The version of ONNX's own operators that a model imports; 0 where it imports none."""
-    versions = [o.version for o in model.proto.opset_import if o.domain in {"", "ai.onnx"}]
+    versions = [o.version for o in model.proto.opset_import if is_onnx_domain(o.domain)]
     return max(versions, default=0)
 
 
@@ -51,7 +52,7 @@ def raise_opset(model: Model, version: int) -> Model:
 
 def _undefined_operators(proto: ModelProto) -> list[str]:
     """Operators that claim to be ONNX's own and are not; the converter stops at them."""
-    own = {node.op_type for node in proto.graph.node if node.domain in {"", "ai.onnx"}}
+    own = {node.op_type for node in proto.graph.node if is_onnx_domain(node.domain)}
     return sorted(name for name in own if not onnx.defs.has(name))
 
 
@@ -69,7 +70,7 @@ def _with_values_of(model: Model, converted: ModelProto, version: int) -> Model:
     sources = {name: source for name, source in model.sources.items() if name in present}
     draft.proto.graph.CopyFrom(converted.graph)
     for opset in draft.proto.opset_import:
-        if opset.domain in {"", "ai.onnx"}:
+        if is_onnx_domain(opset.domain):
             opset.version = version
     draft.proto.ir_version = max(
         draft.proto.ir_version, onnx.helper.find_min_ir_version_for(draft.proto.opset_import, True)

@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import BinaryIO
 
 from onnx import ModelProto
 
 from inspector.errors import SaveError
-from inspector.onnxio.draft import MAX_PROTO, fill
+from inspector.onnxio.draft import MAX_PROTO, whole_proto
 from inspector.onnxio.loading import Model, model_of
 from inspector.onnxio.tensors import stored_bytes
 
@@ -48,6 +49,7 @@ def save_model(
     Raises:
         SaveError: if the folder is missing, the target exists or cannot be written, or the disk is
             full. Nothing is left behind.
+        UnsupportedError: if one file is asked for and the model is larger than 2 GB.
     """
     path = Path(path)
     if isinstance(model, ModelProto):
@@ -62,13 +64,7 @@ def save_model(
     if external:
         _save_external(model, path)
         return
-    proto = ModelProto()
-    proto.CopyFrom(model.proto)
-    for tensor in proto.graph.initializer:
-        source = model.sources.get(tensor.name)
-        if source is not None:
-            fill(tensor, source)
-    write_atomically(path, proto.SerializeToString())
+    write_atomically(path, whole_proto(model).SerializeToString())
 
 
 def check_target(path: Path, *, overwrite: bool = True) -> None:
@@ -169,8 +165,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _save_external(model: Model, path: Path) -> None:
     data_path = path.with_name(f"{path.name}.{model.key[:8]}.data")
-    proto = ModelProto()
-    proto.CopyFrom(model.proto)
+    proto = deepcopy(model.proto)
     try:
         with atomic_file(data_path) as file:
             for tensor in proto.graph.initializer:

@@ -325,8 +325,8 @@ def _result(
         recipe=recipe,
         opset=opset_of(written),
         layers=layers,
-        float_bytes=file_bytes(opened.source),
-        quantized_bytes=file_bytes(load_model(output)),
+        float_bytes=opened.source.file_bytes,
+        quantized_bytes=load_model(output).file_bytes,
         calibration_source=calibration.source if calibration else "",
         calibration_samples=calibration.samples if calibration else 0,
         random_data=bool(calibration and calibration.random),
@@ -334,12 +334,6 @@ def _result(
         passes=opened.passes,
         seconds=clock.seconds,
     )
-
-
-def file_bytes(model: Model) -> int:
-    """Bytes that a model takes on disk, its external data included."""
-    files = [*model.external_files, *([model.path] if model.path else [])]
-    return sum(path.stat().st_size for path in files)
 
 
 class Clock:
