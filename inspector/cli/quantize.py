@@ -30,6 +30,7 @@ from inspector.cli.output import (
     table,
 )
 from inspector.cli.work import run_work
+from inspector.files import check_target
 
 _EPILOG = """\b
 Examples:
@@ -90,10 +91,9 @@ def command(
     _check_report(report, output)
     from inspector.report.data import report_data
     from inspector.report.write import write_report
-    from inspector.session.files import check_writable
     from inspector.session.job import QuantizeRequest, quantize_model
 
-    check_writable(output)
+    check_target(output)
     request = QuantizeRequest(
         model=model,
         output=output,

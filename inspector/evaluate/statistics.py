@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import DataError
 from inspector.evaluate.arrays import ArraySource, open_arrays
-from inspector.onnxio.saving import write_atomically
+from inspector.files import write_atomically
 from inspector.quant.distribution import BINS_PER_SIDE, Histogram
 
 VERSION = 1

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import BinaryIO
 
 from onnx import ModelProto
 
 from inspector.errors import SaveError
+from inspector.files import (
+    atomic_file,
+    check_target,
+    remove,
+    replace,
+    save_error,
+    write_atomically,
+)
 from inspector.onnxio.draft import MAX_PROTO, whole_proto
 from inspector.onnxio.loading import Model, model_of
 from inspector.onnxio.tensors import stored_bytes
@@ -51,10 +55,9 @@ def save_model(
             full. Nothing is left behind.
         UnsupportedError: if one file is asked for and the model is larger than 2 GB.
     """
-    path = Path(path)
+    path = check_target(Path(path), overwrite=overwrite)
     if isinstance(model, ModelProto):
         model = model_of(model)
-    check_target(path, overwrite=overwrite)
     size = model.proto.ByteSize() + sum(
         stored_bytes(source.elem_type, source.shape) for source in model.sources.values()
     )
@@ -65,102 +68,6 @@ def save_model(
         _save_external(model, path)
         return
     write_atomically(path, whole_proto(model).SerializeToString())
-
-
-def check_target(path: Path, *, overwrite: bool = True) -> None:
-    """Whether a file could be written there, before the work that makes it.
-
-    Raises:
-        SaveError: if its folder is missing or cannot be written, or it exists and must not be
-            replaced, or is no regular file.
-    """
-    folder = path.parent
-    if not folder.is_dir():
-        raise SaveError(f"There is no folder {folder} to save {path.name} in.", "Create it first.")
-    if path.is_dir():
-        raise SaveError(f"{path} is a folder.", "Name a file in it.")
-    if path.exists() and not path.is_file():
-        raise SaveError(f"{path} is not a regular file.", "Choose another name.")
-    if path.exists() and not overwrite:
-        raise SaveError(f"{path} exists already.", "Choose another name, or allow to replace it.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise SaveError(f"The folder {folder} is read-only.", "Choose another folder.")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file, or leave what was there.
-
-    Raises:
-        SaveError: if it cannot be written.
-    """
-    with atomic_file(path) as file:
-        file.write(data)
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the target's name when the block ends well, and vanishes otherwise.
-
-    Raises:
-        SaveError: if it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
-    done = False
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _keep_mode(path, temporary)
-        temporary.replace(path)
-        done = True
-    except OSError as error:
-        raise _save_error(path, error) from error
-    finally:
-        if not done:
-            _remove(temporary)
-    _sync_folder(path.parent)
-
-
-def _save_error(path: Path, error: OSError) -> SaveError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return SaveError(
-            f"The disk is full: {path} was not written.", "Free some space, or save elsewhere."
-        )
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return SaveError(f"{path} cannot be written: no permission.", "Choose another folder.")
-    return SaveError(f"{path} cannot be written: {error.strerror or error}.", "Save elsewhere.")
-
-
-def _keep_mode(path: Path, temporary: Path) -> None:
-    if path.exists():
-        temporary.chmod(path.stat().st_mode & 0o777)
-
-
-def _remove(path: Path) -> None:
-    _try(lambda: path.unlink(missing_ok=True))
-
-
-def _try(action: Callable[[], object]) -> bool:
-    """Do what may fail without harm; whether it worked."""
-    try:
-        action()
-    except OSError:
-        return False
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename outlive a power cut, where the system can."""
-
-    def sync() -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    _try(sync)
 
 
 def _save_external(model: Model, path: Path) -> None:
@@ -185,7 +92,7 @@ def _save_external(model: Model, path: Path) -> None:
                     entry.key, entry.value = key, value
         write_atomically(path, proto.SerializeToString())
     except BaseException:
-        _remove(data_path)
+        remove(data_path)
         raise
     _remove_older_data(path, data_path)
 
@@ -200,13 +107,13 @@ def staged_model(path: Path) -> Iterator[Path]:
     Raises:
         SaveError: if it cannot be written; the target is then as it was before.
     """
-    check_target(path)
+    path = check_target(path)
     try:
         folder = Path(
             tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         )
     except OSError as error:
-        raise _save_error(path, error) from error
+        raise save_error(path, error) from error
     staged = folder / path.name
     try:
         yield staged
@@ -227,13 +134,11 @@ def _publish(staged: Path, path: Path) -> None:
             if not target.exists():
                 moved.append(target)
             file.replace(target)
-        _keep_mode(path, staged)
-        staged.replace(path)
+        replace(staged, path)
     except OSError as error:
         for target in moved:
-            _remove(target)
-        raise _save_error(path, error) from error
-    _sync_folder(path.parent)
+            remove(target)
+        raise save_error(path, error) from error
     _remove_older_data(path, path.with_name(data[0].name) if data else path)
 
 
@@ -242,4 +147,4 @@ def _remove_older_data(path: Path, current: Path) -> None:
     pattern = f"{path.name}.{'[0-9a-f]' * 8}.data"
     for old in path.parent.iterdir():
         if old != current and old.match(pattern):
-            _remove(old)
+            remove(old)

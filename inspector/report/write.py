@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.errors import UnsupportedError
-from inspector.onnxio.saving import check_target, write_atomically
+from inspector.files import check_target, write_atomically
 from inspector.report.data import ReportData, to_json
 from inspector.report.html import to_html
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.statistics import Calibration, save_calibration
-from inspector.session.files import check_writable
+from inspector.files import check_target
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.samples import SampleRequest
 
@@ -77,7 +77,7 @@ def calibrate_model(
         InspectorError: something is wrong with the model, the data or the output; nothing is left.
         CancelledError: `cancel` said so; nothing is left.
     """
-    check_writable(output)
+    check_target(output)
     opened = open_model(model)
     opened.require_quantizable()
     samples = data.open(opened.graph)

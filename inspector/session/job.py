@@ -19,12 +19,13 @@ from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
+from inspector.files import check_target
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
-from inspector.onnxio.saving import check_target, save_model, staged_model
+from inspector.onnxio.saving import save_model, staged_model
 from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inspector.errors import InspectorError, RecipeError, UnsupportedError
+from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
 from inspector.quant.spec import LayerSpecs, QuantSpec, Role
-from inspector.session.files import read_limited, write_atomic
 from inspector.session.globs import escape, nearest_layers
 from inspector.session.recipe_toml import (
     FORMATS,
@@ -305,7 +305,7 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     Raises:
         SaveError: it cannot be written.
     """
-    write_atomic(path, recipe.to_toml().encode("utf-8"))
+    write_atomically(path, recipe.to_toml().encode("utf-8"))
 
 
 def _over(rule: Rule, weights: QuantSpec | None, activations: QuantSpec | None) -> Rule:
