@@ -11,6 +11,7 @@ import struct
 import threading
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,33 +66,6 @@ class ArraySource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryArray:
-    """An array that is in memory already."""
-
-    where: str
-    name: str
-    values: NDArray[Any]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its size along each axis."""
-        return self.values.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Its element type."""
-        return self.values.dtype
-
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return rows `start` to `stop` along axis 0."""
-        return self.values[start:stop]
-
-    def read_all(self) -> NDArray[Any]:
-        """Return the whole array."""
-        return self.values
-
-
-@dataclass(frozen=True, slots=True)
 class _Header:
     """What precedes the values in the .npy format; `size` is its own length in bytes."""
 
@@ -115,18 +89,16 @@ class _Header:
         return values.reshape(-1, *self.shape[1:]) if self.shape else values.reshape(())
 
 
-class FileArray:
-    """An array of an .npy file, or of an .npz file that was saved without compression."""
+class _StoredArray(ABC):
+    """An array whose values lie one behind another, as an .npy file has them."""
 
-    def __init__(self, path: Path, name: str, header: _Header, offset: int) -> None:
-        """Describe the array whose values start at byte `offset` of `path`."""
+    def __init__(self, path: Path, name: str, header: _Header) -> None:
         self.where = _where(path, name)
         self.name = name
         self.shape = header.shape
         self.dtype = header.dtype
         self._path = path
         self._header = header
-        self._offset = offset
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Read rows `start` to `stop` along axis 0."""
@@ -138,6 +110,19 @@ class FileArray:
     def read_all(self) -> NDArray[Any]:
         """Read the whole array."""
         return self._header.rows(self._bytes(0, self._header.count * self.dtype.itemsize))
+
+    @abstractmethod
+    def _bytes(self, start: int, size: int) -> bytes:
+        """Read `size` bytes of the values, from byte `start` of them."""
+
+
+class FileArray(_StoredArray):
+    """An array of an .npy file, or of an .npz file that was saved without compression."""
+
+    def __init__(self, path: Path, name: str, header: _Header, offset: int) -> None:
+        """Describe the array whose values start at byte `offset` of `path`."""
+        super().__init__(path, name, header)
+        self._offset = offset
 
     def _bytes(self, start: int, size: int) -> bytes:
         try:
@@ -151,7 +136,7 @@ class FileArray:
         return data
 
 
-class ZippedArray:
+class ZippedArray(_StoredArray):
     """An array of a compressed .npz file: read from the front, remembering how far it got.
 
     Reading onwards costs only what lies between; reading backwards starts over.
@@ -159,26 +144,10 @@ class ZippedArray:
 
     def __init__(self, path: Path, name: str, header: _Header, member: str) -> None:
         """Describe the array in `member` of the archive `path`."""
-        self.where = _where(path, name)
-        self.name = name
-        self.shape = header.shape
-        self.dtype = header.dtype
-        self._path = path
-        self._header = header
+        super().__init__(path, name, header)
         self._member = member
         self._stream: IO[bytes] | None = None
         self._lock = threading.Lock()
-
-    def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Read rows `start` to `stop` along axis 0."""
-        if self._header.fortran:
-            return self.read_all()[start:stop]
-        row = self._header.row_bytes
-        return self._header.rows(self._bytes(start * row, (stop - start) * row))
-
-    def read_all(self) -> NDArray[Any]:
-        """Read the whole array."""
-        return self._header.rows(self._bytes(0, self._header.count * self.dtype.itemsize))
 
     def _bytes(self, start: int, size: int) -> bytes:
         with self._lock:
