@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from inspector.cli.options import PATH, Data, as_json, data_options, debug
-from inspector.cli.output import data_text, facts, megabytes, print_json
+from inspector.cli.output import data_text, facts, print_json
 from inspector.cli.work import run_work
+from inspector.report.units import bytes_text
 
 _EPILOG = """\b
 Examples:
@@ -43,7 +44,7 @@ def command(model: Path, output: Path, data: Data, as_json: bool) -> None:
         print_json(result)
         return
     lines = [
-        ("saved", f"{output} ({megabytes(output.stat().st_size)})"),
+        ("saved", f"{output} ({bytes_text(output.stat().st_size)})"),
         ("tensors", str(result["tensors"])),
         ("data", data_text(result["calibration"])),
         ("time", f"{result['seconds']['calibrate']:.2f} s"),

@@ -9,17 +9,9 @@ from typing import Any
 import click
 
 from inspector.cli.options import PATH, Data, as_json, data_options, debug
-from inspector.cli.output import (
-    data_text,
-    decibel,
-    facts,
-    megabytes,
-    number,
-    percent,
-    print_json,
-    table,
-)
+from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
 
 _EPILOG = """\b
 Examples:
@@ -58,19 +50,19 @@ def text_of(result: Mapping[str, Any]) -> str:
     """What a person reads of a comparison; `result` is what `--json` prints."""
     sides = [result["a"], result["b"]]
     rows = [
-        ("size", *(megabytes(side["file_bytes"]) for side in sides)),
+        ("size", *(bytes_text(side["file_bytes"]) for side in sides)),
         ("time of a run", *(f"{side['milliseconds']:.2f} ms" for side in sides)),
     ]
     if any(side["accuracy"] is not None for side in sides):
-        rows.append(("accuracy", *(percent(side["accuracy"]) for side in sides)))
+        rows.append(("accuracy", *(percent_text(side["accuracy"]) for side in sides)))
     lines = [
-        ("SQNR", decibel(result["sqnr_db"])),
-        ("cosine", number(result["cosine"])),
-        ("top-1 agreement", percent(result["top1_agreement"])),
+        ("SQNR", decibel_text(result["sqnr_db"])),
+        ("cosine", cosine_text(result["cosine"])),
+        ("top-1 agreement", percent_text(result["top1_agreement"])),
     ]
     outputs = result["per_output"]
     if len(outputs) > 1:
-        lines += [(f"  {name}", decibel(found["sqnr_db"])) for name, found in outputs.items()]
+        lines += [(f"  {name}", decibel_text(found["sqnr_db"])) for name, found in outputs.items()]
     lines.append(("data", data_text(result["data"])))
     names = [Path(side["model"]).name for side in sides]
     return "\n".join([table(rows, ("", *names), right=(1, 2)), "", facts(lines)])

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from inspector.cli.options import PATH, as_json, debug
-from inspector.cli.output import count, facts, megabytes, print_json, table
+from inspector.cli.output import count, facts, print_json, table
+from inspector.report.units import bytes_text
 
 _EPILOG = """\b
 Examples:
@@ -43,7 +44,7 @@ def text_of(info: Mapping[str, Any], *, list_layers: bool = False) -> str:
         ("producer", info["producer"]),
         ("opset", str(info["opset"]) + "".join(f", {d} {v}" for d, v in others.items())),
         ("IR version", str(info["ir_version"])),
-        ("size", f"{megabytes(info['size']['float_bytes'])}, {count(info['parameters'])} float"),
+        ("size", f"{bytes_text(info['size']['float_bytes'])}, {count(info['parameters'])} float"),
         *(("input", _port(port)) for port in info["inputs"]),
         *(("output", _port(port)) for port in info["outputs"]),
         ("operators", _operators(info["operators"])),

@@ -19,18 +19,10 @@ from inspector.cli.options import (
     debug,
     recipe_of,
 )
-from inspector.cli.output import (
-    data_text,
-    decibel,
-    facts,
-    megabytes,
-    number,
-    percent,
-    print_json,
-    table,
-)
+from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_target
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
 
 _EPILOG = """\b
 Examples:
@@ -148,7 +140,7 @@ def summary(result: Mapping[str, Any]) -> str:
                 ("saved", f"{result['output']} ({result['format']}, opset {result['opset']})"),
                 (
                     "size",
-                    f"{megabytes(size['float_bytes'])} -> {megabytes(size['quantized_bytes'])}"
+                    f"{bytes_text(size['float_bytes'])} -> {bytes_text(size['quantized_bytes'])}"
                     f" ({ratio:.2f}x smaller)",
                 ),
                 ("layers", _layer_counts(result["layers"])),
@@ -179,15 +171,15 @@ def _seconds(seconds: Mapping[str, float]) -> str:
 def _measured(result: Mapping[str, Any]) -> str:
     predicted, measured = result["predicted"] or {}, result["measured"]
     rows = [
-        ("SQNR", decibel(predicted.get("sqnr_db")), decibel(measured["sqnr_db"])),
-        ("cosine", number(predicted.get("cosine")), number(measured["cosine"])),
+        ("SQNR", decibel_text(predicted.get("sqnr_db")), decibel_text(measured["sqnr_db"])),
+        ("cosine", cosine_text(predicted.get("cosine")), cosine_text(measured["cosine"])),
     ]
     if measured.get("top1_agreement") is not None:
         rows.append(
             (
                 "top-1 agreement",
-                percent(predicted.get("top1_agreement")),
-                percent(measured["top1_agreement"]),
+                percent_text(predicted.get("top1_agreement")),
+                percent_text(measured["top1_agreement"]),
             )
         )
     lines = [table(rows, ("output", "predicted", "measured"), right=(1, 2))]

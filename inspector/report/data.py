@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from inspector import __version__
 from inspector.evaluate.runtime import runtime_version
+from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.result import QuantizeResult
 
 
@@ -39,19 +39,18 @@ class ReportData:
         quantized = sum(layer.is_quantized for layer in result.layers)
         parts = [
             f"{quantized} of {len(result.layers)} layers are quantized; the file is "
-            f"{megabytes(result.quantized_bytes)} instead of {megabytes(result.float_bytes)} "
-            f"({100 * share:.0f} %)."
+            f"{bytes_text(result.quantized_bytes)} instead of {bytes_text(result.float_bytes)} "
+            f"({percent_text(share)})."
         ]
         if result.verification is not None:
             measured = result.verification.measured
-            samples = "1 sample" if measured.samples == 1 else f"{measured.samples} samples"
             parts.append(
-                f"Run in onnxruntime on {samples}, its outputs are within "
-                f"{decibel(measured.sqnr_db)} SQNR of the float model's."
+                f"Run in onnxruntime on {plural(measured.samples, 'sample')}, its outputs are "
+                f"within {decibel_text(measured.sqnr_db)} SQNR of the float model's."
             )
             if measured.top1_agreement is not None:
                 parts.append(
-                    f"The highest class is the same for {100 * measured.top1_agreement:.1f} %."
+                    f"The highest class is the same for {percent_text(measured.top1_agreement)}."
                 )
         return " ".join(parts)
 
@@ -99,18 +98,3 @@ def to_json(data: ReportData) -> dict[str, Any]:
         "machine": data.machine,
         "recipe": data.result.recipe.to_toml(),
     }
-
-
-def megabytes(count: int) -> str:
-    """A size in MB (10^6 bytes), with enough digits to tell small files apart."""
-    value = count / 1e6
-    return f"{value:.3f} MB" if value < 1 else f"{value:.1f} MB"
-
-
-def decibel(value: float | None) -> str:
-    """A ratio in dB; a dash for what is not known."""
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞ dB (equal)" if value > 0 else "−∞ dB"
-    return f"{value:.1f} dB"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from inspector.evaluate.fidelity import Fidelity
-from inspector.report.data import ReportData, decibel, megabytes
+from inspector.report.data import ReportData
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 from inspector.session.result import LayerResult
 
 _STYLE = """
@@ -75,9 +76,9 @@ def _fidelity_row(title: str, found: Fidelity) -> list[str]:
     agreement = found.top1_agreement
     return [
         title,
-        decibel(found.sqnr_db),
-        f"{found.cosine:.6f}",
-        "not applicable" if agreement is None else f"{100 * agreement:.1f} %",
+        decibel_text(found.sqnr_db),
+        cosine_text(found.cosine),
+        "not applicable" if agreement is None else percent_text(agreement),
         str(found.samples),
     ]
 
@@ -98,7 +99,7 @@ def _layers(layers: Sequence[LayerResult]) -> Iterable[str]:
                 layer.weights or "–",
                 layer.activations,
                 "integer" if layer.integer else "float",
-                decibel(value),
+                decibel_text(value),
                 share,
             ]
         )
@@ -108,11 +109,10 @@ def _layers(layers: Sequence[LayerResult]) -> Iterable[str]:
 def _origin(data: ReportData) -> Iterable[str]:
     result = data.result
     yield "<h2>Where this comes from</h2>"
-    source = result.calibration_source or "no calibration data was needed"
     rows = [
-        ["Float model", f"{result.model} ({megabytes(result.float_bytes)})"],
-        ["Quantized model", f"{result.output} ({megabytes(result.quantized_bytes)})"],
-        ["Calibration", f"{source}, {result.calibration_samples} samples"],
+        ["Float model", f"{result.model} ({bytes_text(result.float_bytes)})"],
+        ["Quantized model", f"{result.output} ({bytes_text(result.quantized_bytes)})"],
+        ["Calibration", _calibration(data)],
         ["Foldings", _foldings(data) or "none"],
         ["Seconds", ", ".join(f"{k} {v:.2f}" for k, v in result.seconds.items())],
         ["Versions", ", ".join(f"{k} {v}" for k, v in data.versions.items())],
@@ -121,6 +121,13 @@ def _origin(data: ReportData) -> Iterable[str]:
     yield _table([], rows)
     yield f"<h2>Do it again</h2><pre>{escape(data.command)}</pre>"
     yield f"<h2>Recipe</h2><pre>{escape(result.recipe.to_toml())}</pre>"
+
+
+def _calibration(data: ReportData) -> str:
+    result = data.result
+    if not result.calibration_source:
+        return "no calibration data was needed"
+    return f"{result.calibration_source}, {plural(result.calibration_samples, 'sample')}"
 
 
 def _foldings(data: ReportData) -> str:

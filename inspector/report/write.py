@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
-from typing import Any
 
 from inspector.errors import UnsupportedError
 from inspector.files import check_target, write_atomically
 from inspector.report.data import ReportData, to_json
 from inspector.report.html import to_html
+from inspector.report.json_text import json_text
 
 FORMATS = (".html", ".json")
 """The suffixes that a report's file may have."""
@@ -39,17 +37,6 @@ def write_report(data: ReportData, path: Path) -> None:
         SaveError: it cannot be written.
     """
     check_report(path)
-    if path.suffix.lower() == ".html":
-        text = to_html(data)
-    else:
-        text = json.dumps(_finite(to_json(data)), indent=2, ensure_ascii=False) + "\n"
+    is_html = path.suffix.lower() == ".html"
+    text = to_html(data) if is_html else json_text(to_json(data)) + "\n"
     write_atomically(path, text.encode("utf-8"))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: null stands for them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value

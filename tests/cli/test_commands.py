@@ -42,7 +42,7 @@ def test_quantize_for_people(cli, model: Path, data: Path, tmp_path: Path) -> No
     out = tmp_path / "small.onnx"
     ran = cli("quantize", model, "-o", out, "--calibration", data, "--samples", 16)
     assert (ran.code, ran.err) == (0, "")
-    for part in (str(out), "MB ->", "x smaller", "dB", "cosine", "top-1", "calibrate", "predicted"):
+    for part in (str(out), "kB ->", "x smaller", "dB", "cosine", "top-1", "calibrate", "predicted"):
         assert part in ran.out
     assert "random" not in ran.out
 
