@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 PATH = click.Path(path_type=Path)
-FORMATS = ("qdq", "qoperator", "dynamic", "weight-only")
 DEFAULT_SEED = 0
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")

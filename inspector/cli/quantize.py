@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from inspector.cli.options import (
-    FORMATS,
     PATH,
     Data,
     as_json,
@@ -23,6 +22,7 @@ from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_target
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
+from inspector.session.formats import FORMATS
 
 _EPILOG = """\b
 Examples:

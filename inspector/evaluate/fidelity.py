@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.graph.model import Graph
+from inspector.quant.metrics import decibels
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,5 @@ def _same_classes(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_
 
 
 def _decibel(signal: float, error: float) -> float:
-    if error == 0:
-        return math.inf
-    if math.isnan(error) or math.isinf(error) or signal == 0:
-        return -math.inf
-    return 10.0 * math.log10(signal / error)
+    """As `decibels`; numbers where the other has none are an endless error."""
+    return float(decibels(signal, error)) if math.isfinite(error) else -math.inf

@@ -11,9 +11,9 @@ from inspector.errors import InspectorError, RecipeError, UnsupportedError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
 from inspector.quant.spec import LayerSpecs, QuantSpec, Role
+from inspector.session.formats import FORMATS, SAVED_FORMATS
 from inspector.session.globs import escape, nearest_layers
 from inspector.session.recipe_toml import (
-    FORMATS,
     MAX_BYTES,
     VERSION,
     RecipeFields,
@@ -40,7 +40,6 @@ __all__ = [
 RECIPE_KEY = "quant_inspector.recipe"
 """The metadata entry of a saved model that holds its recipe."""
 
-SAVED_FORMATS = ("qdq",)
 _DEFAULT = LayerSpecs(QuantSpec.parse("int8"), QuantSpec.parse("uint8"))
 
 

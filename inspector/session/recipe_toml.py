@@ -11,10 +11,10 @@ from typing import Any
 
 from inspector.errors import RecipeError, SpecError
 from inspector.quant.spec import QuantSpec
+from inspector.session.formats import FORMATS
 from inspector.session.rules import Rule
 
 VERSION = 1
-FORMATS = ("qdq", "qoperator", "dynamic", "weight-only")
 MAX_BYTES = 1_000_000
 _TOP_KEYS = ("version", "target", "format", "default", "rule")
 _RULE_KEYS = ("layers", "weights", "activations")

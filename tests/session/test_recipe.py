@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from inspector.errors import RecipeError, SaveError, UnsupportedError
 from inspector.graph.model import Layer
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
+from inspector.session.formats import FORMATS
 from inspector.session.globs import escape
 from inspector.session.job import QuantizeRequest, quantize_model
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, Rule, load_recipe, save_recipe
-from inspector.session.recipe_toml import FORMATS
 
 INT4 = QuantSpec.parse("int4:block32")
 INT16 = QuantSpec.parse("int16:tensor:mse")
