@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,20 +74,41 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         SaveError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
-    done = False
+    temporary = path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.tmp")
+    with unfinished(temporary):
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            replace(temporary, path)
+        except OSError as error:
+            raise save_error(path, error) from error
+
+
+_unfinished: set[Path] = set()
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Remove a file or folder, if still there, when the block ends or a signal the process."""
+    _unfinished.add(path)
     try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        replace(temporary, path)
-        done = True
-    except OSError as error:
-        raise save_error(path, error) from error
+        yield path
     finally:
-        if not done:
-            remove(temporary)
+        _remove_all(path)
+        _unfinished.discard(path)
+
+
+def remove_unfinished() -> None:
+    """Remove what is being written, before a process ends that does not wait for its threads."""
+    for path in tuple(_unfinished):
+        _remove_all(path)
+
+
+def _remove_all(path: Path) -> None:
+    remove(path)  # a folder stays
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def replace(new: Path, path: Path) -> None:

@@ -11,10 +11,11 @@ import click
 
 from inspector import __version__
 from inspector.cli.group import Commands
+from inspector.cli.interrupt import INTERRUPTED
 from inspector.cli.output import printable
 from inspector.errors import CancelledError, InspectorError
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
 PROGRAM = "quant-inspector"
 
 _HELP = """See what quantization does to an ONNX model, and decide it layer by layer.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import TextIO, TypeVar
 
-import click
+from inspector.cli.interrupt import cancellable
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -31,7 +30,7 @@ STAGES = {
 def run_work(work: Callable[[Progress, Cancel], T]) -> T:
     """Run work that can be cancelled, with a progress bar on stderr where that is a terminal.
 
-    The main thread only waits: Python hears of Ctrl-C between two steps of the main thread, and a
+    The main thread only waits: Python hears of signals between two steps of the main thread, and a
     run of onnxruntime is one step that can last minutes. A second Ctrl-C ends the process at once.
 
     Args:
@@ -55,26 +54,19 @@ def run_work(work: Callable[[Progress, Cancel], T]) -> T:
             finished.set()
 
     threading.Thread(target=run, name="work", daemon=True).start()
-    try:
-        _wait(finished, cancelled)
-    finally:
-        bar.clear()
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _wait(finished: threading.Event, cancelled: threading.Event) -> None:
-    # Not Thread.join: interrupted, it takes a running thread for a finished one (Python 3.11).
-    while not finished.is_set():
+    with cancellable(cancelled):
         try:
-            finished.wait(_POLL_SECONDS)
-        except KeyboardInterrupt:
-            if cancelled.is_set():
-                os._exit(130)
+            # Not Thread.join, which must not be interrupted: Python 3.11 then takes the thread for
+            # dead.
+            while not finished.wait(_POLL_SECONDS):
+                pass
+        except KeyboardInterrupt:  # where nobody hears signals: called from Python
             cancelled.set()
-            if sys.stderr.isatty():
-                click.echo("\nCancelling ... (Ctrl-C again to quit at once)", err=True)
+            finished.wait()
+        bar.clear()
+        if errors:
+            raise errors[0]
+    return results[0]
 
 
 class ProgressBar:

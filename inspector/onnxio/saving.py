@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -18,6 +17,7 @@ from inspector.files import (
     remove,
     replace,
     save_error,
+    unfinished,
     write_atomically,
 )
 from inspector.onnxio.draft import MAX_PROTO, whole_proto
@@ -108,20 +108,19 @@ def staged_model(path: Path) -> Iterator[Path]:
         SaveError: if it cannot be written; the target is then as it was before.
     """
     path = check_target(path)
-    try:
-        folder = Path(
-            tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
-        )
-    except OSError as error:
-        raise save_error(path, error) from error
-    staged = folder / path.name
-    try:
-        yield staged
-        _publish(staged, path)
-    except SaveError as error:
-        raise SaveError(error.message.replace(str(staged), str(path)), error.hint) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.tmp")
+    with unfinished(folder):
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise save_error(path, error) from error
+        staged = folder / path.name
+        try:
+            yield staged
+            _publish(staged, path)
+        except SaveError as error:
+            told = error.message.replace(str(staged), str(path))
+            raise SaveError(told, error.hint) from error
 
 
 def _publish(staged: Path, path: Path) -> None:
