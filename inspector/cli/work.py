@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import TextIO, TypeVar
 
 from inspector.cli.interrupt import cancellable
+from inspector.progress import Cancel, StageProgress
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
-Cancel = Callable[[], bool]
 
 _POLL_SECONDS = 0.1
 _REDRAW_SECONDS = 0.1
@@ -27,7 +26,7 @@ STAGES = {
 }
 
 
-def run_work(work: Callable[[Progress, Cancel], T]) -> T:
+def run_work(work: Callable[[StageProgress, Cancel], T]) -> T:
     """Run work that can be cancelled, with a progress bar on stderr where that is a terminal.
 
     The main thread only waits: Python hears of signals between two steps of the main thread, and a

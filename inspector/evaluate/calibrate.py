@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -23,12 +23,11 @@ from inspector.graph.model import Dim
 from inspector.onnxio.loading import Model
 from inspector.onnxio.probing import shape_probe
 from inspector.onnxio.runnable import runnable
+from inspector.progress import Cancel, Progress
 from inspector.quant.binning import Scratch
 from inspector.quant.rows import as_float32
 
 __all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]
-
-Progress = Callable[[int, int], None]
 
 DEFAULT_BUDGET = 512 << 20
 _MAX_LANES = 4
@@ -55,7 +54,7 @@ def calibrate(
     *,
     budget_bytes: int = DEFAULT_BUDGET,
     progress: Progress | None = None,
-    cancel: Callable[[], bool] | None = None,
+    cancel: Cancel | None = None,
 ) -> Calibration:
     """Run a model over samples and count the values of its activations.
 
@@ -127,7 +126,7 @@ class _Crew:
         self._turn = threading.Lock()
         self._counting = threading.Lock()
 
-    def work(self, lanes: int, cancel: Callable[[], bool] | None) -> Iterator[None]:
+    def work(self, lanes: int, cancel: Cancel | None) -> Iterator[None]:
         """Take all samples; yields once for each that is done."""
         with ThreadPoolExecutor(lanes, thread_name_prefix="calibrate") as pool:
             crew = [pool.submit(self._lane) for _ in range(lanes)]
@@ -138,7 +137,7 @@ class _Crew:
             finally:
                 self._stop.set()
 
-    def _wait(self, crew: Sequence[Future[None]], cancel: Callable[[], bool] | None) -> None:
+    def _wait(self, crew: Sequence[Future[None]], cancel: Cancel | None) -> None:
         while True:
             if cancel is not None and cancel():
                 raise CancelledError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from inspector.graph.model import Layer
 from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.loading import Model
 from inspector.onnxio.simulation import LayerInputs, simulate
+from inspector.progress import Cancel
 from inspector.quant.kernels import fake_quantize, quantize
 from inspector.quant.qparams import QParams
 
@@ -61,7 +62,7 @@ class Preview:
         self,
         grids: Grids,
         feeds: Mapping[str, NDArray[Any]],
-        cancel: Callable[[], bool] | None = None,
+        cancel: Cancel | None = None,
     ) -> dict[str, NDArray[Any]]:
         """The model's outputs for one sample under these grids.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,7 @@ from inspector.errors import CancelledError, RunError
 from inspector.graph.model import Dim
 from inspector.onnxio.counting import op_counts
 from inspector.onnxio.runnable import Runnable
-
-Cancel = Callable[[], bool]
-"""Asked now and then; True stops the work. `threading.Event.is_set` is one."""
+from inspector.progress import Cancel
 
 _FATAL = 4
 _POLL_SECONDS = 0.02

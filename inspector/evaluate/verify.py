@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from inspector.graph.grids import Grids
 from inspector.graph.placement import Placement
 from inspector.onnxio.loading import Model
 from inspector.onnxio.runnable import runnable
+from inspector.progress import Cancel, Progress
 
 TOLERANCE_DB = 0.5
 """How far predicted and measured SQNR may be apart before a reason is looked for."""
@@ -55,8 +55,8 @@ def verify(
     samples: Dataset,
     *,
     name: str = "",
-    progress: Callable[[int, int], None] | None = None,
-    cancel: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> Verification:
     """Runs the float model, the simulation and the saved file on the same samples.
 
@@ -102,7 +102,7 @@ def _cause(
     samples: Dataset,
     predicted: Fidelity,
     classes: str | None,
-    cancel: Callable[[], bool] | None,
+    cancel: Cancel | None,
 ) -> str:
     """Runs the file in other ways to see which one keeps the promise."""
     ways: tuple[tuple[dict[str, Any], str], ...] = (

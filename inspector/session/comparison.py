@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,8 @@ from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.runtime import Session, ValueInfo, open_session
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import load_model
+from inspector.progress import Cancel, StageProgress
 from inspector.session.samples import SampleRequest
-
-Progress = Callable[[str, int, int], None]
-Cancel = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def compare_models(
     b: Path,
     data: SampleRequest,
     *,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> Comparison:
     """Run two models on the same samples.

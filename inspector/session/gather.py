@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.statistics import Calibration, save_calibration
 from inspector.files import check_target
+from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.samples import SampleRequest
-
-Progress = Callable[[str, int, int], None]
-Cancel = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def calibrate_model(
     output: Path,
     data: SampleRequest,
     *,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> CalibrateResult:
     """Gather the statistics of all activations and save them.
@@ -86,7 +83,7 @@ def calibrate_model(
         opened.prepared,
         all_tensors(opened),
         samples,
-        progress=None if progress is None else lambda *at: progress("calibrate", *at),
+        progress=of_stage(progress, "calibrate"),
         cancel=cancel,
     )
     seconds = time.perf_counter() - start

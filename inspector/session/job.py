@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,17 +27,13 @@ from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import save_model, staged_model
 from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
+from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.result import LayerResult, QuantizeResult
 from inspector.session.targets import load_target
-
-Progress = Callable[[str, int, int], None]
-"""Told of (stage, done, total) as work goes on."""
-
-Cancel = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class QuantizeRequest:
 
 
 def quantize_model(
-    request: QuantizeRequest, *, progress: Progress | None = None, cancel: Cancel | None = None
+    request: QuantizeRequest, *, progress: StageProgress | None = None, cancel: Cancel | None = None
 ) -> QuantizeResult:
     """Does the whole job.
 
@@ -100,7 +96,7 @@ def quantize_model(
                 opened.prepared,
                 measured_tensors(plan),
                 calibration_data,
-                progress=_stage(progress, "calibrate"),
+                progress=of_stage(progress, "calibrate"),
                 cancel=cancel,
             )
     return save_quantized(
@@ -125,7 +121,7 @@ def save_quantized(
     *,
     force: bool = False,
     clock: Clock | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> QuantizeResult:
     """Writes an open model under a recipe, and proves what the file does.
@@ -169,7 +165,7 @@ def save_quantized(
                     staged,
                     samples,
                     name=str(output),
-                    progress=_stage(progress, "verify"),
+                    progress=of_stage(progress, "verify"),
                     cancel=cancel,
                 )
     return _result(opened, recipe, calibration, written, output, layers, verification, clock)
@@ -353,9 +349,3 @@ class Clock:
             yield
         finally:
             self.seconds[stage] += time.perf_counter() - start
-
-
-def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(stage, done, total)

@@ -1,0 +1,21 @@
+"""How long work tells how far it is, and hears that it is to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+"""Told of (done, total) as work goes on."""
+
+StageProgress = Callable[[str, int, int], None]
+"""Told of (stage, done, total) as work of several stages goes on."""
+
+Cancel = Callable[[], bool]
+"""Asked now and then; True stops the work. `threading.Event.is_set` is one."""
+
+
+def of_stage(progress: StageProgress | None, stage: str) -> Progress | None:
+    """The progress of one stage; None where nobody wants to know."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(stage, done, total)
