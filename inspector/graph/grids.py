@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import DataError
+from inspector.errors import CancelledError, DataError
 from inspector.graph.activations import activation_behind
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Point, Site
@@ -72,19 +72,21 @@ class GridChooser:
         self._behind: dict[tuple[Point, Point | None], tuple[QParams, bool]] = {}
         self._weights: dict[tuple[str, QuantSpec], QParams] = {}
 
-    def choose(self, plan: Plan) -> Grids:
-        """All numbers of a plan.
+    def choose(self, plan: Plan, cancel: Callable[[], bool] | None = None) -> Grids:
+        """All numbers of a plan; what was chosen before a cancel is remembered all the same.
 
         Raises:
             DataError: a tensor of the plan was not measured, or a weight holds no numbers.
+            CancelledError: `cancel` said so.
 
         Cost: one pass over each new weight for minmax, a sort of it for other methods; some
         milliseconds for each new point.
         """
-        points = self._point_grids(plan)
+        points = self._point_grids(plan, cancel)
         weights: dict[str, QParams] = {}
         bias_scales: dict[str, NDArray[np.float32]] = {}
         for name, spec in plan.weights.items():
+            _stop_if(cancel)
             layer = self._graph.layer(name)
             if (name, spec) not in self._weights:
                 self._weights[name, spec] = weight_grid(layer, spec, self._constant)
@@ -107,7 +109,7 @@ class GridChooser:
         per_channel = values.shape == (layer.weight_shape[layer.channel_axis],)
         return values if per_channel and layer.weight_slot == 1 else None
 
-    def _point_grids(self, plan: Plan) -> tuple[QParams, ...]:
+    def _point_grids(self, plan: Plan, cancel: Callable[[], bool] | None) -> tuple[QParams, ...]:
         """The grid of each point from the values of its tensors, seen as one tensor.
 
         Where an activation function is all that reads a tensor, its mse range is the one with the
@@ -115,6 +117,7 @@ class GridChooser:
         """
         for point in plan.points:
             if point not in self._points:
+                _stop_if(cancel)
                 values = point_distribution(point, self._distributions)
                 self._points[point] = activation_grid(values, point.spec)
         found = [self._points[point] for point in plan.points]
@@ -123,6 +126,7 @@ class GridChooser:
             points_of.setdefault(site.tensor, set()).add(number)
         for index, point in enumerate(plan.points):
             if len(point.tensors) == 1 and point.spec.range == RangeMethod("mse"):
+                _stop_if(cancel)
                 self._judge_behind(plan, index, found, points_of)
         return tuple(found)
 
@@ -160,6 +164,11 @@ def choose_grids(
     return GridChooser(graph, constant, distributions).choose(plan)
 
 
+def _stop_if(cancel: Callable[[], bool] | None) -> None:
+    if cancel is not None and cancel():
+        raise CancelledError
+
+
 def _whole_range(grid: QParams) -> RealRange:
     lo, hi = (np.atleast_1d(end).astype(np.float64) for end in (grid.lo, grid.hi))
     return RealRange(lo, hi)
@@ -168,14 +177,20 @@ def _whole_range(grid: QParams) -> RealRange:
 def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     """The grid of a layer's weight under a filled spec; a vector counts as one channel."""
     assert layer.weight is not None
-    if layer.channel_axis is None and spec.granularity == Granularity("channel"):
-        spec = replace(spec, granularity=Granularity("tensor"))
+    spec = weight_spec(layer, spec)
     grid = weight_qparams(constant(layer.weight), spec, operator_axis(layer), layer.weight)
     if grid.block and grid.scale.size == 1:
         # One block is the whole tensor; onnxruntime wants it to be called that.
         one = grid.scale.reshape(()), grid.zero_point.reshape(())
         return QParams(*one, grid.qmin, grid.qmax)
     return grid
+
+
+def weight_spec(layer: Layer, spec: QuantSpec) -> QuantSpec:
+    """A filled spec as a layer's weight can follow it: a vector has one channel, the tensor."""
+    if layer.channel_axis is None and spec.granularity == Granularity("channel"):
+        return replace(spec, granularity=Granularity("tensor"))
+    return spec
 
 
 def operator_axis(layer: Layer) -> int | None:

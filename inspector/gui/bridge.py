@@ -16,8 +16,11 @@ from PySide6.QtCore import QObject, Signal
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
+from inspector.graph.placement import Plan
+from inspector.gui.as_saved import AsSaved, SavedResponse
 from inspector.gui.estimate import Estimate, Estimator
 from inspector.gui.figures import on_grid
+from inspector.gui.planned import Planned, planned
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Context, Tasks
 from inspector.session.document import Document
@@ -33,7 +36,7 @@ from inspector.session.events import (
 from inspector.session.facts import TensorFacts, WeightRequest, WeightResponse
 
 T = TypeVar("T")
-_WEIGHTS, _ESTIMATE = "weights", "estimate"
+_WEIGHTS, _ESTIMATE, _SAVED = "weights", "estimate", "saved weights"
 
 
 class Bridge(QObject):
@@ -70,6 +73,10 @@ class Bridge(QObject):
         self._selected: tuple[str, ...] = ()
         self._estimator: Estimator | None = None
         self._grids: Grids | None = None
+        self._plan: Plan | None = None
+        self._planned: dict[str, Planned] = {}
+        self._as_saved = AsSaved(document)
+        self._on_grid: dict[tuple[str, int], TensorFacts] = {}
         self._unsubscribe = document.subscribe(self._hear)
 
     def close(self) -> None:
@@ -143,13 +150,30 @@ class Bridge(QObject):
         """Whether a layer's figure belongs to an earlier spec."""
         return name in self._stale
 
+    def planned(self, name: str) -> Planned:
+        """What a layer really gets, and why where that is not what was asked for."""
+        document = self.document
+        if self._plan is None:
+            self._plan = document.opened.placement.plan(document.specs)
+            self._planned.clear()
+        if name not in self._planned:
+            layer, asked = document.layer(name), document.specs_of(name)
+            self._planned[name] = planned(document.graph, self._plan, layer, asked)
+        return self._planned[name]
+
     def weight_facts(self, name: str) -> TensorFacts | None:
-        """All about a layer's weights, as soon as it is known."""
+        """All about a layer's weights, as soon as it is known.
+
+        On the grid of the file: a bias that needs room may widen it once the activations are known.
+        """
         layer = self.document.layer(name)
-        spec = self.document.specs_of(name).weights
+        spec = self.planned(name).weights
         facts = self.document.facts
         if name in self._failed:
             return None
+        saved = self._as_saved.get(name, spec)
+        if saved is not None:
+            return saved
         if facts.is_sorted(layer, spec):
             try:
                 return facts.weight(layer, spec)
@@ -164,18 +188,22 @@ class Bridge(QObject):
         scale, or are read by several layers, may get another than each would on its own.
         """
         layer = self.document.layer(name)
-        spec = self.document.specs_of(name).activations
+        spec, tensor = self.planned(name).activations[0], layer.activations[0]
         try:
-            own = self.document.facts.activation(layer.activations[0], spec)
+            own = self.document.facts.activation(tensor, spec)
         except InspectorError as error:
             self.refused.emit(error)
             return None
         calibration = self.document.calibration
         if own is None or self._grids is None or calibration is None:
             return own
-        tensor = layer.activations[0]
         grid = self._grids.at(tensor, name)
-        return own if grid is None else on_grid(own, calibration.tensors[tensor], grid)
+        if grid is None:
+            return own
+        key = (tensor, id(grid))
+        if key not in self._on_grid:
+            self._on_grid[key] = on_grid(own, calibration.tensors[tensor], grid)
+        return self._on_grid[key]
 
     # What changed
 
@@ -189,28 +217,42 @@ class Bridge(QObject):
                 self.saved_changed.emit(self.document.is_dirty)
                 self._look_at(layer.name for layer in self.document.layers)
             case RecipeChanged(layers):
+                layers = self._plan_anew(layers)
                 self._look_at(layers)
                 self.specs_changed.emit(layers)
                 self._estimate()
             case CalibrationChanged():
+                self._estimator = None
                 self.calibration_changed.emit()
                 self._estimate()
             case DatasetChanged():
-                self._estimator = None
                 self._estimate()
             case SavedChanged(dirty):
                 self.saved_changed.emit(dirty)
 
     def _reset(self) -> None:
-        self.tasks.cancel(_WEIGHTS)
-        self.tasks.cancel(_ESTIMATE)
+        for channel in (_WEIGHTS, _ESTIMATE, _SAVED):
+            self.tasks.cancel(channel)
         self._sqnr.clear()
         self._stale.clear()
         self._failed.clear()
         self._waiting.clear()
         self._selected = ()
         self._estimator = None
+        self._plan = None
+        self._as_saved.clear()
+        self._on_grid.clear()
         self.fidelity, self.fidelity_is_stale, self._grids = None, False, None
+
+    def _plan_anew(self, layers: frozenset[str]) -> frozenset[str]:
+        """The layers that a change concerns: their own specs differ, or those of what they share.
+
+        Cost: linear in the size of the graph, about 2 ms for 100 nodes.
+        """
+        names = [layer.name for layer in self.document.layers]
+        before = {name: self.planned(name) for name in names} if self._plan is not None else {}
+        self._plan = None
+        return layers | {name for name in names if before.get(name) != self.planned(name)}
 
     def _look_at(self, names: Iterable[str]) -> None:
         """Find the figures of layers: at once where that is quick, else in the background."""
@@ -220,8 +262,8 @@ class Bridge(QObject):
                 continue
             self._failed.discard(name)
             quick = name in self._selected[:1] or len(self._selected) > 1
-            spec = self.document.specs_of(name).weights
-            known = self.document.facts.known_weight(layer, spec)
+            spec = self.planned(name).weights
+            known = self._as_saved.get(name, spec) or self.document.facts.known_weight(layer, spec)
             if known is None and quick and self.document.facts.is_sorted(layer, spec):
                 known = self.weight_facts(name)
             if known is not None:
@@ -243,9 +285,7 @@ class Bridge(QObject):
         while self._waiting and not self.tasks.is_busy(_WEIGHTS):
             name = self._waiting.popleft()
             layer = self.document.layer(name)
-            request = self.document.facts.weight_request(
-                layer, self.document.specs_of(name).weights
-            )
+            request = self.document.facts.weight_request(layer, self.planned(name).weights)
             if request is not None:
                 self.tasks.submit(
                     _WEIGHTS,
@@ -257,12 +297,42 @@ class Bridge(QObject):
         if isinstance(answer, InspectorError):
             self._fail(name, answer)
         elif self.document.facts.accept(answer):
-            if answer.request.spec == self.document.specs_of(name).weights:
+            if answer.request.spec == self.planned(name).weights:
                 self._learn(name, answer.facts)
             elif name not in self._waiting:
                 self._waiting.appendleft(name)
         self.facts_changed.emit(frozenset({name}))
         self._next_weight()
+        self._look_at_saved()
+
+    def _look_at_saved(self) -> None:
+        """Find the figures of weights that have another grid in the file, once all is known."""
+        if self._grids is None or self._waiting or self.tasks.is_busy(_WEIGHTS):
+            return
+        request, usual = self._as_saved.compare(self._grids)
+        for name in usual:
+            facts = self.weight_facts(name)
+            if facts is not None:
+                self._learn(name, facts)
+        concerned = frozenset(item.layer.name for item, _ in request.items)
+        self._stale |= concerned
+        if usual | concerned:
+            self.facts_changed.emit(usual | concerned)
+        self.tasks.cancel(_SAVED)
+        if concerned:
+            self.tasks.submit(
+                _SAVED, lambda context: _answer(lambda: request.run(context)), self._saved_arrived
+            )
+
+    def _saved_arrived(self, answer: SavedResponse | InspectorError) -> None:
+        if isinstance(answer, InspectorError):
+            self.refused.emit(answer)
+            return
+        self._as_saved.take(answer)
+        for name, (spec, facts) in answer.facts.items():
+            if spec == self.planned(name).weights:
+                self._learn(name, facts)
+        self.facts_changed.emit(frozenset(answer.facts))
 
     def _fail(self, name: str, error: InspectorError) -> None:
         self._failed.add(name)
@@ -277,17 +347,17 @@ class Bridge(QObject):
         calibration, data = document.calibration, document.dataset
         self.fidelity_is_stale = self.fidelity is not None
         self._grids = None
-        if calibration is None or data is None or not document.layers:
+        if calibration is None or not document.layers:
             self.tasks.cancel(_ESTIMATE)
             self.fidelity, self.fidelity_is_stale = None, False
             self.fidelity_changed.emit()
             return
         if self._estimator is None:
-            self._estimator = Estimator(document.opened, data.split_for_verification()[1])
+            self._estimator = Estimator(document.opened, calibration)
         estimator, recipe = self._estimator, document.recipe
         self.tasks.submit(
             _ESTIMATE,
-            lambda context: _answer(lambda: estimator.run(recipe, calibration, context)),
+            lambda context: _answer(lambda: estimator.run(recipe, data, context)),
             self._estimated,
         )
         self.fidelity_changed.emit()
@@ -298,7 +368,9 @@ class Bridge(QObject):
             self.refused.emit(answer)
         else:
             self.fidelity, self._grids = answer.fidelity, answer.grids
+            self._on_grid.clear()
         self.fidelity_is_stale = False
+        self._look_at_saved()
         self.fidelity_changed.emit()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,15 @@ from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.statistics import Calibration
-from inspector.graph.grids import Grids
+from inspector.graph.grids import GridChooser, Grids
 from inspector.gui.tasks import Context
 from inspector.onnxio.runnable import runnable
-from inspector.session.job import grids_of, resolve
+from inspector.session.job import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 
 MOST_SAMPLES = 8
+_ASK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,54 +32,75 @@ class Estimate:
     """What the model does under a recipe, and with which numbers.
 
     Attributes:
-        fidelity: how near its outputs are to the float model's.
+        fidelity: how near its outputs are to the float model's; None without samples.
         grids: every scale and zero point, as they would be written.
     """
 
-    fidelity: Fidelity
+    fidelity: Fidelity | None
     grids: Grids
 
 
 class Estimator:
-    """Keeps what does not change between estimates: the session and the float outputs.
+    """Keeps what does not change between estimates: the numbers chosen, the session, the outputs.
 
-    One for each model and data set. Requests may come from several threads; they run one after the
-    other.
+    One for each model and calibration. Requests may come from several threads; they run one after
+    the other, and one that is cancelled while it waits gives its thread back at once.
     """
 
-    def __init__(self, opened: OpenModel, samples: Dataset) -> None:
+    def __init__(self, opened: OpenModel, calibration: Calibration) -> None:
         self._opened = opened
-        self._samples = samples.spread(MOST_SAMPLES)
+        constant = opened.prepared.constant
+        self._chooser = GridChooser(opened.graph, constant, calibration.tensors)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
+        self._data: Dataset | None = None
         self._expected: list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]] = []
         self._classes = class_output(opened.graph)
 
-    def run(self, recipe: Recipe, calibration: Calibration, context: Context) -> Estimate:
+    def run(self, recipe: Recipe, data: Dataset | None, context: Context) -> Estimate:
         """Compare the model under a recipe with the float model on a few samples.
+
+        Args:
+            recipe: the choices.
+            data: where the samples are from; None to choose the numbers alone.
+            context: of the task.
 
         Raises:
             InspectorError: the recipe cannot be carried out.
             CancelledError: a newer request came.
         """
-        with self._lock:
-            if context.cancelled():
-                raise CancelledError
+        with self._turn(context):
             plan = self._opened.placement.plan(resolve(self._opened, recipe))
-            grids = grids_of(self._opened, plan, calibration)
-            self._prepare(context)
-            assert self._preview is not None
+            grids = self._chooser.choose(plan, context.cancelled)
+            if data is None:
+                return Estimate(None, grids)
+            preview = self._prepare(data, context)
             meter = FidelityMeter(self._classes)
             for feeds, expected in self._expected:
-                meter.add(expected, self._preview.run(grids, feeds, context.cancelled))
+                meter.add(expected, preview.run(grids, feeds, context.cancelled))
             return Estimate(meter.result(), grids)
 
-    def _prepare(self, context: Context) -> None:
+    @contextmanager
+    def _turn(self, context: Context) -> Iterator[None]:
+        """Wait until it is this request's turn, or until nobody wants its answer any more."""
+        while not self._lock.acquire(timeout=_ASK_SECONDS):
+            if context.cancelled():
+                raise CancelledError
+        try:
+            if context.cancelled():
+                raise CancelledError
+            yield
+        finally:
+            self._lock.release()
+
+    def _prepare(self, data: Dataset, context: Context) -> Preview:
         if self._preview is None:
             self._preview = Preview(self._opened.prepared, self._opened.placement)
-        if not self._expected:
+        if data is not self._data:
             session = open_session(runnable(self._opened.source))
+            samples = data.split_for_verification()[1].spread(MOST_SAMPLES)
             self._expected = [
-                (feeds, session.run(feeds, cancel=context.cancelled))
-                for feeds in self._samples.samples()
+                (feeds, session.run(feeds, cancel=context.cancelled)) for feeds in samples.samples()
             ]
+            self._data = data
+        return self._preview

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from inspector.graph.grids import identity
 from inspector.graph.model import Layer
 from inspector.gui.formatting import (
     count_text,
@@ -16,14 +17,15 @@ from inspector.gui.formatting import (
 )
 from inspector.gui.graph_view.cards import shape_text
 from inspector.gui.graph_view.painting import Badge
-from inspector.gui.layer_table import LayerRow
+from inspector.gui.layer_table import MARK, LayerRow
+from inspector.gui.planned import Planned
 from inspector.gui.spec_panel import Selection
 from inspector.gui.theme import heat
-from inspector.quant.distribution import Histogram
+from inspector.quant.distribution import Distribution
 from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams, weight_axis
 from inspector.quant.rows import blocked_shape
-from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.quant.spec import QuantSpec
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
 from inspector.session.levels import level_counts
@@ -34,36 +36,43 @@ HEAT_LOW, HEAT_HIGH = 10.0, 60.0
 _STORED_BITS = (2, 4, 8, 16)
 
 
-def layer_row(document: Document, layer: Layer, sqnr: float | None, *, stale: bool) -> LayerRow:
-    """One row of the table."""
-    specs = document.specs_of(layer.name)
+def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) -> LayerRow:
+    """One row of the table: what the layer really gets."""
+    activations = "/".join(dict.fromkeys(str(spec) for spec in given.activations))
     return LayerRow(
         layer.name,
         layer.op_type,
-        str(specs.weights) if layer.weight is not None else "",
-        str(specs.activations),
+        str(given.weights) if layer.weight is not None else "",
+        activations,
         sqnr,
         layer.parameters,
         stale,
+        given.why_weights,
+        given.why_activations,
     )
 
 
-def badge(document: Document, layer: Layer, sqnr: float | None) -> Badge:
-    """What is written on a layer's card."""
+def badge(document: Document, layer: Layer, given: Planned, sqnr: float | None) -> Badge:
+    """What is written on a layer's card: what the layer really gets."""
     specs = document.specs_of(layer.name)
     chosen = document.recipe.chosen(layer)
     known = sqnr is not None and not math.isnan(sqnr)
+    has_weights = layer.weight is not None
+    weights = "" if not has_weights else _short(chosen.weights, specs.weights)
+    if given.why_weights:
+        weights = f"{given.weights}{MARK}"
+    activations = _short(chosen.activations, specs.activations)
+    if given.why_activations:
+        activations = f"{_short(QuantSpec('int8'), given.activations[0])}{MARK}"
+    left_alone = given.weights.is_float and all(spec.is_float for spec in given.activations)
     return Badge(
-        _short(chosen.weights, specs.weights) if layer.weight is not None else "",
-        _short(chosen.activations, specs.activations),
+        weights,
+        activations,
         decibel_text(sqnr) if known else "",
         heat((sqnr - HEAT_LOW) / (HEAT_HIGH - HEAT_LOW)) if sqnr is not None and known else None,
-        _left_alone(layer, specs),
+        left_alone,
+        "\n".join(why for why in (given.why_weights, given.why_activations) if why),
     )
-
-
-def _left_alone(layer: Layer, specs: LayerSpecs) -> bool:
-    return specs.activations.is_float and (layer.weight is None or specs.weights.is_float)
 
 
 def _short(chosen: QuantSpec, full: QuantSpec) -> str:
@@ -109,10 +118,17 @@ def _describe(layers: Sequence[Layer]) -> str:
     return f"{layer.op_type} · {shape_text(layer.weight_shape)} · {total}"
 
 
-def tensor_figures(facts: TensorFacts | None) -> list[tuple[str, str]]:
-    """What a choice costs one tensor, in words and numbers."""
+def tensor_figures(facts: TensorFacts | None, why: str = "") -> list[tuple[str, str]]:
+    """What a choice costs one tensor, in words and numbers.
+
+    Args:
+        facts: of the tensor; None while nothing is known.
+        why: it does not get what was asked for, because of this.
+    """
     if facts is None:
         return []
+    if why:
+        return [("In use", f"{facts.spec}{MARK}"), *tensor_figures(facts)]
     sign = "" if facts.exact else "≈ "
     values = f"{value_text(facts.lo)} … {value_text(facts.hi)}"
     figures = [("Values", values)]
@@ -133,11 +149,9 @@ def tensor_figures(facts: TensorFacts | None) -> list[tuple[str, str]]:
     return figures
 
 
-def on_grid(facts: TensorFacts, values: Histogram, grid: QParams) -> TensorFacts:
-    """The same facts for another grid of one scale."""
-    own = facts.qparams
-    same_codes = own is not None and (own.qmin, own.qmax) == (grid.qmin, grid.qmax)
-    if own is not None and same_codes and own.scale == grid.scale:
+def on_grid(facts: TensorFacts, values: Distribution, grid: QParams) -> TensorFacts:
+    """The same facts for another grid."""
+    if facts.qparams is not None and identity(facts.qparams) == identity(grid):
         return facts
     return replace(
         facts,

@@ -44,11 +44,13 @@ class LayerRow:
     Attributes:
         name: the node's name.
         op_type: its operator.
-        weights: spec in text form; empty without weights.
-        activations: spec in text form.
+        weights: what they really get, in text form; empty without weights.
+        activations: what they really get, in text form; two with a slash where inputs differ.
         sqnr: of the weights in dB; None while it is not known or where there is none.
         parameters: number of weights and biases.
         stale: the figure belongs to an earlier spec.
+        why_weights: why the weights do not get what was asked for; empty where they do.
+        why_activations: the same of the activations.
     """
 
     name: str
@@ -58,8 +60,12 @@ class LayerRow:
     sqnr: float | None
     parameters: int
     stale: bool = False
+    why_weights: str = ""
+    why_activations: str = ""
 
 
+MARK = "*"
+"""Says that a layer does not get what was asked for; the tooltip says why."""
 _HEADERS = (
     ("Layer", "Name of the node"),
     ("Operator", "Operator of the node"),
@@ -155,9 +161,10 @@ def _text(row: LayerRow, column: int) -> str:
     if column == OPERATOR:
         return row.op_type
     if column == WEIGHTS:
-        return row.weights.split(":", maxsplit=1)[0] or "–"
+        return f"{row.weights.split(':', maxsplit=1)[0] or '–'}{MARK * bool(row.why_weights)}"
     if column == ACTIVATIONS:
-        return row.activations.split(":", maxsplit=1)[0]
+        types = dict.fromkeys(text.split(":", maxsplit=1)[0] for text in row.activations.split("/"))
+        return f"{'/'.join(types)}{MARK * bool(row.why_activations)}"
     if column == PARAMETERS:
         return count_text(row.parameters)
     if row.sqnr is None or math.isnan(row.sqnr):
@@ -175,8 +182,11 @@ def _sort_value(row: LayerRow, column: int) -> str | float:
 
 def _tooltip(row: LayerRow, column: int) -> str:
     if column == WEIGHTS:
-        return row.weights or "This layer has no weights of its own"
-    return row.activations if column == ACTIVATIONS else row.name
+        text = row.weights or "This layer has no weights of its own"
+        return f"{text}\n{row.why_weights}".strip()
+    if column == ACTIVATIONS:
+        return f"{row.activations}\n{row.why_activations}".strip()
+    return row.name
 
 
 class LayerFilter(QSortFilterProxyModel):
@@ -310,9 +320,9 @@ class LayerPane(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width in (
-            (OPERATOR, 60),
-            (WEIGHTS, 58),
-            (ACTIVATIONS, 50),
+            (OPERATOR, 70),
+            (WEIGHTS, 66),
+            (ACTIVATIONS, 60),
             (SQNR, 52),
             (PARAMETERS, 66),
         ):

@@ -91,7 +91,6 @@ class Presenter(QObject):
 
     def _specs_changed(self, names: Iterable[str]) -> None:
         """Rows, badges, panel and plots follow in the same tick."""
-        names = list(names)
         self._pane.model.update_rows({name: self._row(name) for name in names})
         self._show_badges()
         self._show_size()
@@ -137,12 +136,15 @@ class Presenter(QObject):
     def _row(self, name: str) -> LayerRow:
         layer = self._bridge.document.layer(name)
         stale = self._bridge.is_stale(name)
-        return figures.layer_row(self._bridge.document, layer, self._bridge.sqnr(name), stale=stale)
+        given = self._bridge.planned(name)
+        return figures.layer_row(layer, given, self._bridge.sqnr(name), stale=stale)
 
     def _show_badges(self) -> None:
         document = self._bridge.document
         badges = {
-            layer.name: figures.badge(document, layer, self._bridge.sqnr(layer.name))
+            layer.name: figures.badge(
+                document, layer, self._bridge.planned(layer.name), self._bridge.sqnr(layer.name)
+            )
             for layer in document.layers
         }
         self._graph.set_badges(badges, _LEGEND if badges else None)
@@ -174,10 +176,12 @@ class Presenter(QObject):
 
     def _show_weights(self, name: str) -> None:
         document = self._bridge.document
-        layer, spec = document.layer(name), document.specs_of(name).weights
+        given = self._bridge.planned(name)
+        layer, spec = document.layer(name), given.weights
         facts = self._bridge.weight_facts(name)
         single = len(self._bridge.selected) == 1
-        self._panel.show_figures("weights", figures.tensor_figures(facts) if single else [])
+        shown = figures.tensor_figures(facts, given.why_weights) if single else []
+        self._panel.show_figures("weights", shown, given.why_weights)
         why = "Reading the weights…" if layer.weight else "This layer has no weights of its own"
         request = document.facts.weight_request(layer, spec) if facts is not None else None
         values = request.distribution if request is not None else None
@@ -186,7 +190,9 @@ class Presenter(QObject):
     def _show_activations(self, name: str) -> None:
         facts = self._bridge.activation_facts(name)
         single = len(self._bridge.selected) == 1
-        self._panel.show_figures("activations", figures.tensor_figures(facts) if single else [])
+        why = self._bridge.planned(name).why_activations
+        shown = figures.tensor_figures(facts, why) if single else []
+        self._panel.show_figures("activations", shown, why)
         uncalibrated = self._bridge.document.calibration is None
         why = _NO_DATA if uncalibrated else "This activation was not measured"
         self._plots.show_activations(facts, why, offer=uncalibrated)

@@ -43,6 +43,16 @@ class Selection:
 
 
 Figures = Sequence[tuple[str, str]]
+_TIPS = {
+    "Values": "The smallest and the largest value before quantization",
+    "Grid": "The real values of the lowest and the highest code: what lies beyond is clipped",
+    "Scale": "The real distance between two neighbouring codes; of several scales the ends",
+    "SQNR": "Signal-to-quantization-noise ratio in dB: the power of the values over that of the "
+    "error.\nMore is better; 6 dB more is half the error, about one bit.",
+    "Clipped": "Share of the values beyond the ends of the grid, which become the nearest end",
+    "To zero": "Share of the values that are not zero before, and are after",
+    "Quantized": "The layer computes with the values as they are",
+}
 
 
 class ElidedLabel(QLabel):
@@ -90,8 +100,8 @@ class FigureGrid(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._cells: list[tuple[QLabel, QLabel]] = []
 
-    def show_figures(self, figures: Figures) -> None:
-        """Show these; labels are used again."""
+    def show_figures(self, figures: Figures, why: str = "") -> None:
+        """Show these; labels are used again. `why` explains the spec in use."""
         while len(self._cells) < len(figures):
             name, value = QLabel(self), QLabel(self)
             name.setProperty("role", "name")
@@ -108,6 +118,8 @@ class FigureGrid(QWidget):
             if shown:
                 name.setText(figures[number][0])
                 value.setText(figures[number][1])
+                for label in (name, value):
+                    label.setToolTip(_TIPS.get(figures[number][0], why))
 
 
 class SpecPanel(QScrollArea):
@@ -166,10 +178,10 @@ class SpecPanel(QScrollArea):
         self.activations.show_specs(selection.activations, known.get("activations"))
         self.reset.setVisible(selection.own)
 
-    def show_figures(self, role: Role, figures: Figures) -> None:
-        """Show what the choice costs."""
+    def show_figures(self, role: Role, figures: Figures, why: str = "") -> None:
+        """Show what the choice costs, and why another spec is in use where one is."""
         grid = self.weight_figures if role == "weights" else self.activation_figures
-        grid.show_figures(figures)
+        grid.show_figures(figures, why)
 
     def _arrange(self) -> None:
         form = self.form

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.evaluate.statistics import Calibration
-from inspector.graph.grids import operator_axis
+from inspector.graph.grids import operator_axis, weight_spec
 from inspector.graph.model import Layer
 from inspector.onnxio.loading import Model
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
@@ -185,11 +185,12 @@ class WeightRequest:
             InspectorError: as `weight_facts`, and ModelError where the weight cannot be read.
         """
         name, axis = self.layer.weight or "", operator_axis(self.layer)
+        spec = weight_spec(self.layer, self.spec)
         dist = self.distribution
         if dist is None:
             values = self.model.constant(name)
-            dist = weight_distribution(values, self.spec, axis, name)
-        facts = weight_facts_of(dist, self.spec, axis, self.layer.weight_shape or (), name)
+            dist = weight_distribution(values, spec, axis, name)
+        facts = weight_facts_of(dist, spec, axis, self.layer.weight_shape or (), name)
         return WeightResponse(self, dist, facts)
 
 

@@ -196,7 +196,9 @@ def test_a_mixed_selection_is_edited_together(qtbot: QtBot, opened: MainWindow) 
     assert box.currentIndex() == -1
     assert box.placeholderText() == "mixed"
     box.setCurrentText("uint4")
-    assert {cell(opened, name, ACTIVATIONS) for name in (LAYER, "/head/Gemm")} == {"uint4"}
+    asked = [opened.document.specs_of(name).activations.dtype for name in (LAYER, "/head/Gemm")]
+    assert asked == ["uint4", "uint4"]
+    assert cell(opened, "/head/Gemm", ACTIVATIONS) == "uint4"
     opened.bridge.undo()
     assert cell(opened, LAYER, ACTIVATIONS) == "int16"
 

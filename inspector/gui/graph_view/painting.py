@@ -45,6 +45,7 @@ class Badge:
         figure: the layer's error with its unit; empty where it is not known.
         colour: heat colour of the error; None where it is not known.
         is_float: the layer is left alone.
+        why: why the layer does not get what was asked for; empty where it does.
     """
 
     weights: str
@@ -52,6 +53,7 @@ class Badge:
     figure: str = ""
     colour: QColor | None = None
     is_float: bool = False
+    why: str = ""
 
 
 class Brushes:

@@ -350,4 +350,5 @@ class GraphView(QWidget):
             lines += [f"weights {badge.weights}"] if badge.weights else []
             lines += [f"activations {badge.activations}"]
             lines += [f"weight SQNR {badge.figure}"] if badge.figure else []
+            lines += [badge.why] if badge.why else []
         QToolTip.showText(globally, "\n".join(lines), self)
