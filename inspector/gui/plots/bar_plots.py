@@ -27,12 +27,11 @@ class ChannelPlot(PlotCard):
     picked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("channelPlot", "SQNR per channel", parent)
+        super().__init__("channelPlot", "SQNR per channel", ("channel", "dB"), parent)
         self._bars: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
         self._mark: Any = pg.InfiniteLine(angle=90)
         self.plot.addItem(self._bars)
         self.plot.addItem(self._mark, ignoreBounds=True)
-        self.plot.getAxis("left").setWidth(30)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self._count = 0
         self._sorted = False
@@ -74,10 +73,9 @@ class LayerErrorPlot(PlotCard):
     picked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("layerErrorPlot", "SQNR per layer", parent)
+        super().__init__("layerErrorPlot", "SQNR per layer", ("layer", "dB"), parent)
         self._bars: Any = pg.BarGraphItem(x=[0.0], height=[0.0], width=0.8)
         self.plot.addItem(self._bars)
-        self.plot.getAxis("left").setWidth(30)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.plot.scene().sigMouseMoved.connect(self._moved)
         self._names: Sequence[str] = ()

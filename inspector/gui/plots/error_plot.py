@@ -20,14 +20,13 @@ class ErrorPlot(PlotCard):
     """The exact error function of one grid."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("errorPlot", "Error against value", parent)
+        super().__init__("errorPlot", "Error against value", ("value", "error"), parent)
         self._zero: Any = pg.InfiniteLine(angle=0)
         self._curve: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
         self.plot.addItem(self._zero, ignoreBounds=True)
         self._band: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
         self.plot.addItem(self._band, ignoreBounds=True)
         self.plot.addItem(self._curve, ignoreBounds=True)
-        self.plot.getAxis("left").setWidth(46)
         self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def show_curve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,48 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from inspector.gui.formatting import count_tick
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.shapes import HistogramShape
 from inspector.gui.theme import Theme
+
+_TICK_PIXELS = 22
+"""Least distance between two numbers on an axis."""
+
+
+class CountAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
+    """Counts as 5, 200, 3k, on a linear axis or on one of log10(1 + count)."""
+
+    def __init__(self, *, log: bool) -> None:
+        super().__init__("left")
+        self._log = log
+
+    def set_log(self, log: bool) -> None:
+        """Whether heights are log10(1 + count)."""
+        self._log = log
+        self.picture = None
+        self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Powers of ten on the logarithmic axis, no more of them than have room."""
+        if not self._log:
+            found: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
+            return found
+        step = max(1, math.ceil(high * _TICK_PIXELS / max(size, 1.0)))
+        powers = range(0, int(high) + 1, step)
+        return [(float(step), [math.log10(1.0 + 10.0**power) for power in powers])]
+
+    def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
+        """Short numbers."""
+        return [count_tick(10.0**value - 1.0 if self._log else value) for value in values]
 
 
 class HistogramPlot(PlotCard):
     """Counts, linear or logarithmic, of the values before and after quantization."""
 
     def __init__(self, name: str, title: str, *, log: bool, parent: QWidget | None = None) -> None:
-        super().__init__(name, title, parent)
+        self._counts: Any = CountAxis(log=log)
+        super().__init__(name, title, ("value", "count"), parent, self._counts)
         self._shape: HistogramShape | None = None
         self._levels: Any = pg.PlotCurveItem([0.0, 0.0], [0.0, 0.0], connect="pairs")
         self._original: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
@@ -27,7 +60,6 @@ class HistogramPlot(PlotCard):
         self._high: Any = pg.InfiniteLine(angle=90)
         for item in (self._original, self._levels, self._quantized, self._low, self._high):
             self.plot.addItem(item, ignoreBounds=True)
-        self.plot.hideAxis("left")
         self.log = QToolButton(self)
         self.log.setText("log")
         self.log.setCheckable(True)
@@ -35,6 +67,7 @@ class HistogramPlot(PlotCard):
         self.log.setChecked(log)
         self.log.setToolTip("Logarithmic counts: shows the few values far out")
         self.log.setAccessibleName(f"{title}: logarithmic counts")
+        self.log.toggled.connect(self._counts.set_log)
         self.log.toggled.connect(self._redraw)
         self.header.addWidget(self.log)
 

@@ -19,12 +19,32 @@ from PySide6.QtWidgets import (
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, TEXT_SMALL, Theme
 
+BOTTOM_PIXELS = 30
+"""Room for the numbers below a plot and for what they are of."""
+
 
 class PlotCard(QFrame):
     """The frame that all plots share; `plot` is pyqtgraph's plot item."""
 
-    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        axes: tuple[str, str],
+        parent: QWidget | None = None,
+        left: Any = None,
+    ) -> None:
+        """An empty plot.
+
+        Args:
+            name: of the widget.
+            title: above the plot.
+            axes: what runs along the bottom and up the left side, with the unit.
+            parent: of the widget.
+            left: the axis on the left, where the usual one will not do.
+        """
         super().__init__(parent)
+        self._axes = dict(zip(("bottom", "left"), axes, strict=True))
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setMinimumWidth(170)
@@ -33,7 +53,8 @@ class PlotCard(QFrame):
         self.title.setProperty("role", "section")
         self.note = ElidedLabel(self, Qt.TextElideMode.ElideRight)
         self.note.setProperty("role", "small")
-        self._widget = pg.PlotWidget(self)
+        own = {} if left is None else {"left": left}
+        self._widget = pg.PlotWidget(self, axisItems=own)
         self.plot: Any = self._widget.getPlotItem()
         self.empty = QLabel(self)
         self.empty.setProperty("role", "muted")
@@ -68,6 +89,9 @@ class PlotCard(QFrame):
             axis = self.plot.getAxis(side)
             axis.setPen(pg.mkPen(theme.border))
             axis.setTextPen(pg.mkPen(theme.muted))
+            axis.setLabel(
+                self._axes[side], **{"color": theme.muted, "font-size": f"{TEXT_SMALL - 1}px"}
+            )
 
     def _arrange(self) -> None:
         self.header.setSpacing(SPACE_XS)
@@ -97,3 +121,4 @@ class PlotCard(QFrame):
             axis = self.plot.getAxis(side)
             axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
             axis.enableAutoSIPrefix(False)
+        self.plot.getAxis("bottom").setHeight(BOTTOM_PIXELS)

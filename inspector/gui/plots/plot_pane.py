@@ -25,7 +25,11 @@ from inspector.gui.plots.shapes import (
 from inspector.gui.theme import Theme
 from inspector.quant.distribution import ExactDistribution
 from inspector.quant.profile import level_counts
+from inspector.quant.qparams import QParams
 from inspector.session.facts import TensorFacts
+
+WING_ROOM = 0.12
+"""How much of the grid's width the error plot shows beyond either end."""
 
 
 class PlotPane(QWidget):
@@ -137,11 +141,7 @@ class PlotPane(QWidget):
         else:
             self.weights.show_shape(self._channel_shape(facts))
         row = self._row if self._row is not None else int(np.argmin(profile.sqnr_db))
-        span = (facts.lo, facts.hi) if facts.hi > facts.lo else (facts.lo - 0.5, facts.lo + 0.5)
-        if qp.rows > 1 and self._sorted is not None:
-            span = (float(self._sorted.lo[row]), float(self._sorted.hi[row]))
-        room = 0.1 * (span[1] - span[0]) or 0.5
-        span = (span[0] - room, span[1] + room)
+        span = self._error_span(facts, qp, row)
         step = float(qp.scale.reshape(-1)[row])
         kind = "block" if qp.block else "channel"
         worst = "worst " if self._row is None else ""
@@ -155,6 +155,16 @@ class PlotPane(QWidget):
             self.channels.show_empty(f"One scale for the whole tensor: {decibel_text(low)}")
             return
         self.channels.show_channels(profile.sqnr_db, row, note)
+
+    def _error_span(self, facts: TensorFacts, qp: QParams, row: int) -> tuple[float, float]:
+        """All values of a row and its whole grid, with room for the wings of clipping."""
+        low, high = facts.lo, facts.hi
+        if qp.rows > 1 and self._sorted is not None:
+            low, high = float(self._sorted.lo[row]), float(self._sorted.hi[row])
+        low = min(low, float(qp.lo.reshape(-1)[row]))
+        high = max(high, float(qp.hi.reshape(-1)[row]))
+        room = WING_ROOM * (high - low) or 0.5
+        return low - room, high + room
 
     def _channel_shape(self, facts: TensorFacts) -> HistogramShape:
         """Weights with a scale for each channel: all of them, or the one that was picked."""
