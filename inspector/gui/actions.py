@@ -48,20 +48,32 @@ _ENTRIES = (
         "Write what was chosen as a TOML file",
         ("Ctrl+Shift+S",),
     ),
+    _Entry(
+        "actionOpenRecipe",
+        "Open recipe…",
+        "Open a recipe, or take it from a model that was saved here",
+        ("Ctrl+Shift+O",),
+    ),
     _Entry("actionQuit", "Quit", "Close the window", (_Keys.Quit,)),
     _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
     _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
     _Entry("actionFind", "Find layer", "Go to the filter of the layers", (_Keys.Find,), "find"),
     _Entry("actionFit", "Fit graph", "Show all of the graph", ("Ctrl+0",), "fit"),
     _Entry("actionFullSize", "Actual size", "Show the graph at 100 %", ("Ctrl+1",)),
+    _Entry("actionShortcuts", "Keyboard shortcuts", "Show every key", (_Keys.HelpContents,)),
+    _Entry("actionAbout", "About Quant Inspector", "Show the version and the licences"),
 )
 _MENUS = (
     (
         "&File",
-        ("actionOpen", "", "actionCalibrate", "actionRandom", "", "actionSave", "actionSaveRecipe"),
+        (
+            *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom", ""),
+            *("actionSave", "actionSaveRecipe"),
+        ),
     ),
     ("&Edit", ("actionUndo", "actionRedo", "", "actionFind")),
     ("&View", ("actionFit", "actionFullSize")),
+    ("&Help", ("actionShortcuts", "", "actionAbout")),
 )
 _BAR = (
     *("actionOpen", "actionCalibrate", "actionSave", ""),
@@ -82,6 +94,16 @@ class Actions:
     def __getitem__(self, name: str) -> QAction:
         """The action of an object name."""
         return self._all[name]
+
+    def keys(self) -> list[tuple[str, str]]:
+        """What each action with keys does, and its keys as this system writes them."""
+        native = QKeySequence.SequenceFormat.NativeText
+        found = ((entry, self._all[entry.name].shortcuts()) for entry in _ENTRIES)
+        return [
+            (entry.tip, ", ".join(key.toString(native) for key in keys))
+            for entry, keys in found
+            if keys
+        ]
 
     def apply_theme(self, theme: Theme) -> None:
         """Draw the icons in a theme's colours."""
@@ -110,7 +132,6 @@ class Actions:
         return group
 
     def _fill_menus(self, window: QMainWindow) -> None:
-        menu = None
         for title, names in _MENUS:
             menu = window.menuBar().addMenu(title)
             for name in names:
@@ -121,11 +142,11 @@ class Actions:
             if title == "&File":
                 menu.addSeparator()
                 menu.addAction(self._all["actionQuit"])
-        assert menu is not None
-        appearance = QMenu("Appearance", menu)
-        appearance.addActions(self.themes.actions())
-        menu.addSeparator()
-        menu.addMenu(appearance)
+            if title == "&View":
+                appearance = QMenu("&Appearance", menu)
+                appearance.addActions(self.themes.actions())
+                menu.addSeparator()
+                menu.addMenu(appearance)
 
     def _fill_bar(self, window: QMainWindow) -> QToolBar:
         bar = QToolBar("Tools", window)

@@ -15,7 +15,9 @@ from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
 from inspector.gui.formatting import bytes_text, decibel_text, percent_text, plural
 from inspector.gui.graph_view.cards import Fonts
+from inspector.gui.message_bar import Offer
 from inspector.gui.opening import (
+    Kind,
     OpenedPicture,
     kind_of,
     read_data,
@@ -26,6 +28,7 @@ from inspector.gui.opening import (
 from inspector.gui.tasks import Context, Task, Tasks
 from inspector.session.document import Document
 from inspector.session.job import resolve, save_quantized
+from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe, save_recipe
 from inspector.session.result import QuantizeResult
 
@@ -42,11 +45,13 @@ class Files(QObject):
     Signals:
         picture_ready: the picture of the model that becomes the document's right after.
         message: (kind, text, hint) for the message bar.
+        offered: (text, hint, Offer) for the message bar.
         saved: the result of a save.
     """
 
     picture_ready = Signal(object)
     message = Signal(str, str, str)
+    offered = Signal(str, str, object)
     saved = Signal(object)
 
     def __init__(
@@ -56,7 +61,8 @@ class Files(QObject):
         self._bridge = bridge
         self._tasks = tasks
         self._fonts = fonts
-        self._later: list[Path] = []
+        self._later: list[tuple[Path, Kind]] = []
+        self._carried: tuple[Path, Recipe] | None = None
         tasks.failed.connect(self._failed)
         bridge.refused.connect(self._refused)
 
@@ -75,10 +81,13 @@ class Files(QObject):
             self._refused(error)
             return
         for path in sorted_paths:
-            self._open(path)
+            self._open(path, kind_of(path))
 
-    def _open(self, path: Path) -> None:
-        kind = kind_of(path)
+    def open_recipe(self, path: Path) -> None:
+        """Open a recipe, or take it from a model that was saved with one."""
+        self._open(path, "recipe")
+
+    def _open(self, path: Path, kind: Kind) -> None:
         if kind == "model":
             self._later.clear()
             for channel in (DATA, RECIPE):
@@ -90,7 +99,7 @@ class Files(QObject):
                 f"Opening {path.name}",
             )
         elif self._tasks.is_busy(MODEL):
-            self._later.append(path)
+            self._later.append((path, kind))
         elif not self.document.is_open:
             what = "a recipe" if kind == "recipe" else "calibration data"
             self._refused(
@@ -136,10 +145,13 @@ class Files(QObject):
         self._tasks.submit(DATA, work, self._data_arrived, f"Calibrating with {Path(name).name}")
 
     def _model_arrived(self, opened: OpenedPicture) -> None:
+        before = self.document.opened if self.document.is_open else None
         self.picture_ready.emit(opened.picture)
         self.document.set_model(opened.model)
         obstacle = opened.model.obstacle
-        if obstacle is not None:
+        if opened.recipe is not None:
+            self._tell_of_recipe(opened.model.path, opened.recipe, before)
+        elif obstacle is not None:
             self.message.emit("warning", obstacle.message, obstacle.hint)
         elif not opened.model.graph.layers:
             self.message.emit(
@@ -148,9 +160,34 @@ class Files(QObject):
                 "float: there is nothing to quantize.",
                 "You can look at it all the same.",
             )
+        elif self._carried is not None and not self._later:
+            self._offer_recipe(*self._carried)
         later, self._later = self._later, []
-        if later:
-            self.open_paths(later)
+        for path, kind in later:
+            self._open(path, kind)
+
+    def _tell_of_recipe(self, path: Path, recipe: Recipe, before: OpenModel | None) -> None:
+        """Say that a model was saved here, and offer its recipe for the model open before."""
+        self._carried = (path, recipe)
+        text = f"{path.name} was saved by Quant Inspector and carries its recipe."
+        if before is None or before.path == path or not _fits(recipe, before):
+            hint = "Open its float model to work on with that recipe."
+            self.message.emit("info", text, hint)
+            return
+
+        def use() -> None:
+            self._open(before.path, "model")
+            self._open(path, "recipe")
+
+        self.offered.emit(text, "", Offer(f"Use its recipe on {before.path.name}", use))
+
+    def _offer_recipe(self, path: Path, recipe: Recipe) -> None:
+        """A float model is open, and the recipe of one that was saved is at hand."""
+        if recipe == self.document.recipe or not _fits(recipe, self.document.opened):
+            return
+        text = f"{path.name}, which was open before, carries a recipe that fits this model."
+        offer = Offer("Use its recipe", lambda: self._recipe_arrived(path, recipe))
+        self.offered.emit(text, "", offer)
 
     def _recipe_arrived(self, path: Path, recipe: Recipe) -> None:
         try:
@@ -255,6 +292,15 @@ class Files(QObject):
 
     def _refused(self, error: InspectorError) -> None:
         self.message.emit("error", error.message, error.hint)
+
+
+def _fits(recipe: Recipe, opened: OpenModel) -> bool:
+    """Whether a model has layers, and all that the recipe has rules for."""
+    try:
+        recipe.check_rules(opened.graph.layers)
+    except InspectorError:
+        return False
+    return bool(opened.graph.layers) and opened.obstacle is None
 
 
 def verification_text(result: QuantizeResult) -> str:

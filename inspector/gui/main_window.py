@@ -23,8 +23,9 @@ from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.graph_view.picture import card_fonts
 from inspector.gui.graph_view.view import GraphView
+from inspector.gui.help import show_about, show_shortcuts
 from inspector.gui.layer_table import LayerPane
-from inspector.gui.message_bar import MessageBar
+from inspector.gui.message_bar import MessageBar, Offer
 from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.presenter import Presenter
 from inspector.gui.resources import app_icon, sample_models
@@ -40,6 +41,7 @@ _OPEN_FILTER = (
     "Models, data and recipes (*.onnx *.npz *.npy *.toml *.png *.jpg *.jpeg *.bmp);;"
     "ONNX models (*.onnx);;Calibration data (*.npz *.npy);;Recipes (*.toml);;All files (*)"
 )
+_RECIPE_FILTER = "Recipes and models saved with one (*.toml *.onnx);;All files (*)"
 _DATA_FILTER = "Calibration data (*.npz *.npy *.png *.jpg *.jpeg *.bmp);;All files (*)"
 
 
@@ -130,8 +132,9 @@ class MainWindow(QMainWindow):
             self.bridge, self.pane, self.graph, self.panel, self.plots, self.strip, self
         )
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.views = _splitter(across, (self.pane, self.graph), (420, 560))
-        self.views.setStretchFactor(1, 1)
+        self.views = _splitter(across, (self.pane, self.graph), (450, 530))
+        self.views.setStretchFactor(0, 1)
+        self.views.setStretchFactor(1, 3)
         self.rows = _splitter(down, (self.views, self.plots), (480, 220))
         self.rows.setStretchFactor(0, 1)
         self.columns = _splitter(across, (self.rows, self.panel), (980, 300))
@@ -152,6 +155,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         actions = self.actions_
         actions["actionOpen"].triggered.connect(self._ask_for_file)
+        actions["actionOpenRecipe"].triggered.connect(self._ask_for_recipe)
         actions["actionCalibrate"].triggered.connect(self.calibrate)
         actions["actionRandom"].triggered.connect(self.files.use_random_inputs)
         actions["actionSave"].triggered.connect(self._ask_where_to_save)
@@ -162,6 +166,10 @@ class MainWindow(QMainWindow):
         actions["actionFind"].triggered.connect(self._find)
         actions["actionFit"].triggered.connect(self.graph.fit)
         actions["actionFullSize"].triggered.connect(self.graph.full_size)
+        actions["actionShortcuts"].triggered.connect(
+            lambda: show_shortcuts(self, self.actions_.keys())
+        )
+        actions["actionAbout"].triggered.connect(lambda: show_about(self))
         actions.themes.triggered.connect(self._theme_chosen)
         self.themes.changed.connect(self.apply_theme)
         self.tasks.started.connect(self.strip.work_started)
@@ -170,6 +178,7 @@ class MainWindow(QMainWindow):
         self.strip.cancel_asked.connect(self._cancel)
         self.files.picture_ready.connect(self.presenter.set_picture)
         self.files.message.connect(self._show_message)
+        self.files.offered.connect(self._show_offer)
         self.bridge.model_changed.connect(self._model_changed)
         self.bridge.specs_changed.connect(self._history_changed)
         self.bridge.saved_changed.connect(self._history_changed)
@@ -199,6 +208,11 @@ class MainWindow(QMainWindow):
         names, _ = QFileDialog.getOpenFileNames(self, title, self._folder(), _DATA_FILTER)
         if names:
             self.open_paths([Path(name) for name in names])
+
+    def _ask_for_recipe(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open recipe", self._folder(), _RECIPE_FILTER)
+        if name:
+            self.files.open_recipe(Path(name))
 
     def _ask_where_to_save(self) -> None:
         suggestion = self._beside("_quantized.onnx")
@@ -243,13 +257,17 @@ class MainWindow(QMainWindow):
             if known == kind:
                 self.messages.show_message(known, text, hint)
 
+    def _show_offer(self, text: str, hint: str, offer: Offer) -> None:
+        self.messages.show_message("info", text, hint, offer)
+
     def _model_changed(self) -> None:
+        self.messages.withdraw_offers()
         is_open = self.document.is_open
         self.stack.setCurrentWidget(self.columns if is_open else self.welcome)
         (self.graph if is_open else self.welcome.open_button).setFocus()
         for name in ("Fit", "FullSize"):
             self.actions_[f"action{name}"].setEnabled(is_open)
-        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "Find"):
+        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "OpenRecipe", "Find"):
             self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
         if is_open:
             path = self.document.opened.path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -24,11 +27,28 @@ _PASSING_MS = 12_000
 _SIGNS = {"info": "Note", "success": "Done", "warning": "Warning", "error": "Error"}
 
 
-class Message(QFrame):
-    """One message with a button that closes it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """Something that a message offers to do."""
 
-    def __init__(self, kind: Kind, text: str, hint: str, theme: Theme, parent: QWidget) -> None:
+    label: str
+    run: Callable[[], None]
+
+
+class Message(QFrame):
+    """One message with a button that closes it, and maybe one for the next step."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        text: str,
+        hint: str,
+        theme: Theme,
+        parent: QWidget,
+        offer: Offer | None = None,
+    ) -> None:
         super().__init__(parent)
+        self.offer = offer
         self.setObjectName("message")
         self.setProperty("kind", kind)
         self.kind = kind
@@ -57,6 +77,12 @@ class Message(QFrame):
         row.setSpacing(SPACE_M)
         row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(body, 1)
+        self.button: QPushButton | None = None
+        if offer is not None:
+            self.button = QPushButton(offer.label, self)
+            self.button.setObjectName("messageAction")
+            self.button.clicked.connect(self._accept)
+            row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
         self._close.clicked.connect(self.dismiss)
         self.apply_theme(theme)
@@ -64,6 +90,12 @@ class Message(QFrame):
     def apply_theme(self, theme: Theme) -> None:
         """Draw the close button in the theme's colours."""
         self._close.setIcon(icon("close", theme.muted, theme.muted))
+
+    def _accept(self) -> None:
+        offer = self.offer
+        self.dismiss()
+        if offer is not None:
+            offer.run()
 
     def dismiss(self) -> None:
         """Take the message away."""
@@ -87,16 +119,21 @@ class MessageBar(QWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
-    def show_message(self, kind: Kind, text: str, hint: str = "") -> Message:
-        """Add a message; a note of success passes by itself, an error stays until closed."""
+    def show_message(
+        self, kind: Kind, text: str, hint: str = "", offer: Offer | None = None
+    ) -> Message:
+        """Add a message.
+
+        A note of success passes by itself; errors, and messages with an offer, stay until closed.
+        """
         for message in self.messages():
             if (message.kind, message.text) == (kind, text):
                 message.dismiss()
         for message in self.messages()[: -(MOST - 1)]:
             message.dismiss()
-        message = Message(kind, text, hint, self._theme, self)
+        message = Message(kind, text, hint, self._theme, self, offer)
         self._column.addWidget(message)
-        if kind in ("info", "success"):
+        if kind in ("info", "success") and offer is None:
             timer = QTimer(message)
             timer.setSingleShot(True)
             timer.timeout.connect(message.dismiss)
@@ -112,6 +149,12 @@ class MessageBar(QWidget):
     def text(self) -> str:
         """Everything shown, one message a line."""
         return "\n".join(f"{m.text} {m.hint}".strip() for m in self.messages())
+
+    def withdraw_offers(self) -> None:
+        """Take away what was offered for a model that is not open any more."""
+        for message in self.messages():
+            if message.offer is not None:
+                message.dismiss()
 
     def clear(self) -> None:
         """Take all messages away."""

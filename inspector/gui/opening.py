@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from inspector.errors import DataError, InspectorError
+from inspector.errors import DataError, InspectorError, RecipeError
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.images import IMAGE_SUFFIXES
@@ -16,7 +16,7 @@ from inspector.gui.graph_view.cards import Fonts
 from inspector.gui.graph_view.picture import Picture, build_picture
 from inspector.gui.tasks import Context
 from inspector.session.opening import OpenModel, open_model
-from inspector.session.recipe import Recipe, load_recipe
+from inspector.session.recipe import Recipe, load_recipe, recipe_of_model
 
 Kind = Literal["model", "data", "recipe"]
 _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
@@ -24,10 +24,11 @@ _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedPicture:
-    """A model made ready, and its picture."""
+    """A model made ready, its picture, and the recipe it was saved with, if it was saved here."""
 
     model: OpenModel
     picture: Picture
+    recipe: Recipe | None = None
 
 
 def kind_of(path: Path) -> Kind:
@@ -50,14 +51,23 @@ def read_model(path: Path, fonts: Fonts) -> OpenedPicture:
         ModelError: the file is no model that can be read.
     """
     opened = open_model(path)
-    return OpenedPicture(opened, build_picture(opened.graph, fonts))
+    return OpenedPicture(opened, build_picture(opened.graph, fonts), _carried(opened))
+
+
+def _carried(opened: OpenModel) -> Recipe | None:
+    """The recipe in a model's metadata; none, or one that cannot be read, is no hindrance."""
+    try:
+        return recipe_of_model(opened.source)
+    except RecipeError:
+        return None
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Load a recipe.
+    """Load a recipe from a file of its own, or from a model that was saved with one.
 
     Raises:
-        RecipeError: it is wrong.
+        RecipeError: it is wrong, or the model holds none.
+        ModelError: the file is no model that can be read.
     """
     return load_recipe(path)
 
