@@ -14,6 +14,7 @@ from inspector.graph.activations import activation_behind
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Point, Site
 from inspector.graph.roles import added_bias
+from inspector.graph.sharing import share_grids
 from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
 from inspector.quant.grid import RealRange
@@ -128,7 +129,7 @@ class GridChooser:
             if len(point.tensors) == 1 and point.spec.range == RangeMethod("mse"):
                 _stop_if(cancel)
                 self._judge_behind(plan, index, found, points_of)
-        return tuple(found)
+        return share_grids(self._graph, plan, found)
 
     def _judge_behind(
         self, plan: Plan, index: int, grids: list[QParams], points_of: Mapping[str, set[int]]

@@ -48,6 +48,8 @@ class Plan:
         weights: the spec of each layer whose weight is quantized.
         integer: the layers that run as integer kernels, so that their bias is int32.
         native: tensors that exist only on their grid: every reader sees the quantized values.
+        joins: (point of an input, point of the output) where tensors of one spec are joined, in
+            graph order; see `inspector.graph.sharing`.
     """
 
     points: tuple[Point, ...]
@@ -55,6 +57,7 @@ class Plan:
     weights: Mapping[str, QuantSpec]
     integer: frozenset[str]
     native: frozenset[str]
+    joins: tuple[tuple[int, int], ...] = ()
 
 
 def finest(specs: Iterable[QuantSpec | None]) -> QuantSpec | None:
@@ -90,6 +93,7 @@ class Planner:
         self._point_of: dict[str, int] = {}  # native tensor -> point
         self._points: list[tuple[QuantSpec, list[str]]] = []
         self._merged: list[int] = []  # union-find over points
+        self._joins: list[tuple[int, int]] = []
         self._sites: dict[Site, int] = {}
 
     def plan(self) -> Plan:
@@ -190,15 +194,31 @@ class Planner:
         wished = any(self._wants.get(name) is not None for name in outputs)
         if not held or not wished:
             return
-        index = self._point_of[held[0]]
-        for name in inputs:
-            if name in self._point_of:
-                self._unite(index, self._point_of[name])
-            else:
-                self._points[self._root(index)][1].append(name)
-                self._sites[Site(name, node.name)] = index
+        if len(inputs) > 1:
+            self._write_join(node, inputs, outputs[0])
+            return
         for name in outputs:
-            self._make_native(name, index)
+            self._make_native(name, self._point_of[held[0]])
+
+    def _write_join(self, node: Node, inputs: Sequence[str], output: str) -> None:
+        """Gives the output of an operator that joins tensors a point beside those of its inputs.
+
+        Whether they are one grid in the end is seen when the grids are known. Inputs that follow
+        other specs have to follow the finest: integer kernels join codes of one type.
+        """
+        held = (self._point_of[name] for name in inputs if name in self._point_of)
+        spec = finest(self._points[self._root(index)][0] for index in held)
+        assert spec is not None
+        joined = self._new_point(spec, output)
+        for name in dict.fromkeys(inputs):
+            index = self._point_of.get(name)
+            if index is None:
+                index = self._sites[Site(name, node.name)] = self._new_point(spec, name)
+            if self._points[self._root(index)][0] == spec:
+                self._joins.append((index, joined))
+            else:
+                self._unite(index, joined)
+        self._make_native(output, joined)
 
     def _root(self, index: int) -> int:
         while self._merged[index] != index:
@@ -235,4 +255,6 @@ class Planner:
             if layer.weight is not None and not self._specs[name].weights.is_float
         }
         native = frozenset(self._point_of)
-        return Plan(tuple(points), sites, weights, frozenset(integer), native)
+        roots = ((self._root(a), self._root(b)) for a, b in self._joins)
+        joins = tuple((numbers[a], numbers[b]) for a, b in roots if a in numbers and b in numbers)
+        return Plan(tuple(points), sites, weights, frozenset(integer), native, joins)

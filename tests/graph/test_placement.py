@@ -101,7 +101,7 @@ def test_a_reader_that_wants_more_bits_than_a_byte_takes_the_kernel_away() -> No
 
 
 def test_followers_pass_grids_on() -> None:
-    """MaxPool and Concat share their inputs' grid, also with an input that was float."""
+    """MaxPool keeps its input's grid; Concat joins grids, also that of an input that was float."""
     nodes = [
         ("Conv", "x w", "a"),
         ("MaxPool", "a", "p"),
@@ -112,24 +112,26 @@ def test_followers_pass_grids_on() -> None:
     ]
     graph = _graph(nodes, ["y"], {"w": _W, "v": np.ones((2, 8, 1, 1), np.float32)})
     _, plan = _plan(graph)
-    shared = plan.sites[Site("a", "p")]
-    sites = [Site("p", "c"), Site("q", "c"), Site("c", "y")]
-    assert {plan.sites[site] for site in sites} == {shared}
-    assert plan.points[shared].tensors == ("a", "q")
+    assert plan.sites[Site("p", "c")] == plan.sites[Site("a", "p")]
+    first, second, joined = (plan.sites[Site(*at)] for at in ("pc", "qc", "cy"))
+    assert plan.joins == ((first, joined), (second, joined))
+    assert [plan.points[i].tensors for i in (first, second, joined)] == [("a",), ("q",), ("c",)]
     assert plan.native == {"a", "p", "c", "y"}
 
 
-def test_a_concat_of_two_kernels_unites_their_grids_on_the_finest_spec() -> None:
-    """What both write has to be on the one grid that the concat has."""
+def test_a_concat_of_two_kernels_has_them_follow_the_finest_spec() -> None:
+    """Codes that are joined are of one type."""
     nodes = [
         ("Conv", "x w", "a"), ("Conv", "x w", "b"), ("Concat", "a b", "c"),
         ("Conv", "c v", "y"), ("Conv", "a w", "z"),
     ]  # fmt: skip
     graph = _graph(nodes, ["y", "z"], {"w": _W, "v": np.ones((2, 8, 1, 1), np.float32)})
     _, plan = _plan(graph, y=("int8", "uint6"), z=("int8", "uint8"))
-    points = {plan.sites[site] for site in (Site("a", "z"), Site("a", "c"), Site("b", "c"))}
-    assert len(points) == 1
-    assert plan.points[points.pop()].spec.dtype == "uint8"
+    kept, joined = plan.sites[Site("a", "c")], plan.sites[Site("c", "y")]
+    assert plan.sites[Site("a", "z")] == kept
+    assert plan.sites[Site("b", "c")] == joined
+    assert plan.joins == ((kept, joined),)
+    assert {plan.points[i].spec.dtype for i in (kept, joined)} == {"uint8"}
 
 
 def test_every_output_of_a_split_is_on_its_grid() -> None:
