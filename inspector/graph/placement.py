@@ -10,8 +10,8 @@ The rules follow from what integer kernels do:
 - A convolution with 8-bit operands only runs as integers when its output is on an 8-bit grid as
   well, so its output is one: the grid its readers ask for, else one of its own spec. Gemm and
   MatMul have kernels that write floats, so their outputs are left alone until a reader asks.
-- Operators that only move values (MaxPool, Reshape ...) keep the grid of their input. Concat has one
-  grid with its inputs where that costs less than rounding them again; see `sharing`.
+- Operators that only move values (MaxPool, Reshape ...) keep the grid of their input. Concat has
+  one grid with its inputs where that costs less than rounding them again; see `sharing`.
 - Add, Mul and average pooling have integer kernels too: they are used where all inputs already are
   on grids and a reader asks for the output.
 - A tensor that was never on a grid is given to every other reader as it is.
