@@ -27,17 +27,25 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One model with its data; `read` gives (calibration, evaluation) samples."""
+    """One model with its data.
+
+    Attributes:
+        name: what tables call it.
+        model: its file.
+        read: gives (calibration, evaluation) samples of a fold.
+        folds: 2 where the halves of scarce data take turns, so that chance has less of a say.
+    """
 
     name: str
     model: Path
-    read: Callable[[], Pair]
+    read: Callable[[int], Pair]
+    folds: int = 1
 
 
 def all_cases() -> list[Case]:
     """The samples, and whatever of the larger set is there."""
     cases = [
-        Case(f"sample {name}", SAMPLES / f"{name}.onnx", _sample_digits)
+        Case(f"sample {name}", SAMPLES / f"{name}.onnx", lambda fold: _sample_digits())
         for name in ("digits_cnn", "digits_mobile", "digits_vit")
     ]
     folder = os.environ.get("QUANT_INSPECTOR_MODELS", "")
@@ -57,31 +65,33 @@ def _shared_cases(folder: Path) -> list[Case]:
     inputs = folder / "inputs"
 
     def case(name: str, read: Callable[[Path], Pair]) -> Case:
-        return Case(name, folder / "float" / f"{name}.onnx", lambda: read(inputs))
+        return Case(name, folder / "float" / f"{name}.onnx", lambda fold: read(inputs))
+
+    def photographs(name: str, input_name: str, **options: Any) -> Case:
+        def read(fold: int) -> Pair:
+            return _photographs(inputs, fold, input_name, **options)
+
+        return Case(name, folder / "float" / f"{name}.onnx", read, folds=2)
 
     plain = {"mean": 0.0, "std": 1.0}
     return [
         case("digits_cnn", _digits),
         case("digits_vit", _digits),
         case("charlm", _characters),
-        case("mobilenetv1_025_imagenet", _photographs("input", side=224)),
-        case("mobilenetv1_025_imagenet_bn", _photographs("input", side=224)),
-        case("squeezenet1.1_imagenet", _photographs("data", side=227, bgr=True, unit=1.0, **plain)),
-        case("ultraface_RFB320_bn", _photographs("input", size=(240, 320), **_FACES)),
-        case("ultraface_RFB320_ort_folded", _photographs("input", size=(240, 320), **_FACES)),
-        case("yolox_nano", _photographs("images", size=(416, 416), bgr=True, unit=1.0, **plain)),
-        case("fastestdet", _photographs("input.1", size=(352, 352), bgr=True, **plain)),
-        case("yunet_n_640", _photographs("input", size=(640, 640), bgr=True, unit=1.0, **plain)),
-        case(
-            "ppocr_mobile_v2_cls",
-            _photographs("x", size=(48, 192), bgr=True, mean=0.5, std=0.5),
-        ),
+        photographs("mobilenetv1_025_imagenet", "input", side=224),
+        photographs("mobilenetv1_025_imagenet_bn", "input", side=224),
+        photographs("squeezenet1.1_imagenet", "data", side=227, bgr=True, unit=1.0, **plain),
+        photographs("ultraface_RFB320_bn", "input", size=(240, 320), **_FACES),
+        photographs("ultraface_RFB320_ort_folded", "input", size=(240, 320), **_FACES),
+        photographs("yolox_nano", "images", size=(416, 416), bgr=True, unit=1.0, **plain),
+        photographs("fastestdet", "input.1", size=(352, 352), bgr=True, **plain),
+        photographs("yunet_n_640", "input", size=(640, 640), bgr=True, unit=1.0, **plain),
+        photographs("ppocr_mobile_v2_cls", "x", size=(48, 192), bgr=True, mean=0.5, std=0.5),
         case("espcn_subpixel_float", _patches),
         case("mnist_cntk_opset8", _large_digits),
         case("magika_standard_v3_3", _file_contents),
         case("micro_kws_fp32", _spectrograms),
         case("basic_pitch_nmp", _music),
-        case("silero_vad_op18_ifless", _speech_windows),
     ]
 
 
@@ -125,16 +135,12 @@ def _file_contents(inputs: Path) -> Pair:
     return _alternate(_rows(inputs / "magika_eval.npz", "bytes", 76))
 
 
-def _photographs(name: str, **options: Any) -> Callable[[Path], Pair]:
+def _photographs(inputs: Path, fold: int, name: str, **options: Any) -> Pair:
     """Every other photograph to calibrate with; of the rest, where they are cropped, six views."""
-
-    def read(inputs: Path) -> Pair:
-        paths = sorted((inputs / "images_permissive").glob("*.jpg"))
-        calibration = _pictures(paths[0::2], **options)
-        evaluation = _pictures(paths[1::2], views=bool(options.get("side")), **options)
-        return [{name: x} for x in calibration], [{name: x} for x in evaluation]
-
-    return read
+    paths = sorted((inputs / "images_permissive").glob("*.jpg"))
+    calibration = _pictures(paths[fold::2], **options)
+    evaluation = _pictures(paths[1 - fold :: 2], views=bool(options.get("side")), **options)
+    return [{name: x} for x in calibration], [{name: x} for x in evaluation]
 
 
 def _pictures(
@@ -224,15 +230,6 @@ def _music(inputs: Path) -> Pair:
         return [{"serving_default_input_2:0": part[i : i + length][None, :, None]} for i in starts]
 
     return windows(sound[:half]), windows(sound[half:])
-
-
-def _speech_windows(inputs: Path) -> Pair:
-    """Windows of 512 samples with the 64 before them, each from silence."""
-    sound, rate = _recording(inputs)
-    fixed = {"sr": np.array(rate, np.int64), "state": np.zeros((2, 1, 128), np.float32)}
-    starts = range(0, len(sound) - 576, 1536)
-    feeds = [{"input": sound[i : i + 576][None], **fixed} for i in starts]
-    return feeds[: len(feeds) // 2], feeds[len(feeds) // 2 + 1 :]
 
 
 def _recording(inputs: Path) -> tuple[NDArray[np.float32], int]:

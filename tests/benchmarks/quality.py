@@ -2,6 +2,7 @@
 
 Ours by default against the best of onnxruntime's MinMax, Entropy and Percentile: QDQ, int8 weights
 per channel, uint8 activations, the same samples to calibrate with and the same others to judge by.
+Photographs are few: their halves take turns, and the figures are means of both.
 onnxruntime's files are run in two ways: as anyone runs them, where kernels of processors without
 VNNI saturate, and with session.x64quantprecision=1, where they do not. Ours is run as anyone
 runs it, and stands beside what was predicted of it; so do a recipe of 4 and 8 bits and one of 16.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import ort_quantizer
@@ -28,7 +30,6 @@ from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.runtime import open_session
-from inspector.evaluate.verify import Verification
 from inspector.onnxio.runnable import runnable
 from inspector.quant.spec import QuantSpec
 from inspector.session.job import save_quantized
@@ -58,29 +59,73 @@ class _Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """SQNR in dB, and agreement of the top class, 0 to 1; None where the outputs are no classes."""
+
+    sqnr_db: float
+    top1: float | None
+
+    @classmethod
+    def of(cls, fidelity: Fidelity) -> Figures:
+        """What one run gave."""
+        return cls(fidelity.sqnr_db, fidelity.top1_agreement)
+
+    @classmethod
+    def mean(cls, several: Iterable[Figures]) -> Figures:
+        """The mean over folds, of decibels as of shares."""
+        several = list(several)
+        shares = [one.top1 for one in several if one.top1 is not None]
+        return cls(mean(one.sqnr_db for one in several), mean(shares) if shares else None)
+
+
+@dataclass(frozen=True, slots=True)
 class OrtResult:
     """One of onnxruntime's methods, run as usual and precisely; or why it made no file."""
 
     method: str
-    usual: Fidelity | None = None
-    precise: Fidelity | None = None
+    usual: Figures | None = None
+    precise: Figures | None = None
     error: str = ""
 
+    @classmethod
+    def mean(cls, several: Sequence[OrtResult]) -> OrtResult:
+        """The mean over folds; an error if any of them is one."""
+        error = next((one.error for one in several if one.error), "")
+        if error:
+            return cls(several[0].method, error=error)
+        usual = Figures.mean(one.usual for one in several if one.usual)
+        precise = Figures.mean(one.precise for one in several if one.precise)
+        return cls(several[0].method, usual, precise)
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What was predicted of a file, and what it does."""
+
+    predicted: Figures
+    measured: Figures
+
+    @classmethod
+    def mean(cls, several: Sequence[Promise]) -> Promise:
+        """The mean over folds."""
+        predicted = Figures.mean(one.predicted for one in several)
+        return cls(predicted, Figures.mean(one.measured for one in several))
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
-    """Everything measured of one case."""
+    """Everything measured of one case; `error` where the model could not be quantized."""
 
     name: str
-    samples: int = 0
-    ours: dict[str, Verification] = field(default_factory=dict)
-    ort: list[OrtResult] = field(default_factory=list)
+    samples: int
+    ours: dict[str, Promise] = field(default_factory=dict)
+    ort: tuple[OrtResult, ...] = ()
     error: str = ""
 
-    def best(self, way: str) -> Fidelity | None:
+    def best(self, way: str) -> Figures | None:
         """The best of onnxruntime's methods, run in a way ("usual" or "precise")."""
         found = [getattr(one, way) for one in self.ort if getattr(one, way) is not None]
-        return max(found, key=lambda fidelity: fidelity.sqnr_db, default=None)
+        return max(found, key=lambda figures: figures.sqnr_db, default=None)
 
 
 def default_recipe(opened: OpenModel) -> Recipe:
@@ -108,27 +153,37 @@ RECIPES = {"default": default_recipe, "mixed 4/8": mixed_recipe, "16 bits": wide
 def measure(
     case: Case, *, recipes: Sequence[str] = tuple(RECIPES), methods: Sequence[str] = METHODS
 ) -> Quality:
-    """All figures of one case."""
-    found = Quality(case.name)
-    calibration_feeds, evaluation_feeds = case.read()
-    found.samples = len(evaluation_feeds)
+    """All figures of one case: means over its folds."""
+    folds = [_measure_fold(case, fold, recipes, methods) for fold in range(case.folds)]
+    samples = sum(one.samples for one in folds)
+    error = next((one.error for one in folds if one.error), "")
+    if error:
+        return Quality(case.name, samples, error=error)
+    ours = {name: Promise.mean([one.ours[name] for one in folds]) for name in recipes}
+    by_method = zip(*(one.ort for one in folds), strict=True)
+    return Quality(case.name, samples, ours, tuple(OrtResult.mean(each) for each in by_method))
+
+
+def _measure_fold(case: Case, fold: int, recipes: Sequence[str], methods: Sequence[str]) -> Quality:
+    calibration_feeds, evaluation_feeds = case.read(fold)
     held_out = Dataset.of("held-out data", [_Samples(evaluation_feeds)])
+    ours: dict[str, Promise] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             opened = open_model(case.model)
             opened.require_quantizable()
             calibration = _calibrate(opened, calibration_feeds)
             for name in recipes:
-                recipe = RECIPES[name](opened)
                 output = Path(folder) / "ours.onnx"
+                recipe = RECIPES[name](opened)
                 result = save_quantized(opened, recipe, calibration, held_out, output, force=True)
-                assert result.verification is not None
-                found.ours[name] = result.verification
+                proof = result.verification
+                assert proof is not None
+                ours[name] = Promise(Figures.of(proof.predicted), Figures.of(proof.measured))
         except InspectorError as error:
-            found.error = error.message
-            return found
-        found.ort = measure_ort(case, Path(folder), calibration_feeds, held_out, methods)
-    return found
+            return Quality(case.name, len(held_out), error=error.message)
+        ort = measure_ort(case, Path(folder), calibration_feeds, held_out, methods)
+    return Quality(case.name, len(held_out), ours, tuple(ort))
 
 
 def _calibrate(opened: OpenModel, feeds: Sequence[Feeds]) -> Calibration:
@@ -161,7 +216,7 @@ def measure_ort(
                 _fidelity(opened, output, expected, held_out, precise=precise)
                 for precise in (False, True)
             )
-            found.append(OrtResult(method, usual, precise))
+            found.append(OrtResult(method, Figures.of(usual), Figures.of(precise)))
         except Exception as error:  # whatever stops onnxruntime's quantizer or its file
             found.append(OrtResult(method, error=f"{type(error).__name__}: {error}"))
     return found
@@ -237,12 +292,12 @@ def failures(found: Sequence[Quality]) -> str:
     return "\n".join(lines)
 
 
-def _sqnr(fidelity: Fidelity | None) -> str:
-    return number(fidelity.sqnr_db if fidelity else None)
+def _sqnr(figures: Figures | None) -> str:
+    return number(figures.sqnr_db if figures else None)
 
 
-def _top1(fidelity: Fidelity | None) -> str:
-    agreement = fidelity.top1_agreement if fidelity else None
+def _top1(figures: Figures | None) -> str:
+    agreement = figures.top1 if figures else None
     return number(None if agreement is None else 100 * agreement, 1)
 
 
