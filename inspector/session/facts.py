@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,12 +52,8 @@ class TensorFacts:
     counts: NDArray[np.float64]
     qparams: QParams | None
     profile: ErrorProfile | None
-    levels: NDArray[np.int64] | None
+    levels: NDArray[np.float64] | None
     exact: bool
-
-
-WeightFacts: TypeAlias = TensorFacts
-ActivationFacts: TypeAlias = TensorFacts
 
 
 def weight_distribution(
@@ -82,7 +77,7 @@ def weight_distribution(
 
 def weight_facts(
     values: ArrayLike, spec: QuantSpec, axis: int | None, name: str = ""
-) -> WeightFacts:
+) -> TensorFacts:
     """All about a weight, from its values; the sorting is nearly all of the cost.
 
     Args:
@@ -105,7 +100,7 @@ def weight_facts_of(
     axis: int | None,
     shape: tuple[int, ...],
     name: str = "",
-) -> WeightFacts:
+) -> TensorFacts:
     """All about a weight that was sorted before: milliseconds, without the weight itself.
 
     Args:
@@ -125,7 +120,7 @@ def weight_facts_of(
     return _facts(dist, spec, qp)
 
 
-def activation_facts(histogram: Histogram, spec: QuantSpec, name: str = "") -> ActivationFacts:
+def activation_facts(histogram: Histogram, spec: QuantSpec, name: str = "") -> TensorFacts:
     """All about an activation from its histogram: milliseconds.
 
     Args:
@@ -200,7 +195,7 @@ class WeightResponse:
 
     request: WeightRequest
     distribution: ExactDistribution
-    facts: WeightFacts
+    facts: TensorFacts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +227,7 @@ class ActivationResponse:
     """The answer to an `ActivationRequest`."""
 
     request: ActivationRequest
-    facts: ActivationFacts
+    facts: TensorFacts
 
 
 class Facts:
@@ -296,21 +291,21 @@ class Facts:
         self._keep(_activation_key(response.request.tensor, response.request.spec), response.facts)
         return True
 
-    def known_weight(self, layer: Layer, spec: QuantSpec) -> WeightFacts | None:
+    def known_weight(self, layer: Layer, spec: QuantSpec) -> TensorFacts | None:
         """The facts of a weight, if they are known: a look-up."""
-        found: WeightFacts | None = self._cache.get(_weight_key(layer, spec))
+        found: TensorFacts | None = self._cache.get(_weight_key(layer, spec))
         return found
 
-    def known_activation(self, tensor: str, spec: QuantSpec) -> ActivationFacts | None:
+    def known_activation(self, tensor: str, spec: QuantSpec) -> TensorFacts | None:
         """The facts of an activation, if they are known: a look-up."""
-        found: ActivationFacts | None = self._cache.get(_activation_key(tensor, spec))
+        found: TensorFacts | None = self._cache.get(_activation_key(tensor, spec))
         return found
 
     def is_sorted(self, layer: Layer, spec: QuantSpec) -> bool:
         """Whether `weight` answers within milliseconds, without reading or sorting the weight."""
         return self._sorted(layer, spec) is not None
 
-    def weight(self, layer: Layer, spec: QuantSpec) -> WeightFacts | None:
+    def weight(self, layer: Layer, spec: QuantSpec) -> TensorFacts | None:
         """The facts of a weight, found now if need be; None for a layer without weights.
 
         Costs a look-up if they are known, milliseconds if the weight is sorted (`is_sorted`), else
@@ -327,7 +322,7 @@ class Facts:
         self.accept(response)
         return response.facts
 
-    def activation(self, tensor: str, spec: QuantSpec) -> ActivationFacts | None:
+    def activation(self, tensor: str, spec: QuantSpec) -> TensorFacts | None:
         """The facts of an activation, found now if need be (milliseconds); None if uncalibrated.
 
         Raises:
