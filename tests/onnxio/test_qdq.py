@@ -330,3 +330,29 @@ def test_products_are_not_rewritten_into_something_else(
     made = quantized(build(nodes, {"x": [3, 12]}, ["y"], constants), weights, activations)
     for a, b in zip(made.predicted(), made.measured(optimize=True), strict=True):
         np.testing.assert_allclose(b["y"], a["y"], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("activations", ["int2", "uint2:minmax", "int3", "int4", "uint4:minmax"])
+@pytest.mark.parametrize("op", ["MaxPool", "Reshape", "Transpose", "Relu", "Clip", "Slice"])
+def test_narrow_quantizers_stay_where_they_are(
+    build: Build, quantized: Quantize, op: str, activations: str
+) -> None:
+    """Onnxruntime has no kernels of 2 and 4 bits for what is before them."""
+    more: dict[str, Any] = {
+        "MaxPool": {"kernel_shape": [1, 1]},
+        "Transpose": {"perm": [0, 1, 3, 2]},
+    }
+    inputs = {"Reshape": ["shape"], "Clip": ["low"], "Slice": ["one", "four", "axis"]}.get(op, [])
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["a"], "add"),
+        helper.make_node(op, ["a", *inputs], ["b"], "op", **more.get(op, {})),
+        helper.make_node("Conv", ["b", "w"], ["y"], "conv"),
+    ]
+    constants = {
+        "shape": np.array([1, 4, 4, 4]), "low": np.float32(0), "one": np.array([0]),
+        "four": np.array([4]), "axis": np.array([1]), "w": _values(4, 4, 1, 1),
+    }  # fmt: skip
+    proto = build(nodes, {"x": [1, 4, 4, 4]}, ["y"], constants)
+    made = quantized(proto, "int8", activations)
+    for a, b in zip(made.predicted(), made.measured(optimize=True), strict=True):
+        np.testing.assert_allclose(b["y"], a["y"], rtol=1e-3, atol=1e-3)

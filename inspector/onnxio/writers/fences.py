@@ -12,7 +12,7 @@ from collections.abc import Set
 
 from inspector.graph.grids import Grids
 from inspector.graph.model import Graph, Layer
-from inspector.graph.roles import data_inputs, is_pass_through, is_range_folded
+from inspector.graph.roles import is_pass_through, is_range_folded
 from inspector.onnxio.storage import as_unsigned, storage_of
 from inspector.quant.qparams import QParams
 
@@ -55,28 +55,21 @@ def wants_exact_bias(layer: Layer, grids: Grids) -> bool:
     return all(grids.at(name, layer.name) is not None for name in layer.activations)
 
 
-def is_clipped(graph: Graph, tensor: str, gone: Set[str]) -> bool:
-    """Whether a Relu or Clip gives these values, perhaps through nodes that only move them.
+def is_moved(graph: Graph, tensor: str, gone: Set[str]) -> bool:
+    """Whether onnxruntime would take a quantizer of this tensor for a part of what is before it.
 
-    A quantizer of 4 bits right behind one makes onnxruntime refuse the model.
+    A Relu or Clip is fused with it, and through nodes that only move values it goes ahead of them;
+    with 4 bits there are no kernels for either, and the model is refused.
 
     Args:
         graph: the graph.
         tensor: what is quantized.
         gone: the nodes that are not written.
     """
-    names, seen = [tensor], {tensor}
-    while names:
-        node = graph.producer(names.pop())
-        if node is None or node.name in gone:
-            continue
-        if is_range_folded(node):
-            return True
-        if is_pass_through(node):
-            fresh = [name for name in data_inputs(graph, node) if name not in seen]
-            names += fresh
-            seen.update(fresh)
-    return False
+    node = graph.producer(tensor)
+    if node is None or node.name in gone:
+        return False
+    return is_range_folded(node) or is_pass_through(node)
 
 
 def in_unsigned_bytes(grids: Grids) -> tuple[QParams, ...]:

@@ -33,21 +33,21 @@ class Pairs:
         return "" if self._opset >= needed else CONTRIB
 
     def quantize(
-        self, source: str, name: str, grid: QParams, *, behind_clipping: bool = False
+        self, source: str, name: str, grid: QParams, *, fenced: bool = False
     ) -> tuple[list[NodeProto], str]:
         """Nodes that put `source` on a grid and back into floats.
 
         A width without a type of its own is cut to its range before.
 
-        onnxruntime (1.31) cannot fuse Relu or Clip with quantizers of 4 bits and moves quantizers
-        of 2 bits to where it has no kernels, and then refuses the model. Neither happens behind
-        Max, so one that changes nothing is put before those.
+        onnxruntime (1.31) fuses quantizers with what is before them, or moves them ahead of it,
+        also where it has no kernels for 2 and 4 bits, and then refuses the model. It does neither
+        behind Max, so one that changes nothing is put before those.
 
         Args:
             source: the tensor to quantize.
             name: what the new tensors are named after.
             grid: per tensor.
-            behind_clipping: a Relu or Clip may come right before the quantizer.
+            fenced: what is before the quantizer would attract it; see `fences.is_moved`.
 
         Returns:
             The nodes in order, and the tensor of dequantized values.
@@ -55,7 +55,7 @@ class Pairs:
         storage = storage_of(grid)
         nodes: list[NodeProto] = []
         exact = storage.holds_exactly(grid)
-        if storage.bits == 2 or (storage.bits == 4 and (behind_clipping or not exact)):
+        if storage.bits == 2 or (storage.bits == 4 and (fenced or not exact)):
             nodes.append(self.no_less_than(source, name, grid))
             if not exact:
                 nodes.append(self._bound("Min", nodes[-1].output[0], name, grid.hi))

@@ -25,7 +25,7 @@ from inspector.onnxio.storage import as_unsigned, exact_codes, storage_of
 from inspector.onnxio.writers.fences import (
     fenced_slots,
     in_unsigned_bytes,
-    is_clipped,
+    is_moved,
     wants_exact_bias,
 )
 from inspector.onnxio.writers.pairs import Pairs
@@ -252,7 +252,7 @@ class _Writer:
                 source,
                 tensor,
                 self._points[point],
-                behind_clipping=is_clipped(self._placement.graph, tensor, self._dropped),
+                fenced=is_moved(self._placement.graph, tensor, self._dropped),
             )
             if rest:
                 nodes[-1].output[0] = restored = tensor
