@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -46,8 +46,30 @@ def _check(path: Path, *, overwrite: bool) -> None:
         raise SaveError(f"{path} is not a regular file.", "Choose another name.")
     if path.exists() and not overwrite:
         raise SaveError(f"{path} exists already.", "Choose another name, or allow to replace it.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise SaveError(f"{path} is read-only.", "Choose another name, or allow to write it.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError(f"The folder {folder} is read-only.", "Choose another folder.")
+
+
+def check_not_read(path: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse a target that is one of the files that the work reads, under whatever name.
+
+    Raises:
+        SaveError: it is; the message names both.
+    """
+    for read in inputs:
+        if read is not None and _same(path, read):
+            raise SaveError(
+                f"{path} cannot be written: it is {read}, which is read.", "Choose another name."
+            )
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one of them is not there
+        return path.absolute() == other.absolute()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -108,6 +108,7 @@ def _failed(error: Exception, *, debug: bool) -> int:
     return FAILED
 
 
+_LONGEST_LINE = 800
 _SEE_MORE = "This is a fault of the program. Run with --debug for the traceback."
 
 
@@ -120,10 +121,17 @@ def _interrupted(error: BaseException, *, debug: bool) -> int:
 
 def _say(message: str, hint: str = "") -> None:
     """One line on stderr, and another for the hint."""
-    lines = [f"{PROGRAM}: {printable(' '.join(message.split()))}"]
+    lines = [f"{PROGRAM}: {_line(message)}"]
     if hint:
-        lines.append("  " + printable(" ".join(hint.split())))
+        lines.append("  " + _line(hint))
     click.echo("\n".join(lines), err=True)
+
+
+def _line(text: str) -> str:
+    """Text as one printable line; names from files and options may be of any length."""
+    line = printable(" ".join(text.split()))
+    half = _LONGEST_LINE // 2
+    return line if len(line) <= _LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 
 
 def _forgive_narrow_terminals() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from inspector.cli.options import (
 )
 from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
-from inspector.files import check_target
+from inspector.files import check_not_read, check_target
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
 from inspector.session.formats import FORMATS
 
@@ -80,12 +80,13 @@ def command(
     data to calibrate them with is needed; some of it is held back to measure the result on.
     """
     data.check()
-    _check_report(report, output)
+    check_target(output)
+    check_not_read(output, (data.calibration, recipe))
+    _check_report(report, output, (model, data.calibration, recipe))
     from inspector.report.data import report_data
     from inspector.report.write import write_report
     from inspector.session.job import QuantizeRequest, quantize_model
 
-    check_target(output)
     request = QuantizeRequest(
         model=model,
         output=output,
@@ -112,13 +113,13 @@ def command(
             click.echo(f"The report is {report}.")
 
 
-def _check_report(report: Path | None, output: Path) -> None:
+def _check_report(report: Path | None, output: Path, inputs: Iterable[Path | None]) -> None:
     """Refuse, before any work, a report that cannot be made.
 
     Raises:
         UnsupportedError: its suffix names no kind of report.
         UsageError: it would overwrite the model.
-        SaveError: it cannot be written there.
+        SaveError: it cannot be written there, or is one of the inputs.
     """
     if report is None:
         return
@@ -127,6 +128,7 @@ def _check_report(report: Path | None, output: Path) -> None:
     from inspector.report.write import check_report
 
     check_report(report)
+    check_not_read(report, inputs)
 
 
 def summary(result: Mapping[str, Any]) -> str:

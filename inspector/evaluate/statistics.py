@@ -110,9 +110,11 @@ def save_calibration(c: Calibration, path: str | Path) -> None:
 def is_statistics(path: Path) -> bool:
     """Whether a file looks like what `save_calibration` writes; False if it cannot be read."""
     try:
+        if not path.is_file():  # a device or a pipe may never end
+            return False
         with zipfile.ZipFile(path) as archive:
             return "header.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
 
 
@@ -164,7 +166,7 @@ def _read_header(path: Path, arrays: Mapping[str, ArraySource]) -> dict[str, Any
             f"Update the program. Or: {_AGAIN.lower()}",
         )
     wrong = [k for k, kind in _FIELDS.items() if type(header.get(k)) is not kind]
-    wrong += [] if type(header.get("seed")) in (int, type(None)) else ["seed"]
+    wrong += [] if type(header.get("seed", "")) in (int, type(None)) else ["seed"]
     wrong += [] if wrong or header["samples"] > 0 else ["samples"]
     names = header.get("tensors", [])
     if wrong or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):

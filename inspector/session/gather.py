@@ -9,7 +9,7 @@ from typing import Any
 
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.statistics import Calibration, save_calibration
-from inspector.files import check_target
+from inspector.files import check_not_read, check_target
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.samples import SampleRequest
@@ -75,7 +75,9 @@ def calibrate_model(
         CancelledError: `cancel` said so; nothing is left.
     """
     check_target(output)
+    check_not_read(output, (model, data.path))
     opened = open_model(model)
+    check_not_read(output, opened.source.external_files)
     opened.require_quantizable()
     samples = data.open(opened.graph)
     start = time.perf_counter()

@@ -19,7 +19,7 @@ from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
-from inspector.files import check_target
+from inspector.files import check_not_read, check_target
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
@@ -77,6 +77,7 @@ def quantize_model(
     """
     clock = Clock()
     check_output(request.model, request.output, force=request.force)
+    check_not_read(request.output, [request.calibration])
     with clock("load"):
         opened = open_model(request.model)
         opened.require_quantizable()

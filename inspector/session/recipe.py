@@ -272,7 +272,7 @@ def load_recipe(path: Path) -> Recipe:
 
         return recipe_of_model(load_model(path))
     try:
-        text = read_limited(path, MAX_BYTES).decode("utf-8")
+        text = read_limited(path, MAX_BYTES).decode("utf-8-sig")  # Windows editors write a mark
     except UnicodeDecodeError as error:
         raise RecipeError(
             f"{path} is not UTF-8 text (byte {error.start}).", "A recipe is a TOML file."

@@ -199,6 +199,56 @@ def test_data_that_does_not_fit(
         assert not out.exists()
 
 
+def test_what_is_read_is_not_written(cli, model: Path, data: Path, tmp_path: Path) -> None:
+    """Neither the model, nor the data, nor the recipe, under any name."""
+    files = {"m.onnx": model.read_bytes(), "d.npz": data.read_bytes(), "r.toml": b"version = 1"}
+    files["m.json"] = files["m.onnx"]
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    own, given, recipe, named = (tmp_path / n for n in ("m.onnx", "d.npz", "r.toml", "m.json"))
+    (tmp_path / "link").symlink_to(given)
+    (tmp_path / "hard").hardlink_to(own)
+    present = sorted(tmp_path.iterdir())
+    quantize = ("quantize", own, "--calibration", given, "--recipe", recipe, "-o")
+    for arguments in (
+        (*quantize, given),
+        (*quantize, tmp_path / "link"),
+        (*quantize, recipe),
+        ("quantize", named, "--random-data", 2, "-o", tmp_path / "o", "--report", named),
+        ("calibrate", own, "--calibration", given, "-o", own),
+        ("calibrate", own, "--calibration", given, "-o", tmp_path / "hard"),
+        ("calibrate", own, "--calibration", given, "-o", given),
+        ("calibrate", own, "--calibration", given, "-o", tmp_path / "link"),
+    ):
+        _check(cli(*arguments), 1, "which is read")
+    assert sorted(tmp_path.iterdir()) == present
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+
+
+def test_messages_have_an_end(cli, model: Path, tmp_path: Path) -> None:
+    """However long what they quote."""
+    ran = cli("quantize", model, "-o", tmp_path / "o", "--weights", "a" * 100_000)
+    _check(ran, 1, "is not a data type")
+    assert len(ran.err) < 2000
+
+
+def test_data_that_never_ends(cli, model: Path, tmp_path: Path) -> None:
+    """A pipe without a writer, and a device."""
+    os.mkfifo(tmp_path / "pipe.npz")
+    for path in (tmp_path / "pipe.npz", Path("/dev/zero")):
+        _check(
+            cli("quantize", model, "-o", tmp_path / "o", "--calibration", path), 1, "regular file"
+        )
+        _check(cli("compare", model, model, "--calibration", path), 1, "regular file")
+
+
+def test_a_recipe_from_windows(cli, model: Path, tmp_path: Path) -> None:
+    """With a byte order mark and its line ends."""
+    recipe = tmp_path / "r.toml"
+    recipe.write_bytes(b"\xef\xbb\xbfversion = 1\r\n[default]\r\nactivations = 'float'\r\n")
+    assert cli("quantize", model, "-o", tmp_path / "o", "--recipe", recipe).code == 0
+
+
 def test_statistics_are_no_samples(cli, model: Path, tmp_path: Path) -> None:
     """They cannot be run on."""
     stats = tmp_path / "s.npz"

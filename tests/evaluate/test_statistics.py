@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,12 @@ import numpy as np
 import pytest
 
 from inspector.errors import DataError, SaveError
-from inspector.evaluate.statistics import Calibration, load_calibration, save_calibration
+from inspector.evaluate.statistics import (
+    Calibration,
+    is_statistics,
+    load_calibration,
+    save_calibration,
+)
 from inspector.quant.distribution import Histogram
 
 
@@ -82,6 +88,17 @@ def repacked(path: Path, change: Callable[[dict[str, np.ndarray]], Any]) -> None
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
+def without(field: str) -> Callable[[dict[str, np.ndarray]], None]:
+    """Leave a field of the header out."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        fields = json.loads(arrays["header"].tobytes())
+        del fields[field]
+        arrays["header"] = np.frombuffer(json.dumps(fields).encode(), np.uint8)
+
+    return change
+
+
 def header(**changes: Any) -> Callable[[dict[str, np.ndarray]], None]:
     """Change fields of the header."""
 
@@ -110,6 +127,9 @@ DAMAGE = {
     "no samples": header(samples=0),
     "random text": header(random="no"),
     "seed text": header(seed="3"),
+    "seed missing": without("seed"),
+    "tensors missing": without("tensors"),
+    "version missing": without("version"),
     "source number": header(source=3),
     "tensors number": header(tensors=7),
     "tensors of numbers": header(tensors=[1, 2, 3]),
@@ -165,3 +185,12 @@ def test_files_that_are_no_statistics(calibration: Calibration, tmp_path: Path) 
         load_calibration(tmp_path / "gone.npz")
     with pytest.raises(DataError, match="not a file"):
         load_calibration(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, and a device."""
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert not is_statistics(tmp_path / "pipe.npz")
+    assert not is_statistics(Path("/dev/zero"))
+    assert not is_statistics(Path("nul\0.npz"))
