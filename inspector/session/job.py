@@ -278,7 +278,8 @@ def check_output(source: Path, output: Path, *, force: bool) -> None:
     """Refuses a file that must not or cannot be written, before any work.
 
     Raises:
-        SaveError: the folder is missing or read-only, or the file is there and `force` is not.
+        SaveError: the folder is missing or read-only; or the file is the source and `force` is not
+            set. Any other file there is replaced.
     """
     if output.exists() and source.exists() and output.samefile(source) and not force:
         raise SaveError(
