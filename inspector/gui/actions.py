@@ -54,7 +54,7 @@ _ENTRIES = (
         "Open a recipe, or take it from a model that was saved here",
         ("Ctrl+Shift+O",),
     ),
-    _Entry("actionQuit", "Quit", "Close the window", (_Keys.Quit,)),
+    _Entry("actionQuit", "Quit", "Close the window", ("Ctrl+Q",)),
     _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
     _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
     _Entry("actionFind", "Find layer", "Go to the filter of the layers", (_Keys.Find,), "find"),

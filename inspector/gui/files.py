@@ -75,13 +75,19 @@ class Files(QObject):
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open models, recipes and data; recipes and data wait for a model that is on its way."""
-        try:
-            sorted_paths = sorted(paths, key=lambda path: _ORDER[kind_of(path)])
-        except InspectorError as error:
-            self._refused(error)
-            return
-        for path in sorted_paths:
-            self._open(path, kind_of(path))
+        found: list[tuple[Path, Kind]] = []
+        for path in paths:
+            try:
+                found.append((path, kind_of(path)))
+            except InspectorError as error:
+                self._refused(error)
+        models = [path for path, kind in found if kind == "model"]
+        if len(models) > 1:
+            text = f"{models[0].name} is opened, the first of {len(models)} models."
+            self.message.emit("info", text, "One model at a time is open in this window.")
+        for path, kind in sorted(found, key=lambda item: _ORDER[item[1]]):
+            if kind != "model" or path == models[0]:
+                self._open(path, kind)
 
     def open_recipe(self, path: Path) -> None:
         """Open a recipe, or take it from a model that was saved with one."""
@@ -195,7 +201,9 @@ class Files(QObject):
         except InspectorError as error:
             self._refused(error)
             return
-        text = f"Recipe {path.name}: {plural(len(changed), 'layer')} changed."
+        text = f"Recipe of {path.name}: {plural(len(changed), 'layer')} changed."
+        if not changed:
+            text = f"Recipe of {path.name}: nothing is different, it was in use already."
         self.message.emit("success", text, "")
 
     def _data_arrived(self, arrived: tuple[Dataset | None, Calibration]) -> None:
@@ -227,7 +235,13 @@ class Files(QObject):
         opened, recipe = document.opened, document.recipe
         calibration, data = document.calibration, document.dataset
 
+        def saved(result: QuantizeResult) -> None:
+            if document.is_open and document.opened is opened and document.recipe == recipe:
+                document.mark_saved()
+            self._saved(result)
+
         def work(context: Context) -> QuantizeResult:
+            opened.require_quantizable()
             if path.exists() and opened.path.exists() and path.samefile(opened.path):
                 raise SaveError(f"{path} is the open model itself.", "Choose another name.")
             plan = opened.placement.plan(resolve(opened, recipe))
@@ -253,7 +267,7 @@ class Files(QObject):
                 cancel=context.cancelled,
             )
 
-        self._tasks.submit(SAVE, work, self._saved, f"Saving {path.name}")
+        self._tasks.submit(SAVE, work, saved, f"Saving {path.name}")
 
     def save_recipe(self, path: Path) -> None:
         """Write the recipe alone."""
@@ -266,8 +280,6 @@ class Files(QObject):
         self.message.emit("success", f"Recipe saved as {path.name}.", "")
 
     def _saved(self, result: QuantizeResult) -> None:
-        if result.recipe == self.document.recipe:
-            self.document.mark_saved()
         sizes = f"{bytes_text(result.float_bytes)} → {bytes_text(result.quantized_bytes)}"
         text = f"Saved {result.output.name}: {sizes}. {verification_text(result)}"
         found = result.verification

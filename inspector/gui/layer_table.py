@@ -21,13 +21,13 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLineEdit,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from inspector.gui.formatting import count_text
+from inspector.gui.inputs import FilterEdit
 from inspector.gui.theme import LIGHT, SPACE_S, Theme
 
 Index = QModelIndex | QPersistentModelIndex
@@ -231,7 +231,7 @@ class LayerPane(QWidget):
         super().__init__(parent)
         self.setObjectName("pane")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.filter = QLineEdit(self)
+        self.filter = FilterEdit(self)
         self.filter.setObjectName("layerFilter")
         self.filter.setAccessibleName("Filter layers")
         self.filter.setPlaceholderText("Filter by name, operator or spec")
@@ -243,6 +243,7 @@ class LayerPane(QWidget):
         self.table.setModel(self.proxy)
         self._size_columns()
         self._telling = True
+        self._chosen: tuple[str, ...] = ()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -251,13 +252,14 @@ class LayerPane(QWidget):
         box.addWidget(self.filter)
         column.addLayout(box)
         column.addWidget(self.table, 1)
-        self.filter.textChanged.connect(self.proxy.set_text)
+        self.filter.textChanged.connect(self._filter)
         self.filter.returnPressed.connect(self._to_table)
         self.table.selectionModel().selectionChanged.connect(self._selected)
 
     def set_rows(self, rows: Sequence[LayerRow]) -> None:
         """Show another model's layers."""
         self._telling = False
+        self._chosen = ()
         self.model.set_rows(rows)
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self._telling = True
@@ -269,7 +271,8 @@ class LayerPane(QWidget):
         return tuple(str(index.data()) for index in chosen)
 
     def select(self, names: Sequence[str]) -> None:
-        """Select layers, as the graph did."""
+        """Select layers, as the graph did; those that the filter hides come back with it."""
+        self._chosen = tuple(names)
         if set(names) == set(self.selected()):
             return
         self._telling = False
@@ -336,6 +339,14 @@ class LayerPane(QWidget):
             self.table.setFocus()
             self.table.selectRow(0)
 
+    def _filter(self, text: str) -> None:
+        """Hide rows; what is selected stays selected all the same."""
+        self._telling = False
+        self.proxy.set_text(text)
+        self._telling = True
+        self.select(self._chosen)
+
     def _selected(self) -> None:
         if self._telling:
-            self.selectionChanged.emit(self.selected())
+            self._chosen = self.selected()
+            self.selectionChanged.emit(self._chosen)

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QFileDialog,
     QMainWindow,
     QSplitter,
@@ -114,6 +115,8 @@ class MainWindow(QMainWindow):
         for name, splitter in self._splitters().items():
             settings.write_bytes(f"window/{name}", splitter.saveState())
         self.hide()
+        for dialog in self.findChildren(QDialog):
+            dialog.close()
         self.bridge.close()
         self.tasks.close()
         event.accept()
@@ -133,8 +136,7 @@ class MainWindow(QMainWindow):
         )
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         self.views = _splitter(across, (self.pane, self.graph), (450, 530))
-        self.views.setStretchFactor(0, 1)
-        self.views.setStretchFactor(1, 3)
+        self.views.setStretchFactor(1, 1)
         self.rows = _splitter(down, (self.views, self.plots), (480, 220))
         self.rows.setStretchFactor(0, 1)
         self.columns = _splitter(across, (self.rows, self.panel), (980, 300))
@@ -267,8 +269,11 @@ class MainWindow(QMainWindow):
         (self.graph if is_open else self.welcome.open_button).setFocus()
         for name in ("Fit", "FullSize"):
             self.actions_[f"action{name}"].setEnabled(is_open)
-        for name in ("Calibrate", "Random", "Save", "SaveRecipe", "OpenRecipe", "Find"):
+        for name in ("SaveRecipe", "OpenRecipe", "Find"):
             self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
+        possible = bool(self.document.layers) and self.document.opened.obstacle is None
+        for name in ("Calibrate", "Random", "Save"):
+            self.actions_[f"action{name}"].setEnabled(possible)
         if is_open:
             path = self.document.opened.path
             self.setWindowTitle(f"{path.name}[*] – {TITLE}")

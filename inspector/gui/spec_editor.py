@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -19,31 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui import spec_fields as fields
+from inspector.gui.inputs import LARGEST, CalmComboBox, NumberBox
 from inspector.gui.theme import SPACE_XS
 from inspector.quant.spec import Granularity, QuantSpec, Role
 
 _TIP = int(Qt.ItemDataRole.ToolTipRole)
 _PREFIX = {"weights": "weight", "activations": "activation"}
 MIXED = "mixed"
-
-
-class CalmComboBox(QComboBox):
-    """A combo box that the wheel does not change while it scrolls the panel."""
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the panel."""
-        event.ignore()
-
-
-class CalmSpinBox(QDoubleSpinBox):
-    """A number that the wheel changes only while it is being edited."""
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the wheel to the panel."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class SpecEditor(QWidget):
@@ -59,6 +39,7 @@ class SpecEditor(QWidget):
         super().__init__(parent)
         self.role: Role = role
         self._limits = (-fields.DEFAULT_LIMIT, fields.DEFAULT_LIMIT)
+        self._shown_limits = self._limits
         prefix = _PREFIX[role]
         self.dtype = self._combo(f"{prefix}Dtype", "type", fields.dtype_choices(), open_text="")
         self.granularity = self._combo(
@@ -66,10 +47,12 @@ class SpecEditor(QWidget):
         )
         self.range = self._combo(f"{prefix}Range", "range method", fields.range_choices(role))
         self.flags = self._combo(f"{prefix}Flags", "symmetry", fields.FLAG_CHOICES)
-        self.percentile = self._spin(f"{prefix}Percentile", 50.01, 100.0, 4, " %")
+        self.percentile = self._spin(f"{prefix}Percentile", NumberBox(50.01, 100.0, self))
+        self.percentile.setDecimals(4)
+        self.percentile.setSuffix(" %")
         self.percentile.setSingleStep(0.01)
-        self.low = self._spin(f"{prefix}RangeLow", -1e9, 1e9, 6, "")
-        self.high = self._spin(f"{prefix}RangeHigh", -1e9, 1e9, 6, "")
+        self.low = self._spin(f"{prefix}RangeLow", NumberBox(-LARGEST, LARGEST, self))
+        self.high = self._spin(f"{prefix}RangeHigh", NumberBox(-LARGEST, LARGEST, self))
         self.limits = QWidget(self)
         self.parameters = QWidget(self)
         self.text = QLabel(self)
@@ -133,8 +116,13 @@ class SpecEditor(QWidget):
         self._form.setRowVisible(self.parameters, shown)
         first = next((spec.range for spec in full if spec.range is not None), None)
         if first is not None and first.lo is not None and first.hi is not None:
-            self.low.setValue(first.lo)
-            self.high.setValue(first.hi)
+            self._show_limits((first.lo, first.hi))
+
+    def _show_limits(self, limits: tuple[float, float]) -> None:
+        self._shown_limits = limits
+        for box, value in zip((self.low, self.high), limits, strict=True):
+            with QSignalBlocker(box):
+                box.setValue(value)
 
     def _show_text(self, full: Sequence[QuantSpec]) -> None:
         texts = sorted({str(spec) for spec in full})
@@ -218,7 +206,8 @@ class SpecEditor(QWidget):
 
     def _limits_changed(self) -> None:
         low, high = sorted((self.low.value(), self.high.value()))
-        if low == high == 0.0:
+        if low == high:
+            self._show_limits(self._shown_limits)
             return
         value = fields.range_of("range", 0.0, low, high)
         self._emit(
@@ -256,16 +245,9 @@ class SpecEditor(QWidget):
         combo.setCurrentIndex(-1)
         return combo
 
-    def _spin(
-        self, name: str, low: float, high: float, decimals: int, suffix: str
-    ) -> QDoubleSpinBox:
-        spin = CalmSpinBox(self)
-        spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    @staticmethod
+    def _spin(name: str, spin: NumberBox) -> NumberBox:
         spin.setObjectName(name)
-        spin.setDecimals(decimals)
-        spin.setRange(low, high)
-        spin.setSuffix(suffix)
-        spin.setKeyboardTracking(False)
         spin.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         spin.setMinimumWidth(64)
         return spin

@@ -123,9 +123,9 @@ class HistogramPlot(PlotCard):
 
 
 def _extent(shape: HistogramShape) -> tuple[float, float]:
-    """All values, and as much of the grid as lies near them."""
+    """All values and the grid, unless that is far wider: a symmetric one is twice as wide."""
     low, high = float(shape.edges[0]), float(shape.edges[-1])
-    room = 0.25 * (high - low)
+    room = high - low
     if shape.low is not None:
         low = min(low, max(shape.low, low - room))
     if shape.high is not None:
