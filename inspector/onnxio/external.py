@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
@@ -20,6 +21,18 @@ from inspector.onnxio.tensors import (
 _MAX_INLINE = 1 << 30
 
 
+class Attached(NamedTuple):
+    """External data of a model.
+
+    Attributes:
+        sources: the values of stubs, by name.
+        files: every data file, also of tensors that were read.
+    """
+
+    sources: dict[str, Source]
+    files: frozenset[Path]
+
+
 def attach_external(
     path: Path,
     proto: ModelProto,
@@ -27,7 +40,7 @@ def attach_external(
     stub_bytes: int,
     *,
     skip: frozenset[str] | None = None,
-) -> dict[str, Source]:
+) -> Attached:
     """Check every external tensor of a model and make it independent of the file's folder.
 
     Big initializers of the main graph become stubs with a source. Small ones, and tensors in
@@ -39,9 +52,6 @@ def attach_external(
         folder: the resolved folder below which external files must lie.
         stub_bytes: initializers of at least this size stay outside.
         skip: stubs that already have a source; by default those without external_data entries.
-
-    Returns:
-        The sources of stubs, by name.
 
     Raises:
         ModelError: naming the file and the tensor.
@@ -68,7 +78,7 @@ def attach_external(
             )
         tensor.raw_data = source.raw().tobytes()
         tensor.ClearField("data_location")
-    return sources
+    return Attached(sources, frozenset(file.path for file in checked.values()))
 
 
 def _tensors(proto: ModelProto) -> Iterator[tuple[TensorProto, bool]]:

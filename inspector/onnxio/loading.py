@@ -66,12 +66,14 @@ class Model:
         proto: the light proto.
         folder: the folder that holds the file.
         sources: the values of the stubs, by initializer name.
+        external_files: the data files beside the model that hold some of its weights.
     """
 
     path: Path | None
     proto: ModelProto
     folder: Path
     sources: Mapping[str, Source]
+    external_files: frozenset[Path] = frozenset()
 
     @cached_property
     def _constants(self) -> Mapping[str, Constant]:
@@ -116,11 +118,6 @@ class Model:
     def metadata(self) -> dict[str, str]:
         """The model's own entries of metadata."""
         return {entry.key: entry.value for entry in self.proto.metadata_props}
-
-    @cached_property
-    def external_files(self) -> frozenset[Path]:
-        """The data files beside the model that hold some of its weights."""
-        return frozenset(s.path for s in self.sources.values() if isinstance(s, FileSource))
 
     @property
     def file_bytes(self) -> int:
@@ -186,10 +183,11 @@ def load_model(path: str | Path) -> Model:
             )
         sources[tensor.name] = BufferSource(data, offset, tensor.data_type, shape)
     folder = path.parent.resolve()
-    sources.update(attach_external(path, proto, folder, STUB_BYTES))
+    external = attach_external(path, proto, folder, STUB_BYTES)
+    sources.update(external.sources)
     _drop_repeated(proto)
     spell_own_domain(proto)
-    return Model(path, proto, folder, MappingProxyType(sources))
+    return Model(path, proto, folder, MappingProxyType(sources), external.files)
 
 
 def model_of(proto: ModelProto, *, folder: Path | None = None, path: Path | None = None) -> Model:
@@ -210,10 +208,11 @@ def model_of(proto: ModelProto, *, folder: Path | None = None, path: Path | None
             tensor.data_location = TensorProto.EXTERNAL
     folder = (folder or where.parent).resolve()
     known = frozenset(sources)
-    sources.update(attach_external(where, proto, folder, STUB_BYTES, skip=known))
+    external = attach_external(where, proto, folder, STUB_BYTES, skip=known)
+    sources.update(external.sources)
     _drop_repeated(proto)
     spell_own_domain(proto)
-    return Model(path, proto, folder, MappingProxyType(sources))
+    return Model(path, proto, folder, MappingProxyType(sources), external.files)
 
 
 def _read(path: Path) -> bytes:

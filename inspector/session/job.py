@@ -80,6 +80,7 @@ def quantize_model(
     check_not_read(request.output, [request.calibration])
     with clock("load"):
         opened = open_model(request.model)
+        _check_weights_stay(opened, request.output)
         opened.require_quantizable()
         specs = resolve(opened, request.recipe)
         plan = opened.placement.plan(specs)
@@ -143,8 +144,7 @@ def save_quantized(
     """
     clock = clock or Clock()
     check_output(opened.path, output, force=force)
-    if any(output.exists() and output.samefile(file) for file in opened.source.external_files):
-        raise SaveError(f"{output} holds the weights of {opened.path}.", "Choose another name.")
+    _check_weights_stay(opened, output)
     opened.require_quantizable()
     specs = resolve(opened, recipe)
     with clock("quantize"):
@@ -287,6 +287,12 @@ def check_output(source: Path, output: Path, *, force: bool) -> None:
             "Give another name with -o, or --force to replace it.",
         )
     check_target(output)
+
+
+def _check_weights_stay(opened: OpenModel, output: Path) -> None:
+    """Refuses to write over the model's external data; `force` is for its file alone."""
+    if any(output.exists() and output.samefile(file) for file in opened.source.external_files):
+        raise SaveError(f"{output} holds the weights of {opened.path}.", "Choose another name.")
 
 
 def _write(opened: OpenModel, recipe: Recipe, grids: Grids) -> Model:

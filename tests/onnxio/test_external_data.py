@@ -52,6 +52,21 @@ def entry(path: Path, key: str, value: str, index: int = 0) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
+def test_data_files_of_small_weights_count_too(proto, tmp_path) -> None:
+    """They are part of the model, though read at once: its size, and what must not be written."""
+    small = onnx.ModelProto()
+    small.CopyFrom(proto)
+    for tensor, shape in zip(small.graph.initializer, ((64, 2), (2, 2)), strict=True):
+        tensor.CopyFrom(numpy_helper.from_array(np.ones(shape, np.float32), tensor.name))
+    onnx.save(
+        small, tmp_path / "m.onnx", save_as_external_data=True, location="w", size_threshold=0
+    )
+    model = load_model(path)
+    assert not model.sources
+    assert model.external_files == {(tmp_path / "w").resolve()}
+    assert model.file_bytes == sum(file.stat().st_size for file in tmp_path.iterdir())
+
+
 def test_weights_are_mapped_and_the_model_runs(file, proto, run) -> None:
     """Weights are mapped and the model runs."""
     model = load_model(file)
