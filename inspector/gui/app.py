@@ -26,6 +26,10 @@ def application() -> QApplication:
     return made
 
 
+_SWITCH_SECONDS = 0.001
+"""How long a worker may hold the interpreter while the window waits for it."""
+
+
 def run_window(
     model: Path | None = None, calibration: Path | None = None, recipe: Path | None = None
 ) -> int:
@@ -35,6 +39,7 @@ def run_window(
         The exit code of the program.
     """
     app = application()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     window = MainWindow()
     window.show()
     paths = [path for path in (model, recipe, calibration) if path is not None]

@@ -68,6 +68,7 @@ class PlotPane(QWidget):
         row.addWidget(self.splitter)
         self._offer_random()
         self._facts: TensorFacts | None = None
+        self._activation_facts: TensorFacts | None = None
         self._sorted: ExactDistribution | None = None
         self._row: int | None = None
         self._layer = ""
@@ -87,6 +88,7 @@ class PlotPane(QWidget):
     def show_nothing(self, text: str) -> None:
         """No layer is chosen, or no model open."""
         self._layer, self._facts, self._row = "", None, None
+        self._activation_facts = None
         for card in (self.weights, self.activations, self.error, self.channels):
             card.show_empty(text)
         self.random.hide()
@@ -102,6 +104,9 @@ class PlotPane(QWidget):
             values: the sorted weights, for the histogram of single channels.
             why: what to say where there are no facts.
         """
+        same = facts is not None and facts is self._facts and values is self._sorted
+        if same and layer == self._layer:
+            return
         rows = facts.qparams.rows if facts is not None and facts.qparams is not None else 1
         if layer != self._layer or (self._row is not None and self._row >= rows):
             self._row = None
@@ -115,6 +120,9 @@ class PlotPane(QWidget):
     def show_activations(self, facts: TensorFacts | None, why: str, *, offer: bool) -> None:
         """Show the activations that enter the layer, or why they are not known."""
         self.random.setVisible(facts is None and offer)
+        if facts is not None and facts is self._activation_facts:
+            return
+        self._activation_facts = facts
         if facts is None:
             self.activations.show_empty(why)
             return
