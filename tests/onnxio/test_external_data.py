@@ -58,9 +58,8 @@ def test_data_files_of_small_weights_count_too(proto, tmp_path) -> None:
     small.CopyFrom(proto)
     for tensor, shape in zip(small.graph.initializer, ((64, 2), (2, 2)), strict=True):
         tensor.CopyFrom(numpy_helper.from_array(np.ones(shape, np.float32), tensor.name))
-    onnx.save(
-        small, tmp_path / "m.onnx", save_as_external_data=True, location="w", size_threshold=0
-    )
+    path = tmp_path / "m.onnx"
+    onnx.save(small, path, save_as_external_data=True, location="w", size_threshold=0)
     model = load_model(path)
     assert not model.sources
     assert model.external_files == {(tmp_path / "w").resolve()}
