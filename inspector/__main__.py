@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from inspector.cli.interrupt import signals_heard
@@ -9,10 +10,26 @@ from inspector.cli.interrupt import signals_heard
 
 def main() -> int:
     """Run the command line, with signals heard from before the first of its imports."""
+    _open_standard_streams()
     with signals_heard():
         from inspector.cli.main import main as command_line
 
         return command_line()
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr (`>&-`) ones to nowhere.
+
+    Else the first file that it opens has their number, and what is printed goes into it.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:  # the lowest free number is taken, and those below are open by now
+            os.open(os.devnull, os.O_RDWR)
+        setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 if __name__ == "__main__":

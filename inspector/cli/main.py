@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -99,7 +100,8 @@ def _failed(error: Exception, *, debug: bool) -> int:
     elif isinstance(error, MemoryError):
         _say("error: out of memory.", "Use fewer samples, or a machine with more memory.")
     elif isinstance(error, OSError):
-        _say(f"error: {error.strerror or error}.", "" if debug else _SEE_MORE)
+        expected = debug or error.errno in _OUTER_TROUBLE
+        _say(f"error: {error.strerror or error}.", "" if expected else _SEE_MORE)
     elif isinstance(error, click.ClickException):
         _say(f"error: {error.format_message()}")
     else:
@@ -108,6 +110,7 @@ def _failed(error: Exception, *, debug: bool) -> int:
     return FAILED
 
 
+_OUTER_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 _LONGEST_LINE = 800
 _SEE_MORE = "This is a fault of the program. Run with --debug for the traceback."
 

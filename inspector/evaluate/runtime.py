@@ -192,9 +192,10 @@ def _open(r: Runnable | Path, options: ort.SessionOptions, title: str) -> Sessio
     source: str | bytes
     keep: list[object] = []
     if isinstance(r, Path):
-        source, title = str(r), title or str(r)
+        title = title or str(r)
         if not r.is_file():
             raise RunError(f"{r}: there is no such model file.", "Check the path.")
+        source = _as_text(r) or r.read_bytes()
     else:
         source = r.data
         if r.arrays:
@@ -207,6 +208,15 @@ def _open(r: Runnable | Path, options: ort.SessionOptions, title: str) -> Sessio
     except Exception as error:  # onnxruntime's kinds of error share no base class but this one
         raise _run_error("cannot load", title, error) from error
     return Session(session, keep, title)
+
+
+def _as_text(path: Path) -> str:
+    """The path as onnxruntime takes it; empty for one that is no text, which Linux allows."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return ""
+    return str(path)
 
 
 def _value_info(value: Any) -> ValueInfo:

@@ -39,4 +39,4 @@ def write_report(data: ReportData, path: Path) -> None:
     check_report(path)
     is_html = path.suffix.lower() == ".html"
     text = to_html(data) if is_html else json_text(to_json(data)) + "\n"
-    write_atomically(path, text.encode("utf-8"))
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -130,7 +131,50 @@ def test_stdout_on_a_full_disk(model: Path) -> None:
         )
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "quant-inspector: error: No space left on device."
-    assert len(done.stderr.splitlines()) <= 2
+    assert done.stderr.splitlines()[1:] == []
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed(model: Path, tmp_path: Path, closed: str) -> None:
+    """The command does its work, and prints into no file that it opens."""
+    out = tmp_path / "o.onnx"
+    command = [sys.executable, "-m", "inspector", "quantize", model, "-o", out, "--random-data", 2]
+    done = subprocess.run(
+        f"{shlex.join(map(str, command))} {closed}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "SQNR" not in out.read_bytes().decode("latin-1")
+
+
+def test_nothing_is_kept_about_the_user(process, model: Path, tmp_path: Path) -> None:
+    """Without that, onnxruntime keeps a number of the device at home, and sends it away."""
+    home = tmp_path / "home"
+    home.mkdir()
+    variables = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    ran = process("quantize", model, "-o", tmp_path / "o", "--random-data", 2, **variables)
+    assert (ran.code, ran.err) == (0, "")
+    assert list(home.iterdir()) == []
+
+
+def test_names_that_are_no_text(process, model: Path, tmp_path: Path) -> None:
+    """Linux allows any bytes in them."""
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    try:
+        odd.mkdir()
+    except OSError:
+        pytest.skip("not on this file system")
+    ran = process(
+        *("quantize", model, "-o", odd / "o.onnx", "--random-data", 2, "--json"),
+        *("--report", odd / "r.html"),
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["output"] == str(odd / "o.onnx")
+    assert sorted(path.name for path in odd.iterdir()) == ["o.onnx", "r.html"]
 
 
 def test_the_progress_bar_is_for_terminals_only(model: Path, tmp_path: Path) -> None:
