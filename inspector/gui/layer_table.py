@@ -199,9 +199,8 @@ class LayerFilter(QSortFilterProxyModel):
 
     def set_text(self, text: str) -> None:
         """Filter by words; all must be found."""
-        self.beginFilterChange()
         self._words = text.lower().split()
-        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+        self.invalidateFilter()
 
     def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
         """Whether all words are in the row's texts."""
