@@ -124,7 +124,8 @@ def test_several_outputs_and_integers(quantized: Quantize, tmp_path: Path) -> No
     [
         (30.0, 30.4, True), (30.0, 30.6, False), (math.inf, math.inf, True),
         (math.inf, 90.0, False), (-math.inf, -math.inf, True), (math.nan, math.nan, True),
-        (math.nan, 30.0, False),
+        (math.nan, 30.0, False), (math.inf, 104.0, True), (101.0, 140.0, True),
+        (99.0, 140.0, False),
     ],
 )  # fmt: skip
 def test_agreement_at_its_edges(predicted: float, measured: float, agree: bool) -> None:
