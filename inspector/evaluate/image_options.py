@@ -216,28 +216,37 @@ def _parse_value(key: str, text: str) -> object:
         return _parse_number(key, text)
     except ValueError as error:
         raise DataError(
-            f"Image option {key}={text!r} is wrong: {error}.",
+            f"Image option {key}={text!r} is wrong: {_WANTED[key]}.",
             "For example: size=224x224 short_side=256 scale=0.0039 mean=0.5,0.5,0.5 std=0.5",
         ) from error
+
+
+_WANTED = {
+    "size": "a size is HEIGHTxWIDTH, in pixels",
+    "short_side": "a side is a whole number of pixels, 1 or more",
+    "scale": "the scale is one number, not 0",
+    "mean": "a mean is finite numbers with commas between them",
+    "std": "a std is finite numbers with commas between them, none of them 0",
+}
 
 
 def _parse_number(key: str, text: str) -> object:
     if key == "size":
         sides = [int(side) for side in text.lower().split("x")]
         if len(sides) > _SIZE_PARTS or min(sides) < 1:
-            raise ValueError("a size is HEIGHTxWIDTH, in pixels")
+            raise ValueError
         return (sides[0], sides[-1])
     if key == "short_side":
         if int(text) < 1:
-            raise ValueError("a side is 1 pixel or more")
+            raise ValueError
         return int(text)
     values = tuple(float(value) for value in text.split(","))
     if not np.isfinite(values).all() or (key == "std" and 0.0 in values):
-        raise ValueError("only finite numbers, and no std of 0")
+        raise ValueError
     if key != "scale":
         return values
     if len(values) > 1 or values[0] == 0:
-        raise ValueError("the scale is one number, not 0")
+        raise ValueError
     return values[0]
 
 

@@ -44,7 +44,7 @@ class OpenModel:
 
     def require_quantizable(self) -> None:
         """Raises UnsupportedError, saying why, for a model that can only be looked at."""
-        if self.obstacle is not None:
+        if self.obstacle is not None and self.graph.layers:
             raise self.obstacle
         if all(stays_float(self.graph, layer) for layer in self.graph.layers):
             raise _nothing_to_quantize(self.path, self.graph)
