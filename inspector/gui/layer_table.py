@@ -21,6 +21,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -28,7 +30,7 @@ from PySide6.QtWidgets import (
 
 from inspector.gui.formatting import count_text
 from inspector.gui.inputs import FilterEdit
-from inspector.gui.theme import LIGHT, SPACE_S, Theme
+from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, Theme
 
 Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -189,6 +191,20 @@ def _tooltip(row: LayerRow, column: int) -> str:
     return row.name
 
 
+class NameDelegate(QStyledItemDelegate):
+    """Leaves the operator off the end of a name that has no room: /block1/conv1 of .../Conv."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Shorten the text before it is cut on the left."""
+        super().initStyleOption(option, index)
+        # Qt's attributes are not all known to the stubs.
+        style: Any = option
+        room = style.rect.width() - 4 * SPACE_XS
+        if style.fontMetrics.horizontalAdvance(style.text) > room:
+            operator = str(index.model().index(index.row(), OPERATOR).data())
+            style.text = str(style.text).removesuffix(f"/{operator}")
+
+
 class LayerFilter(QSortFilterProxyModel):
     """Keeps rows whose name, operator or specs hold all words of the filter."""
 
@@ -200,7 +216,7 @@ class LayerFilter(QSortFilterProxyModel):
     def set_text(self, text: str) -> None:
         """Filter by words; all must be found."""
         self._words = text.lower().split()
-        self.invalidateFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
         """Whether all words are in the row's texts."""
@@ -311,6 +327,7 @@ class LayerPane(QWidget):
         table.setWordWrap(False)
         table.setTextElideMode(Qt.TextElideMode.ElideLeft)
         table.setTabKeyNavigation(False)
+        table.setItemDelegateForColumn(NAME, NameDelegate(table))
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(26)
         return table
@@ -322,11 +339,11 @@ class LayerPane(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width in (
-            (OPERATOR, 70),
-            (WEIGHTS, 66),
+            (OPERATOR, 66),
+            (WEIGHTS, 64),
             (ACTIVATIONS, 60),
             (SQNR, 52),
-            (PARAMETERS, 66),
+            (PARAMETERS, 62),
         ):
             self.table.setColumnWidth(column, width)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
