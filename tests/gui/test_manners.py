@@ -7,11 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QDoubleSpinBox, QLabel
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QLabel,
+    QStyleOptionViewItem,
+)
 from pytestqt.qtbot import QtBot
 
 from inspector import __version__
+from inspector.gui.layer_table import NAME, NameDelegate
 from inspector.gui.main_window import MainWindow
 from inspector.gui.plots.histogram_plot import CountAxis
 
@@ -165,3 +173,19 @@ def test_counts_on_an_axis() -> None:
     assert len(axis.tickValues(0.0, 5.2, 60.0)[0][1]) <= 3
     axis.set_log(False)
     assert axis.tickStrings([0.0, 1500.0, 2e6], 1.0, 1.0) == ["0", "1.5k", "2M"]
+
+
+def test_names_that_have_no_room_stay_apart(opened: MainWindow) -> None:
+    """The operator at the end goes first: what is left tells the layers apart."""
+    table = opened.pane.table
+    delegate = table.itemDelegateForColumn(NAME)
+    assert isinstance(delegate, NameDelegate)
+    texts = []
+    for row in range(table.model().rowCount()):
+        index = table.model().index(row, NAME)
+        option = QStyleOptionViewItem()
+        option.rect = QRect(0, 0, 60, 26)
+        delegate.initStyleOption(option, index)
+        texts.append(option.text)
+    assert "/block1/conv1/conv" in texts
+    assert len(set(texts)) == len(texts)
