@@ -32,6 +32,11 @@ def raise_opset(model: Model, version: int) -> Model:
     """
     if opset_of(model) >= version:
         return model
+    if not opset_of(model):
+        raise UnsupportedError(
+            "The model does not say which opset of ONNX's own operators it uses.",
+            f"Export it with opset {version} or later.",
+        )
     unknown = _undefined_operators(model.proto)
     if unknown:
         raise UnsupportedError(

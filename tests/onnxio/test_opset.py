@@ -97,3 +97,12 @@ def test_what_cannot_be_converted_is_named(build: Build) -> None:
     with pytest.raises(UnsupportedError, match="ImageScaler") as caught:
         raise_opset(model_of(proto), 13)
     assert "opset 13" in caught.value.hint
+
+
+def test_a_model_of_other_domains_only(build: Build) -> None:
+    """It names no opset of ONNX's own; the converter would stop at an assertion."""
+    nodes: list[Any] = [helper.make_node("MatMul", ["x", "w"], ["y"], "fc")]
+    proto = build(nodes, {"x": [1, 2]}, ["y"], {"w": np.ones((2, 2), np.float32)})
+    proto.opset_import[0].domain = "ai.onnx.contrib"
+    with pytest.raises(UnsupportedError, match="does not say which opset"):
+        raise_opset(model_of(proto), 13)
