@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-from inspector.cli.interrupt import signals_heard
+from inspector.cli.interrupt import hear_signals
 
 
 def main() -> int:
     """Run the command line, with signals heard from before the first of its imports."""
     _open_standard_streams()
-    with signals_heard():
-        from inspector.cli.main import main as command_line
+    hear_signals()
+    from inspector.cli.main import main as command_line
 
-        return command_line()
+    return command_line()
 
 
 def _open_standard_streams() -> None:

@@ -40,22 +40,12 @@ class _State:
     words: str = NOTHING_WRITTEN
 
 
-@contextmanager
-def signals_heard() -> Iterator[None]:
-    """Answer signals while the block runs; those that the caller ignores (nohup) stay ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def hear_signals() -> None:
+    """Answer signals until the process ends; those that its parent ignores (nohup) stay ignored."""
     _State.words = NOTHING_WRITTEN
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    taken = [number for number, handler in before.items() if handler != signal.SIG_IGN]
-    for number in taken:
-        signal.signal(number, _on_signal)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number] or signal.SIG_DFL)
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _on_signal)
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from inspector.cli import interrupt
-from inspector.cli.interrupt import cancellable, signals_heard
+from inspector.cli.interrupt import cancellable, hear_signals
 from inspector.cli.work import run_work
 from inspector.errors import CancelledError
 from inspector.files import atomic_file, unfinished
@@ -23,6 +24,16 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 class Ended(BaseException):
     """Stands for the end of the process."""
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Signals are heard; afterwards every handler is the one it was."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    hear_signals()
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -36,8 +47,9 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_work_is_asked_to_stop(number: int) -> None:
+def test_work_is_asked_to_stop(number: int, heard: None) -> None:
     """It is waited for, and what it raises reaches the caller."""
+    del heard
     stopped = []
 
     def work(_: object, cancel) -> None:
@@ -47,29 +59,30 @@ def test_work_is_asked_to_stop(number: int) -> None:
         raise CancelledError
 
     threading.Timer(0.05, lambda: os.kill(os.getpid(), number)).start()
-    with signals_heard(), pytest.raises(CancelledError):
+    with pytest.raises(CancelledError):
         run_work(work)
     assert stopped == [True]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_without_work_the_process_ends(number: int, ends: None, capfd) -> None:
+def test_without_work_the_process_ends(number: int, heard: None, ends: None, capfd) -> None:
     """With one line, unless there is a result already."""
-    del ends
-    with signals_heard(), pytest.raises(Ended, match="130"):
+    del heard, ends
+    with pytest.raises(Ended, match="130"):
         signal.raise_signal(number)
     assert capfd.readouterr().err == "quant-inspector: cancelled; nothing was written.\n"
-    with signals_heard():
-        with cancellable(threading.Event()):
-            pass
-        with pytest.raises(Ended, match="130"):
-            signal.raise_signal(number)
+    with cancellable(threading.Event()):
+        pass
+    with pytest.raises(Ended, match="130"):
+        signal.raise_signal(number)
     assert capfd.readouterr().err == ""
 
 
-def test_the_second_signal_ends_it_and_removes_files(tmp_path: Path, ends: None, capfd) -> None:
+def test_the_second_signal_ends_it_and_removes_files(
+    tmp_path: Path, heard: None, ends: None, capfd
+) -> None:
     """Half a file, and a folder with one in it."""
-    del ends
+    del heard, ends
     folder = tmp_path / "staged"
 
     def half() -> None:
@@ -84,22 +97,18 @@ def test_the_second_signal_ends_it_and_removes_files(tmp_path: Path, ends: None,
             finally:
                 assert list(tmp_path.iterdir()) == []
 
-    with signals_heard(), cancellable(threading.Event()), pytest.raises(Ended, match="130"):
+    with cancellable(threading.Event()), pytest.raises(Ended, match="130"):
         half()
     assert "nothing was written" in capfd.readouterr().err
 
 
-def test_ignored_signals_stay_ignored() -> None:
-    """As nohup wants it; and afterwards every handler is the one it was."""
-    before = [signal.getsignal(number) for number in SIGNALS]
+def test_ignored_signals_stay_ignored(heard: None) -> None:
+    """As nohup wants it."""
+    del heard
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with signals_heard():
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-            signal.raise_signal(signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before[2])
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+    hear_signals()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    signal.raise_signal(signal.SIGHUP)
 
 
 def test_ctrl_c_where_nobody_hears_signals() -> None:
