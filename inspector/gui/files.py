@@ -131,6 +131,11 @@ class Files(QObject):
                 lambda: random_data(graph, samples=RANDOM_SAMPLES), "random inputs"
             )
 
+    @property
+    def is_calibrating(self) -> bool:
+        """Whether data is being read and counted, or will be once the model is there."""
+        return self._tasks.is_busy(DATA) or any(kind == "data" for _, kind in self._later)
+
     def calibrate_again(self) -> bool:
         """Calibrate with the data that is there; False where there is none."""
         data = self.document.dataset

@@ -83,7 +83,9 @@ class MainWindow(QMainWindow):
         self.files.save_quantized(Path(path))
 
     def calibrate(self) -> None:
-        """Calibrate with the data that is there, or ask for some."""
+        """Calibrate with the data that is there or on its way, or ask for some."""
+        if self.files.is_calibrating:
+            return
         if self.document.is_open and not self.files.calibrate_again():
             self._ask_for_data()
 

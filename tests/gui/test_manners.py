@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialog,
     QDoubleSpinBox,
+    QFileDialog,
     QLabel,
     QStyleOptionViewItem,
 )
@@ -189,3 +191,22 @@ def test_names_that_have_no_room_stay_apart(opened: MainWindow) -> None:
         texts.append(option.text)
     assert "/block1/conv1/conv" in texts
     assert len(set(texts)) == len(texts)
+
+
+def test_calibrate_waits_for_data_that_is_on_its_way(
+    opened: MainWindow, idle: Idle, sample_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pressed while the first calibration runs, the action asks for nothing."""
+
+    def ask(*_: object) -> tuple[list[str], str]:
+        pytest.fail("a dialog asked for data that was given already")
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", ask)
+    action = opened.findChild(QAction, "actionCalibrate")
+    opened.open_path(sample_models / "digits_calibration.npz")
+    action.trigger()
+    idle()
+    assert opened.document.calibration is not None
+    action.trigger()
+    idle()
+    assert opened.document.calibration is not None
