@@ -8,13 +8,6 @@ from dataclasses import replace
 
 from inspector.graph.grids import identity
 from inspector.graph.model import Layer
-from inspector.gui.formatting import (
-    count_text,
-    decibel_text,
-    percent_text,
-    plural,
-    value_text,
-)
 from inspector.gui.graph_view.cards import shape_text
 from inspector.gui.graph_view.painting import Badge
 from inspector.gui.layer_table import MARK, LayerRow
@@ -26,6 +19,13 @@ from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams, weight_axis
 from inspector.quant.rows import blocked_shape
 from inspector.quant.spec import QuantSpec
+from inspector.report.units import (
+    count_text,
+    decibel_text,
+    percent_text,
+    plural,
+    value_text,
+)
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
 from inspector.session.levels import level_counts

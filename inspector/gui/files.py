@@ -13,7 +13,6 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
-from inspector.gui.formatting import bytes_text, decibel_text, percent_text, plural
 from inspector.gui.graph_view.cards import Fonts
 from inspector.gui.message_bar import Offer
 from inspector.gui.opening import (
@@ -26,6 +25,7 @@ from inspector.gui.opening import (
     run_calibration,
 )
 from inspector.gui.tasks import Context, Task, Tasks
+from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.document import Document
 from inspector.session.job import resolve, save_quantized
 from inspector.session.opening import OpenModel

@@ -28,9 +28,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.gui.formatting import count_text
 from inspector.gui.inputs import FilterEdit
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, Theme
+from inspector.report.units import count_text
 
 Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

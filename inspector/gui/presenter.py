@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, QTimer
 
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
-from inspector.gui.formatting import plural
 from inspector.gui.graph_view.legend import Legend
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.view import GraphView
@@ -18,6 +17,7 @@ from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
 from inspector.quant.spec import Role
+from inspector.report.units import plural
 
 _GATHER_MS = 40
 _LEGEND = Legend("Weight SQNR", figures.HEAT_LOW, figures.HEAT_HIGH, "dB")

@@ -13,10 +13,10 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.evaluate.fidelity import Fidelity
-from inspector.gui.formatting import bytes_text, cosine_text, decibel_text, percent_text
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
 
 _FIELDS = ("size", "sqnr", "cosine", "top1")
 _TIPS = {

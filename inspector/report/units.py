@@ -50,6 +50,14 @@ def count_text(count: int) -> str:
     return f"{count:,}".replace(",", "\u2009")
 
 
+def count_tick(count: float) -> str:
+    """A count as an axis has room for: 0, 40, 1.5k, 20k, 3M."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= 0.9995 * size:
+            return f"{count / size:.3g}{unit}"
+    return f"{count:.3g}"
+
+
 def value_text(value: float) -> str:
     """A real value with four significant digits."""
     return f"{value:.4g}".replace("-", "−")

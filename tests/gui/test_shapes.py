@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.gui.formatting import bytes_text, decibel_text, percent_text
 from inspector.gui.plots.shapes import (
     MOST_POINTS,
     channel_bars,
@@ -22,6 +21,7 @@ from inspector.quant.kernels import fake_quantize
 from inspector.quant.profile import level_counts
 from inspector.quant.qparams import weight_qparams
 from inspector.quant.spec import QuantSpec
+from inspector.report.units import bytes_text, decibel_text, percent_text
 
 
 @settings(deadline=None, max_examples=40)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Signal
 from PySide6.QtWidgets import QWidget
 
-from inspector.gui.formatting import decibel_text
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.shapes import channel_bars
 from inspector.gui.theme import Theme
+from inspector.report.units import decibel_text
 
 
 class ChannelPlot(PlotCard):

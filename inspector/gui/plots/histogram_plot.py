@@ -10,10 +10,10 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from inspector.gui.formatting import count_tick
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.shapes import HistogramShape
 from inspector.gui.theme import Theme
+from inspector.report.units import count_tick
 
 _TICK_PIXELS = 22
 """Least distance between two numbers on an axis."""

@@ -8,7 +8,6 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from inspector.gui.formatting import decibel_text, percent_text
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
 from inspector.gui.plots.error_plot import ErrorPlot
 from inspector.gui.plots.histogram_plot import HistogramPlot
@@ -26,6 +25,7 @@ from inspector.gui.theme import Theme
 from inspector.quant.distribution import ExactDistribution
 from inspector.quant.profile import level_counts
 from inspector.quant.qparams import QParams
+from inspector.report.units import decibel_text, percent_text
 from inspector.session.facts import TensorFacts
 
 WING_ROOM = 0.12
