@@ -12,6 +12,7 @@ runs it, and stands beside what was predicted of it; so do a recipe of 4 and 8 b
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -218,7 +219,8 @@ def measure_ort(
             )
             found.append(OrtResult(method, Figures.of(usual), Figures.of(precise)))
         except Exception as error:  # whatever stops onnxruntime's quantizer or its file
-            found.append(OrtResult(method, error=f"{type(error).__name__}: {error}"))
+            told = f"{type(error).__name__}: {error}".replace(f"{folder}{os.sep}", "")
+            found.append(OrtResult(method, error=told))
     return found
 
 
@@ -286,9 +288,11 @@ def failures(found: Sequence[Quality]) -> str:
     """What onnxruntime's quantizer could not do, a line each."""
     lines = []
     for one in found:
-        for error in dict.fromkeys(r.error for r in one.ort if r.error):
-            methods = ", ".join(r.method for r in one.ort if r.error == error)
-            lines.append(f"- {one.name}, {methods}: {' '.join(error.split())[:200]}")
+        lines.extend(
+            f"- {one.name}, {r.method}: {' '.join(r.error.split())[:200]}"
+            for r in one.ort
+            if r.error
+        )
     return "\n".join(lines)
 
 
