@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
+_WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62}
+_CELL_PADDING = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,8 @@ class LayerPane(QWidget):
         self._chosen = ()
         self.model.set_rows(rows)
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        self._widen(OPERATOR, {row.op_type for row in rows})
+        self._widen(PARAMETERS, {count_text(max((row.parameters for row in rows), default=0))})
         self._telling = True
 
     def selected(self) -> tuple[str, ...]:
@@ -338,16 +342,16 @@ class LayerPane(QWidget):
         header.setMinimumSectionSize(36)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width in (
-            (OPERATOR, 66),
-            (WEIGHTS, 64),
-            (ACTIVATIONS, 60),
-            (SQNR, 52),
-            (PARAMETERS, 62),
-        ):
+        for column, width in _WIDTHS.items():
             self.table.setColumnWidth(column, width)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
+
+    def _widen(self, column: int, texts: Iterable[str]) -> None:
+        """Give a column room for its longest text: half a number would be another number."""
+        metrics = self.table.fontMetrics()
+        longest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
+        self.table.setColumnWidth(column, max(_WIDTHS[column], longest + _CELL_PADDING))
 
     def _to_table(self) -> None:
         """Enter in the filter goes on to what it found."""

@@ -21,9 +21,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from inspector import __version__
-from inspector.gui.layer_table import NAME, NameDelegate
+from inspector.gui.layer_table import NAME, OPERATOR, PARAMETERS, LayerRow, NameDelegate
 from inspector.gui.main_window import MainWindow
 from inspector.gui.plots.histogram_plot import CountAxis
+from inspector.report.units import count_text
 
 Idle = Callable[[], None]
 LAYER = "/block1/conv1/conv/Conv"
@@ -210,3 +211,12 @@ def test_calibrate_waits_for_data_that_is_on_its_way(
     action.trigger()
     idle()
     assert opened.document.calibration is not None
+
+
+def test_no_number_in_the_table_is_cut(window: MainWindow) -> None:
+    """Millions of parameters and long operator names get the room they need."""
+    row = LayerRow("layer", "ConvTranspose", "int8", "uint8", 40.0, 123_456_789)
+    window.pane.set_rows([row])
+    table = window.pane.table
+    for column, text in ((OPERATOR, row.op_type), (PARAMETERS, count_text(row.parameters))):
+        assert table.columnWidth(column) > table.fontMetrics().horizontalAdvance(text) + 8
