@@ -9,16 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import fast_sugiyama
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from inspector.graph.coordinates import Layered, assign_x
 
 NODE_GAP = 28.0
 RANK_GAP = 48.0
+RANK_GAPS = {"down": RANK_GAP, "right": 110.0}
+"""Rightwards the labels of the edges stand between the ranks and need room for their width."""
+
 EDGE_GAP = 16.0
 PART_GAP = 64.0
 STACK_BYTES = 512 << 20
@@ -27,27 +30,40 @@ LONG_SPAN = 40
 
 Points = NDArray[np.float64]
 Edge = tuple[int, int]
+Direction = Literal["down", "right"]
 _Position = tuple[int, tuple[float, float]]
 _Drawing = tuple[Sequence[_Position], float, float, Sequence[Edge] | None]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """The drawing: pixels, y downwards.
 
     Attributes:
         positions: top left corners, shape (nodes, 2).
-        routes: for each edge its corner points, shape (points, 2), from the source's lower edge
-            to the target's upper edge; no points where the edge was cut out of the drawing.
+        corners: the corner points of all routes one after the other, shape (points, 2).
+        starts: where the route of each edge starts in `corners`, and at the end where the last
+            one ends, shape (edges + 1,); a route without points was cut out of the drawing.
         width: of the whole drawing.
         height: of the whole drawing.
     """
 
     positions: Points
-    routes: tuple[Points, ...]
+    corners: Points
+    starts: NDArray[np.int64]
     width: float
     height: float
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """For each edge whether it has no route, shape (edges,)."""
+        cut: NDArray[np.bool_] = np.diff(self.starts) == 0
+        return cut
+
+    def route(self, edge: int) -> Points:
+        """The corner points of one edge, shape (points, 2)."""
+        return self.corners[self.starts[edge] : self.starts[edge + 1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +83,60 @@ class _Placed:
 
 
 def layout(
-    sizes: Sequence[tuple[float, float]],
-    edges: Sequence[Edge],
+    sizes: ArrayLike,
+    edges: ArrayLike,
     *,
+    tensors: ArrayLike | None = None,
+    direction: Direction = "down",
     node_gap: float = NODE_GAP,
-    rank_gap: float = RANK_GAP,
+    rank_gap: float | None = None,
 ) -> Layout:
-    """Place cards in ranks so that edges run downwards and no two cards overlap.
+    """Place cards in ranks so that edges run one way and no two cards overlap.
 
     Args:
         sizes: (width, height) of each node, in the graph's (topological) order.
         edges: (source, target) node numbers; repeats and backward edges are allowed, the latter
-            run upwards.
+            run against the direction.
+        tensors: which tensor each edge carries: edges with the same number are one tensor that
+            goes to several nodes. By default all are different.
+        direction: where the edges run.
         node_gap: pixels between cards side by side.
         rank_gap: pixels between ranks.
 
     Returns:
         The drawing, its upper left corner at (0, 0).
     """
+    gap = RANK_GAPS[direction] if rank_gap is None else rank_gap
+    size = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
+    pairs = [(int(a), int(b)) for a, b in np.asarray(edges, dtype=np.int64).reshape(-1, 2)]
+    if direction == "down":
+        return _downwards([(w, h) for w, h in size.tolist()], pairs, node_gap, gap)
+    turned = _downwards([(h, w) for w, h in size.tolist()], pairs, node_gap, gap)
+    return Layout(
+        turned.positions[:, ::-1].copy(),
+        turned.corners[:, ::-1].copy(),
+        turned.starts,
+        turned.height,
+        turned.width,
+    )
+
+
+def _downwards(
+    sizes: Sequence[tuple[float, float]], edges: Sequence[Edge], node_gap: float, rank_gap: float
+) -> Layout:
     if not sizes:
-        return Layout(np.zeros((0, 2)), tuple(np.zeros((0, 2)) for _ in edges), 0.0, 0.0)
+        return _flat(np.zeros((0, 2)), [np.zeros((0, 2)) for _ in edges], 0.0, 0.0)
     forward = sorted({(min(e), max(e)) for e in edges if e[0] != e[1]})
     drawn = _within_budget(forward, len(sizes))
     parts = _with_deep_stack(lambda: _parts(drawn, len(sizes)))
     placed = [_place(part, sizes, node_gap, rank_gap) for part in parts]
     return _join(placed, sizes, edges)
+
+
+def _flat(positions: Points, routes: Sequence[Points], width: float, height: float) -> Layout:
+    starts = np.concatenate([[0], np.cumsum([len(route) for route in routes])]).astype(np.int64)
+    corners = np.concatenate([np.zeros((0, 2)), *routes])
+    return Layout(positions, corners, starts, width, height)
 
 
 def _with_deep_stack(work: Callable[[], _T]) -> _T:
@@ -255,8 +300,8 @@ def _join(
         width = max(width, left + part.width)
         left, row = left + part.width + PART_GAP, max(row, part.height)
     heights = np.array([size[1] for size in sizes])
-    routes = tuple(_route(edge, chains, positions, heights) for edge in edges)
-    return Layout(positions, routes, width, top + row)
+    routes = [_route(edge, chains, positions, heights) for edge in edges]
+    return _flat(positions, routes, width, top + row)
 
 
 def _route(edge: Edge, chains: dict[Edge, Points], positions: Points, heights: Points) -> Points:
