@@ -153,7 +153,7 @@ def _sizes(layers: Iterable[Layer], weights: Mapping[str, QuantSpec]) -> dict[st
         try:
             size = stored_bytes(layer, weights.get(layer.name))
         except UnsupportedError:
-            continue  # a spec that cannot be carried out has no size; who chose it is told elsewhere
+            continue  # there is no such size; whoever chose the spec is told elsewhere
         if size:
             found[layer.name] = float(size)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_values_of_layers() -> None:
 
 
 def test_the_range_of_errors_is_fixed() -> None:
-    """dB means the same in every model."""
+    """A number of dB means the same in every model."""
     assert default_range(WEIGHT_SQNR, [3.0, 99.0]) == (10.0, 60.0)
     assert default_range(OUTPUT_ERROR, []) == (10.0, 60.0)
 
@@ -119,7 +120,7 @@ def test_places_keep_the_order(
     assert np.array_equal(np.isnan(got), np.isnan(found))
     known = sorted((v, p) for v, p in zip(found, got, strict=True) if not math.isnan(v))
     assert all(0 <= p <= 1 for _, p in known)
-    assert all(a[1] <= b[1] for a, b in zip(known, known[1:], strict=False))
+    assert all(a[1] <= b[1] for a, b in pairwise(known))
 
 
 def test_places_by_hand() -> None:
