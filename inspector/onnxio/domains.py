@@ -9,6 +9,11 @@ from onnx import ModelProto, NodeProto
 _WRITTEN_OUT = "ai.onnx"
 
 
+def writes_own_domain_out(serialized: bytes) -> bool:
+    """Whether a serialized model may hold the long name at all, told without decoding it."""
+    return _WRITTEN_OUT.encode() in serialized
+
+
 def spell_own_domain(proto: ModelProto) -> None:
     """Write "" wherever a model writes ONNX's own domain out (onnx/docs/IR.md allows both).
 
