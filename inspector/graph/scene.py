@@ -1,12 +1,12 @@
 """What is shown of a graph: which cards and pills there are, and which tensors flow between them.
 
 A scene knows nothing of pixels. Constants have no links: they are written in the cards that read
-them, and so are the Constant nodes that give them.
+them, and so are the Constant nodes that give them. Quantizers belong to the card of an operator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -14,11 +14,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.graph.groups import Groups, find_groups
 from inspector.graph.model import Graph, Node
+from inspector.graph.order import stable_order
+from inspector.graph.quantized import NOT_QUANTIZED, Quantized, find_quantized
 
 ItemKind = Literal["node", "group", "input", "output", "outer"]
 Written = tuple[tuple[int, str], ...]
-"""The constants that are written in a card: (input position, tensor name) of each."""
+"""The constants that are written in a card: (input position, tensor name) of each.
+
+In the card of an operator on integers the position is that of the float operator which the title
+names, and a weight behind a quantizer has the name of the constant that the file stores.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,8 @@ class Folding:
 
     Attributes:
         raw: show the operators that quantize and dequantize as nodes of their own.
-        closed: paths of the groups that are folded into one card.
+        closed: paths of the groups that are folded into one card each; of nested ones the
+            outermost counts, and paths of no group mean nothing.
     """
 
     raw: bool = False
@@ -40,7 +48,8 @@ class Item:
 
     Attributes:
         kind: what it stands for; "outer" is a tensor of the graph around a subgraph.
-        title: the operator, the last part of a group's path, or the tensor's name.
+        title: the operator (of an operator on integers what it computes, "Conv" for QLinearConv),
+            a group's title, or the tensor's name.
         name: of the node or tensor; the path of a group.
         members: names of the nodes it stands for, in a node's card the node itself first; none for
             pills.
@@ -60,13 +69,15 @@ class Scene:
         graph: what is shown.
         folding: what was folded away.
         items: inputs and outer tensors, then nodes and groups in an order in which each comes after
-            what it reads, then outputs.
+            what it reads (but where closed groups read one another), then outputs.
         links: (m, 2) int32, the numbers of the items from and to which a tensor flows; a tensor is
             linked once to an item, however often that reads it.
-        tensors: the name of each link's tensor.
+        tensors: the name of each link's tensor; the float one where quantizers are folded away.
         place: the number of the item that shows a node, for every node of the graph.
-        constants: the constants written in a node's card, by the node's name, for nodes that have
-            any.
+        constants: what is written in the card of a node, by the node's name, for operators that
+            have any constants; also of those in closed groups.
+        quantized: what the quantizers that are folded away say; nothing where they are not.
+        groups: all groups, where any of them is closed.
     """
 
     graph: Graph
@@ -76,46 +87,160 @@ class Scene:
     tensors: tuple[str, ...]
     place: Mapping[str, int]
     constants: Mapping[str, Written] = field(default_factory=lambda: MappingProxyType({}))
+    quantized: Quantized = NOT_QUANTIZED
+    groups: Groups | None = None
 
 
-def build_scene(graph: Graph, folding: Folding | None = None) -> Scene:
-    """The scene of a graph, or of a subgraph. O(nodes + edges)."""
-    hosts = _folded_constants(graph)
-    shown = [node for node in graph.nodes if node.name not in hosts]
-    members: dict[str, list[str]] = {node.name: [node.name] for node in shown}
-    for name, host in hosts.items():
-        members[host].append(name)
-    outer = _outer_tensors(graph)
-    items = [Item("input", name, name) for name in graph.inputs]
-    items += [Item("outer", name, name) for name in outer]
-    first = len(items)
-    items += [Item("node", node.op_type, node.name, tuple(members[node.name])) for node in shown]
-    sources = {item.name: number for number, item in enumerate(items[:first])}
-    place: dict[str, int] = {}
-    for number, node in enumerate(shown, start=first):
-        sources.update({name: number for name in node.outputs if name})
-        place.update(dict.fromkeys(members[node.name], number))
-    links: dict[tuple[int, int, str], None] = {}
-    for number, node in enumerate(shown, start=first):
-        for name in _reads(node):
-            if name in sources:
-                links[sources[name], number, name] = None
-    for number, name in enumerate(graph.outputs, start=len(items)):
-        if name in sources:
-            links[sources[name], number, name] = None
-    items += [Item("output", name, name) for name in graph.outputs]
-    return Scene(
-        graph,
-        folding or Folding(),
-        tuple(items),
-        np.array([(a, b) for a, b, _ in links], np.int32).reshape(-1, 2),
-        tuple(name for _, _, name in links),
-        MappingProxyType(place),
-        MappingProxyType(dict(_written(graph, shown, sources))),
-    )
+def build_scene(
+    graph: Graph,
+    folding: Folding | None = None,
+    *,
+    groups: Groups | None = None,
+    quantized: Quantized | None = None,
+) -> Scene:
+    """The scene of a graph, or of a subgraph.
+
+    Args:
+        graph: what is shown.
+        folding: what is folded away; by default quantizers.
+        groups: of the graph; found here if they are needed and not given.
+        quantized: what the quantizers of the graph say; read here if it is needed and not given.
+
+    Cost: O(nodes + edges), with closed groups O(n log n).
+    """
+    chosen = folding or Folding()
+    if chosen.raw:
+        quantized = NOT_QUANTIZED
+    elif quantized is None:
+        quantized = find_quantized(graph)
+    if not chosen.closed:
+        groups = None
+    elif groups is None:
+        groups = find_groups(graph)
+    return _Builder(graph, chosen, quantized, groups).build()
 
 
-def _folded_constants(graph: Graph) -> dict[str, str]:
+class _Builder:
+    """Puts one scene together."""
+
+    def __init__(
+        self, graph: Graph, folding: Folding, quantized: Quantized, groups: Groups | None
+    ) -> None:
+        self._graph = graph
+        self._folding = folding
+        self._quantized = quantized
+        self._groups = groups
+        self._hosts = {**quantized.hidden, **_folded_constants(graph, quantized.hidden)}
+        self._shown = [node for node in graph.nodes if node.name not in self._hosts]
+        self._given = (*graph.inputs, *_outer_tensors(graph))
+
+    def build(self) -> Scene:
+        graph, given = self._graph, self._given
+        cards = self._cards()
+        if self._groups is not None:
+            cards = self._in_order(cards)
+        pills = [Item("input", name, name) for name in graph.inputs]
+        pills += [Item("outer", name, name) for name in given[len(graph.inputs) :]]
+        place = _places(cards, len(pills))
+        sources = self._sources(place)
+        links = dict.fromkeys(self._links(place, sources))
+        for number, name in enumerate(graph.outputs, start=len(pills) + len(cards)):
+            source, shown = self._source(name)
+            if source in sources:
+                links[sources[source], number, shown] = None
+        return Scene(
+            graph,
+            self._folding,
+            (*pills, *cards, *(Item("output", name, name) for name in graph.outputs)),
+            np.array([(a, b) for a, b, _ in links], np.int32).reshape(-1, 2),
+            tuple(name for _, _, name in links),
+            MappingProxyType(place),
+            MappingProxyType(dict(self._written(sources))),
+            self._quantized,
+            self._groups,
+        )
+
+    def _cards(self) -> list[Item]:
+        """Nodes and closed groups, by the first of their nodes."""
+        closed = self._folding.closed
+        outermost = {} if self._groups is None else self._groups.outermost(closed)
+        members = {node.name: [node.name] for node in self._shown}
+        for name, host in self._hosts.items():
+            members[host].append(name)
+        found: dict[tuple[bool, str], tuple[str, list[str]]] = {}
+        titles = self._quantized.title
+        for node in self._shown:
+            group = outermost.get(node.name)
+            if group is None:
+                title = titles.get(node.name, node.op_type)
+                found[False, node.name] = (title, members[node.name])
+            else:
+                found.setdefault((True, group.path), (group.title, []))[1].extend(
+                    members[node.name]
+                )
+        return [
+            Item("group" if is_group else "node", title, name, tuple(names))
+            for (is_group, name), (title, names) in found.items()
+        ]
+
+    def _in_order(self, cards: Sequence[Item]) -> list[Item]:
+        """Each card after those that it reads, else as they were."""
+        place = _places(cards, 0)
+        links = dict.fromkeys(self._links(place, self._sources(place)))
+        edges = [(a, b) for a, b, _ in links if a >= 0]
+        return [cards[number] for number in stable_order(len(cards), edges)]
+
+    def _sources(self, place: Mapping[str, int]) -> dict[str, int]:
+        """The item that gives each tensor; pills end where cards begin."""
+        start = min(place.values(), default=len(self._given)) - len(self._given)
+        found = {name: start + number for number, name in enumerate(self._given)}
+        for node in self._shown:
+            number = place[node.name]
+            for name in node.outputs:
+                if name:
+                    found[name] = number
+        return found
+
+    def _links(
+        self, place: Mapping[str, int], sources: Mapping[str, int]
+    ) -> Iterator[tuple[int, int, str]]:
+        """(source, target, tensor) of each read between two items, with repeats."""
+        renamed = bool(self._quantized.hidden)
+        for node in self._shown:
+            number = place[node.name]
+            for tensor in _reads(node):
+                source, shown = self._source(tensor) if renamed else (tensor, tensor)
+                start = sources.get(source)
+                if start is not None and start != number:
+                    yield start, number, shown
+
+    def _source(self, tensor: str) -> tuple[str, str]:
+        """The tensor that an item gives for one that is read, and the name of the link."""
+        known = self._quantized
+        return known.sources.get(tensor, tensor), known.names.get(tensor, tensor)
+
+    def _written(self, sources: Mapping[str, int]) -> Iterator[tuple[str, Written]]:
+        """The constants of each operator that has any: constant inputs without a link."""
+        tensors, renamed = self._graph.tensors, self._quantized.sources
+        operands = self._quantized.operands
+        for node in self._shown:
+            inputs = operands.get(node.name)
+            found = tuple(
+                (slot, name)
+                for slot, read in (enumerate(node.inputs) if inputs is None else inputs)
+                if (name := renamed.get(read, read)) in tensors
+                and tensors[name].constant
+                and name not in sources
+            )
+            if found:
+                yield node.name, found
+
+
+def _places(cards: Sequence[Item], first: int) -> dict[str, int]:
+    return {name: number for number, card in enumerate(cards, start=first) for name in card.members}
+
+
+def _folded_constants(graph: Graph, hidden: Mapping[str, str]) -> dict[str, str]:
     """The Constant nodes that are written in the cards of their readers, with the first reader.
 
     A constant that a subgraph reads, that is an output of the graph or that nobody reads is written
@@ -126,12 +251,14 @@ def _folded_constants(graph: Graph) -> dict[str, str]:
         kept.update(node.outer_inputs)
     found: dict[str, str] = {}
     for node in graph.nodes:
+        if node.op_type != "Constant":
+            continue
         outputs = [name for name in node.outputs if name]
-        if node.op_type == "Constant" and not kept.intersection(outputs):
+        if not kept.intersection(outputs):
             tensors = [graph.tensors[name] for name in outputs]
             readers = [reader for tensor in tensors for reader in tensor.consumers]
             if readers and all(tensor.constant for tensor in tensors):
-                found[node.name] = readers[0]
+                found[node.name] = hidden.get(readers[0], readers[0])
     return found
 
 
@@ -149,18 +276,3 @@ def _outer_tensors(graph: Graph) -> tuple[str, ...]:
 
 def _reads(node: Node) -> tuple[str, ...]:
     return (*node.inputs, *node.outer_inputs) if node.outer_inputs else node.inputs
-
-
-def _written(
-    graph: Graph, shown: Iterable[Node], sources: Mapping[str, int]
-) -> Iterable[tuple[str, Written]]:
-    """The constants of each card that has any: constant inputs without a link."""
-    tensors = graph.tensors
-    for node in shown:
-        found = tuple(
-            (slot, name)
-            for slot, name in enumerate(node.inputs)
-            if name and name not in sources and name in tensors and tensors[name].constant
-        )
-        if found:
-            yield node.name, found
