@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from inspector.errors import UnsupportedError
 from inspector.graph.model import Graph
 from inspector.graph.operators import LAYERS, QUANTIZATION
 from inspector.graph.placement import Placement, place
 from inspector.graph.roles import stays_float
-from inspector.onnxio.extract import extract_graph
+from inspector.onnxio.extract import extract_structure, with_shapes
+from inspector.onnxio.functions import FunctionKey, function_graphs
+from inspector.onnxio.inference import begin_to_infer, forget_types, infer_types
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import QDQ_OPSET, raise_opset
 from inspector.onnxio.passes import PassReport, prepare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """A model as far as its file tells it: enough to draw it.
+
+    Attributes:
+        source: the model.
+        graph: its graph, with the shapes that the file declares, and without layers.
+    """
+
+    source: Model
+    graph: Graph
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        assert self.source.path is not None
+        return self.source.path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +50,9 @@ class OpenModel:
         placement: where quantizers may sit in it.
         passes: what the foldings did.
         obstacle: why the model can be looked at but not quantized; None where it can.
+        shown: the source's graph with inferred shapes; its nodes are those of the sketch. It is
+            `graph` itself where nothing was prepared.
+        functions: the bodies of the functions that the model defines for itself.
     """
 
     source: Model
@@ -34,7 +60,9 @@ class OpenModel:
     graph: Graph
     placement: Placement
     passes: tuple[PassReport, ...]
-    obstacle: UnsupportedError | None = None
+    obstacle: UnsupportedError | None
+    shown: Graph
+    functions: Mapping[FunctionKey, Graph] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def path(self) -> Path:
@@ -78,20 +106,44 @@ def _holds_layers(graph: Graph) -> bool:
     )
 
 
-def open_model(path: Path) -> OpenModel:
+def read_structure(path: Path) -> Sketch:
+    """Loads a model as far as it takes to draw it, the first half of opening it.
+
+    Raises:
+        ModelError: the file is no model that can be read, or its graph is none.
+
+    Cost: 0.3 s for 20,000 nodes, of whatever size the weights are.
+    """
+    source = load_model(path)
+    begin_to_infer(source)
+    return Sketch(source, extract_structure(source))
+
+
+def open_model(path: Path | Sketch) -> OpenModel:
     """Loads a model and makes it ready for quantization.
+
+    Args:
+        path: the file, or the sketch of a model that is to be opened.
 
     Raises:
         ModelError: the file is no model that can be read.
+        InspectorError: a library crashed over it, in a process of its own.
 
     Cost: linear in the number of nodes, and in the weights that a folding changes.
     """
-    source = load_model(path)
+    sketch = path if isinstance(path, Sketch) else read_structure(path)
+    source = sketch.source
+    shown = with_shapes(sketch.graph, infer_types(source))
     prepared, passes = prepare(source)
     obstacle = None
     try:
         prepared = raise_opset(prepared, QDQ_OPSET)
     except UnsupportedError as error:
-        obstacle = UnsupportedError(f"{path}: {error.message}", error.hint)
-    graph = extract_graph(prepared)
-    return OpenModel(source, prepared, graph, place(graph), passes, obstacle)
+        obstacle = UnsupportedError(f"{sketch.path}: {error.message}", error.hint)
+    graph = shown
+    if prepared is not source:
+        graph = with_shapes(extract_structure(prepared), infer_types(prepared))
+    for model in (source, prepared):
+        forget_types(model)
+    functions = function_graphs(source)
+    return OpenModel(source, prepared, graph, place(graph), passes, obstacle, shown, functions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inspector.onnxio.inference import keep_types
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.constants_to_initializers import constants_to_initializers
 from inspector.onnxio.passes.drop_identity import drop_identity
@@ -33,6 +34,9 @@ PASSES: tuple[Pass, ...] = (
 )
 """The passes before quantization, in order."""
 
+_TELLING: frozenset[Pass] = frozenset({fold_constants, drop_identity})
+"""Those after which inference may find out more; the others leave every tensor's type as it was."""
+
 __all__ = ["PASSES", "Pass", "PassReport", "prepare"]
 
 
@@ -50,6 +54,9 @@ def prepare(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
     """
     reports: list[PassReport] = []
     for run in PASSES:
-        model, report = run(model)
+        before = model
+        model, report = run(before)
         reports.append(report)
+        if model is not before and run not in _TELLING:
+            keep_types(before, model)
     return model, tuple(reports)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onnx import GraphProto
+
 from inspector.errors import ModelError
 from inspector.onnxio.constants import constant_of_node
 from inspector.onnxio.draft import Draft
@@ -20,6 +22,8 @@ def constants_to_initializers(model: Model) -> tuple[Model, PassReport]:
     must not fold it. Files of IR version 3 and older list every weight like that. Nothing in this
     program overrides weights, so they become plain constants. Subgraphs keep their Constant nodes.
     """
+    if not _has_work(model.proto.graph):
+        return model, PassReport(_NAME)
     draft = Draft(model)
     left: list[str] = []
     gone = []
@@ -46,3 +50,11 @@ def constants_to_initializers(model: Model) -> tuple[Model, PassReport]:
     draft.proto.ir_version = max(draft.proto.ir_version, _SEPARATE_INITIALIZERS)
     draft.sweep()
     return draft.finish(), PassReport(_NAME, len(gone) + defaults, tuple(left))
+
+
+def _has_work(graph: GraphProto) -> bool:
+    """Whether there is a Constant node, or an initializer that is an input too."""
+    if any(node.op_type == "Constant" for node in graph.node):
+        return True
+    inputs = {value.name for value in graph.input}
+    return any(tensor.name in inputs for tensor in graph.initializer)

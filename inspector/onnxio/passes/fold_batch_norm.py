@@ -11,7 +11,7 @@ from onnx import NodeProto
 
 from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.draft import Draft
-from inspector.onnxio.inference import graph_types, infer
+from inspector.onnxio.inference import infer_types
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.report import PassReport
 from inspector.onnxio.passes.rewrite import Constants, attribute, bias_name, remove_attribute
@@ -246,7 +246,7 @@ class _Fold:
 
     def _rank(self, tensor: str) -> int | None:
         if self._ranks is None:
-            types = graph_types(infer(self._model).graph)
+            types = infer_types(self._model).values
             self._ranks = {
                 name: len(kind[1]) for name, kind in types.items() if kind[1] is not None
             }

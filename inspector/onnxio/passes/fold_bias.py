@@ -24,6 +24,9 @@ def fold_bias(model: Model) -> tuple[Model, PassReport]:
     Some exporters write the bias as a node of its own. As a bias it is added in the accumulator;
     behind the layer it would need quantizers of its own.
     """
+    operators = {node.op_type for node in model.proto.graph.node}
+    if "Add" not in operators or operators.isdisjoint(_CONVOLUTIONS):
+        return model, PassReport(_NAME)
     draft = Draft(model)
     constants = Constants(draft)
     producers = {name: node for node in draft.graph.node for name in node.output if name}

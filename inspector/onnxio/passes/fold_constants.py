@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from inspector.graph.operators import (
     is_onnx_domain,
 )
 from inspector.onnxio.draft import Draft, subgraphs
-from inspector.onnxio.inference import ValueType, graph_types, infer_proto
+from inspector.onnxio.inference import ValueType, infer_types
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.report import PassReport
 from inspector.onnxio.tensors import dtype_name
@@ -55,21 +54,30 @@ def fold_constants(model: Model) -> tuple[Model, PassReport]:
     changed = 0
     left: tuple[str, ...] = ()
     for _ in range(_MAX_ROUNDS):
-        fold = _Fold(model)
-        if not fold.has_work():
+        if not _has_work(model):
             break
-        model, count, left = fold.run()
+        model, count, left = _Fold(model).run()
         changed += count
         if not count:
             break
     return model, PassReport(_NAME, changed, left)
 
 
+def _has_work(model: Model) -> bool:
+    """Whether any node may be foldable, told without inferring shapes."""
+    graph = model.proto.graph
+    constants = {tensor.name for tensor in graph.initializer} | {""}
+    return any(
+        node.op_type in {"Shape", "Size"} or (constants.issuperset(node.input) and any(node.input))
+        for node in graph.node
+    )
+
+
 class _Fold:
     """One round over a graph."""
 
     def __init__(self, model: Model) -> None:
-        """Look at a model; it is copied when there is something to do."""
+        """Copy a model."""
         self._model = model
         self._draft = Draft(model)
         # onnxruntime takes a branch whose condition is constant apart before it checks shapes, and
@@ -82,20 +90,11 @@ class _Fold:
         self._shapes: dict[str, tuple[Dim, ...]] = {}
         self._left: list[str] = []
 
-    def has_work(self) -> bool:
-        """Whether any node may be foldable, told without inferring shapes."""
-        return any(
-            node.op_type in {"Shape", "Size"} or self._is_candidate(node)
-            for node in self._model.proto.graph.node
-        )
-
     def run(self) -> tuple[Model, int, tuple[str, ...]]:
         """The folded model, how many nodes were folded, and what was left."""
         draft = self._draft
         # What a file says of inner tensors may be out of date (an edited batch size, say).
-        plain = deepcopy(draft.proto)
-        del plain.graph.value_info[:]
-        self._types = graph_types(infer_proto(plain).graph)
+        self._types = infer_types(self._model, declared=False).values
         gone = [node for node in draft.graph.node if self._fold(node)]
         if not gone:
             return self._model, 0, tuple(self._left)

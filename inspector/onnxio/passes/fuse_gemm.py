@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from onnx import NodeProto, TensorProto, TypeProto
+from onnx import NodeProto
 
 from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.draft import Draft
-from inspector.onnxio.inference import infer
+from inspector.onnxio.inference import ValueType, infer_types
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.report import PassReport
 from inspector.onnxio.passes.rewrite import Constants
@@ -22,12 +22,15 @@ def fuse_gemm(model: Model) -> tuple[Model, PassReport]:
     onnxruntime does the same, but before it looks for quantizers, so that it would find a Gemm
     whose bias is not int32 and run it in float. A product of more dimensions is no Gemm.
     """
+    operators = {node.op_type for node in model.proto.graph.node}
+    if not {"MatMul", "Add"} <= operators:
+        return model, PassReport(_NAME)
     draft = Draft(model)
     constants = Constants(draft)
     products = {n.output[0]: n for n in draft.graph.node if _is_product(n, draft, constants)}
     if not products:
         return model, PassReport(_NAME)
-    types = _types(model)
+    types = infer_types(model).values
     gone: list[NodeProto] = []
     for node in draft.graph.node:
         product = _product_before(node, products, draft)
@@ -72,13 +75,7 @@ def _product_before(
     return product if shape in {(columns,), (1, columns)} else None
 
 
-def _types(model: Model) -> dict[str, TypeProto]:
-    graph = infer(model).graph
-    return {v.name: v.type for v in (*graph.value_info, *graph.input, *graph.output)}
-
-
-def _is_matrix(kind: TypeProto | None) -> bool:
-    if kind is None or not kind.tensor_type.HasField("shape"):
+def _is_matrix(kind: ValueType | None) -> bool:
+    if kind is None or kind[1] is None:
         return False
-    floats = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
-    return kind.tensor_type.elem_type in floats and len(kind.tensor_type.shape.dim) == 2
+    return kind[0] in {"float32", "float16", "float64"} and len(kind[1]) == 2
