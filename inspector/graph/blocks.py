@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.graph.model import Graph, Node
+from inspector.graph.operators import category
 from inspector.graph.quantizers import is_quantizer
 
 CONSTANT, GIVEN = -1, -2
@@ -21,6 +22,11 @@ CONSTANT, GIVEN = -1, -2
 
 _PERIODS = 24
 _ROUNDS = 2
+_GLUE = 5
+_WORK = frozenset({
+    "layer", "matmul", "attention", "activation", "normalization", "pool", "recurrent",
+    "quantization", "control",
+})  # fmt: skip
 
 Signature = tuple[Hashable, ...]
 
@@ -110,8 +116,10 @@ def find_blocks(wiring: Wiring) -> list[Block]:
     free = np.ones(count, bool)
     found: list[Block] = []
     for period in _periods(looks):
-        for start, end in _runs(looks, period, free):
+        runs = sorted(_runs(looks, period, free), key=lambda run: run[0] - run[1])
+        for start, end in runs:
             blocks = _aligned(wiring, crossing, free, start, end, period)
+            blocks = [block for block in blocks if _is_worth(wiring, block)]
             for block in blocks:
                 free[block.start : block.end] = False
             found += blocks
@@ -177,35 +185,46 @@ def _aligned(
     end: int,
     period: int,
 ) -> list[Block]:
-    """The blocks of one run, cut where fewest tensors cross.
+    """The blocks of one run, cut where fewest tensors cross, and there before a constant is read.
 
     What is read from outside the first block looks unlike what the others read from the one before,
     so the blocks before and behind the run are tried too.
     """
-    last = min(start + period, end - period + 1)
-    shifts = np.arange(start, max(last, start + 1))
-    first = int(shifts[np.argmin(crossing[shifts])])
-    begins = list(range(first, end - period + 1, period))
-    if not begins:
-        return []
-    before, after = begins[0] - period, begins[-1] + period
-    if before >= 0 and free[before : begins[0]].all():
-        begins.insert(0, before)
-    if after + period <= len(free) and free[after : after + period].all():
-        begins.append(after)
+    shifts = range(start, max(min(start + period, end - period + 1), start + 1))
+    fewest = min(crossing[shifts.start : shifts.stop])
+
+    def begins(shift: int) -> list[int]:
+        return [
+            begin
+            for begin in range(shift - period, end + 1, period)
+            if begin >= 0 and begin + period <= len(free) and free[begin : begin + period].all()
+        ]
+
+    first = min(
+        (shift for shift in shifts if crossing[shift] == fewest),
+        key=lambda shift: (CONSTANT not in wiring.inputs[shift], -len(begins(shift)), shift),
+    )
     blocks = [
         Block(begin, begin + period, wiring.signature(range(begin, begin + period)))
-        for begin in begins
+        for begin in begins(first)
     ]
     return list(_repeated(blocks))
 
 
 def _repeated(blocks: Sequence[Block]) -> Iterable[Block]:
-    """Those that are like one beside them."""
+    """Those that are like one right beside them."""
     for number, block in enumerate(blocks):
-        beside = (*blocks[max(number - 1, 0) : number], *blocks[number + 1 : number + 2])
-        if any(other.signature == block.signature for other in beside):
-            yield block
+        for other in (*blocks[max(number - 1, 0) : number], *blocks[number + 1 : number + 2]):
+            touch = other.end == block.start or block.end == other.start
+            if touch and other.signature == block.signature:
+                yield block
+                break
+
+
+def _is_worth(wiring: Wiring, block: Block) -> bool:
+    """Whether a block is more than a few nodes that work on shapes."""
+    operators = wiring.operators[block.start : block.end]
+    return len(operators) > _GLUE or any(category(node.op_type) in _WORK for node in operators)
 
 
 def _kind(node: Node) -> Hashable:

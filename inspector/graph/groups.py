@@ -14,6 +14,8 @@ from inspector.graph.scopes import scopes_of
 
 _WELL_NAMED = 0.3
 """From which part of the operators on their names are taken for scopes."""
+_WRAPPER = 0.9
+"""From which part of the operators on a scope with others in it tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Group:
     Attributes:
         path: unique, ends with "/": "/layer1/layer1.0/", or "block 1/" for a block that was found
             by its structure.
-        title: the last part of the path.
+        title: the last part of the path, short where the group around says the rest.
         parent: path of the group around it; "" for none.
         nodes: names of all nodes in it, also of the groups inside, in graph order.
         like: how many groups, this one included, have the same operators, attributes and wiring.
@@ -81,7 +83,7 @@ def find_groups(graph: Graph) -> Groups:
     Names with scopes ("/layer1/layer1.0/conv1/Conv", "a/b/c" and "layer1.0.conv1") are taken at
     their word; where the names have none, blocks that repeat one after the other are found by their
     structure. A group with the same operators as the only group in it is one with that, and a scope
-    around all of the graph is none. Constants and quantizers do not count as operators.
+    around nearly all of the graph is none. Constants and quantizers do not count as operators.
 
     Cost: O(nodes * depth of the scopes), or near-linear for blocks.
     """
@@ -124,12 +126,14 @@ def _named(nodes: Sequence[Node], scopes: Sequence[tuple[str, ...]], wiring: Wir
             members.setdefault(path, []).append(node.name)
             if number is not None:
                 operators.setdefault(path, []).append(number)
-    parents = _parents(scopes, operators, len(wiring.operators))
+    parents = _parents(list(dict.fromkeys(scopes)), operators, len(wiring.operators))
     signatures = {path: wiring.signature(operators[path]) for path in parents}
     like = Counter(signatures.values())
     return _groups(
         {
-            path: Group(path, _title(path), parent, tuple(members[path]), like[signatures[path]])
+            path: Group(
+                path, _title(path, parent), parent, tuple(members[path]), like[signatures[path]]
+            )
             for path, parent in parents.items()
         }
     )
@@ -139,26 +143,31 @@ def _parents(
     scopes: Sequence[tuple[str, ...]], operators: Mapping[str, Sequence[int]], total: int
 ) -> dict[str, str]:
     """The paths worth a group with the path around each, outer ones first."""
-    merged = {  # scopes with the same operators as one inside
+    skipped = {  # scopes with the same operators as one inside, or with all there is
         outer
         for paths in scopes
         for outer, path in pairwise(paths)
         if len(operators.get(outer, ())) == len(operators.get(path, ()))
+        or (len(operators.get(outer, ())) >= _WRAPPER * total and len(operators.get(path, ())) > 1)
     }
     found: dict[str, str] = {}
     for paths in scopes:
         parent = ""
         for path in paths:
             count = len(operators.get(path, ()))
-            if 2 <= count < total and path not in merged:
+            if 2 <= count < total and path not in skipped:
                 found.setdefault(path, parent)
                 parent = path
     return found
 
 
-def _title(path: str) -> str:
-    """The last part of a path; of dotted names the last word."""
-    return path[:-1].rsplit("/", 1)[-1] or path
+def _title(path: str, parent: str) -> str:
+    """What a path has beyond that of the group around; its last part where that is a number."""
+    last = path[:-1].rsplit("/", 1)[-1] or path
+    if not parent or not path.startswith(parent[:-1]):
+        return last
+    beyond = path[len(parent) - 1 : -1].strip("/.").rsplit("/", 1)[-1]
+    return last if beyond.isdecimal() else beyond or last
 
 
 def _groups(groups: dict[str, Group]) -> Groups:

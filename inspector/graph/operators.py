@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 Category = Literal[
-    "layer", "activation", "normalization", "pool", "shape", "elementwise", "reduction",
-    "recurrent", "quantization", "control", "constant", "other",
+    "layer", "matmul", "attention", "activation", "normalization", "pool", "shape", "tensor",
+    "elementwise", "reduction", "recurrent", "quantization", "control", "constant", "other",
 ]  # fmt: skip
 
 LAYERS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -75,12 +75,22 @@ NORMALIZATIONS: Final = frozenset(
 
 SHAPES: Final = frozenset(
     {
-        *PASS_THROUGH, "Compress", "ConstantOfShape", "EyeLike", "Col2Im", "CenterCropPad", "Crop",
-        "NonZero", "OneHot", "Range", "Resize", "Upsample", "Scatter", "ScatterElements",
-        "ScatterND", "Shape", "Size", "Trilu", "TopK", "Unique", "GridSample", "AffineGrid",
-        "NonMaxSuppression", "TensorScatter",
+        "AffineGrid", "CenterCropPad", "Col2Im", "ConstantOfShape", "Crop", "DepthToSpace",
+        "EyeLike", "Flatten", "GridSample", "Range", "Reshape", "Resize", "Shape", "Size",
+        "SpaceToDepth", "Squeeze", "Unsqueeze", "Upsample",
     }
-) - {"MaxPool", "Dropout", "Identity"}  # fmt: skip
+)  # fmt: skip
+"""Operators that give, ask for or compute a shape, or resample to another."""
+
+TENSORS: Final = frozenset(
+    {
+        "Compress", "Concat", "ConcatFromSequence", "Expand", "Gather", "GatherBlockQuantized",
+        "GatherElements", "GatherND", "NonMaxSuppression", "NonZero", "OneHot", "Pad",
+        "ReverseSequence", "Scatter", "ScatterElements", "ScatterND", "Slice", "Split",
+        "SplitToSequence", "TensorScatter", "Tile", "TopK", "Transpose", "Trilu", "Unique",
+    }
+)  # fmt: skip
+"""Operators that pick, join, repeat or rearrange elements."""
 
 REDUCTIONS: Final = frozenset(
     {
@@ -97,8 +107,10 @@ QUANTIZATION: Final = frozenset(
         "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeMatMul",
         "MatMulInteger", "MatMulIntegerToFloat", "MatMulNBits", "QAttention", "QGemm", "QLinearAdd",
         "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool",
-        "QLinearLeakyRelu", "QLinearMatMul", "QLinearMul", "QLinearSigmoid", "QLinearSoftmax",
-        "QuantizeLinear", "Quant", "RequantShift", "FakeQuantize",
+        "QLinearLeakyRelu", "QLinearMatMul", "QLinearMul", "QLinearReduceMean", "QLinearSigmoid",
+        "QLinearSoftmax", "QLinearWhere", "QuantizeLinear", "Quant", "BipolarQuant", "RequantShift",
+        "FakeQuantize", "TRT_FP8QuantizeLinear", "TRT_FP8DequantizeLinear",
+        "TRT_INT4DequantizeLinear",
     }
 )  # fmt: skip
 """Operators of a model that is quantized already."""
@@ -107,12 +119,25 @@ CONTROL: Final = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 CONSTANTS: Final = frozenset({"Constant"})
 
-OTHER_LAYERS: Final = frozenset(
-    {"Attention", "ConvInteger", "DeformConv", "FusedConv", "FusedMatMul", "MultiHeadAttention"}
-)
+MATMULS: Final = frozenset({"FusedMatMul", "MatMul", "TransposeMatMul"})
+"""Products without a bias; of weights or of two activations."""
+
+OTHER_LAYERS: Final = frozenset({"DeformConv", "FusedConv", "FusedGemm"})
+
+ATTENTION: Final = frozenset(
+    {
+        "Attention", "DecoderMaskedMultiHeadAttention", "DecoderMaskedSelfAttention",
+        "GatedRelativePositionBias", "GroupQueryAttention", "LongformerAttention",
+        "MultiHeadAttention", "PackedAttention", "PackedMultiHeadAttention", "PagedAttention",
+        "RelativePositionBias", "RotaryEmbedding", "SparseAttention",
+    }
+)  # fmt: skip
+"""Attention in one node, and what is made for it only."""
 
 _CATEGORIES: Final[tuple[tuple[frozenset[str], Category], ...]] = (
+    (MATMULS, "matmul"),
     (LAYERS | OTHER_LAYERS, "layer"),
+    (ATTENTION, "attention"),
     (QUANTIZATION, "quantization"),
     (ACTIVATIONS, "activation"),
     (NORMALIZATIONS, "normalization"),
@@ -122,6 +147,7 @@ _CATEGORIES: Final[tuple[tuple[frozenset[str], Category], ...]] = (
     (CONTROL, "control"),
     (CONSTANTS, "constant"),
     (SHAPES, "shape"),
+    (TENSORS, "tensor"),
     (ELEMENTWISE, "elementwise"),
 )
 _BY_OP: Final[dict[str, Category]] = {

@@ -7,7 +7,7 @@ them, and so are the Constant nodes that give them. Quantizers belong to the car
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -164,24 +164,26 @@ class _Builder:
         """Nodes and closed groups, by the first of their nodes."""
         closed = self._folding.closed
         outermost = {} if self._groups is None else self._groups.outermost(closed)
-        members = {node.name: [node.name] for node in self._shown}
+        parts: dict[str, list[str]] = {}
         for name, host in self._hosts.items():
-            members[host].append(name)
-        found: dict[tuple[bool, str], tuple[str, list[str]]] = {}
+            parts.setdefault(host, []).append(name)
         titles = self._quantized.title
+        cards: list[Item] = []
+        groups: dict[str, tuple[int, list[str]]] = {}
         for node in self._shown:
-            group = outermost.get(node.name)
+            name = node.name
+            members = (name, *parts[name]) if name in parts else (name,)
+            group = outermost.get(name)
             if group is None:
-                title = titles.get(node.name, node.op_type)
-                found[False, node.name] = (title, members[node.name])
+                cards.append(Item("node", titles.get(name, node.op_type), name, members))
+            elif group.path in groups:
+                groups[group.path][1].extend(members)
             else:
-                found.setdefault((True, group.path), (group.title, []))[1].extend(
-                    members[node.name]
-                )
-        return [
-            Item("group" if is_group else "node", title, name, tuple(names))
-            for (is_group, name), (title, names) in found.items()
-        ]
+                groups[group.path] = len(cards), list(members)
+                cards.append(Item("group", group.title, group.path))
+        for number, names in groups.values():
+            cards[number] = replace(cards[number], members=tuple(names))
+        return cards
 
     def _in_order(self, cards: Sequence[Item]) -> list[Item]:
         """Each card after those that it reads, else as they were."""
@@ -266,12 +268,11 @@ def _outer_tensors(graph: Graph) -> tuple[str, ...]:
     """What is read but neither given, computed nor constant here: tensors of graphs around it."""
     known = {"", *graph.inputs}
     known.update(name for node in graph.nodes for name in node.outputs)
-    found: dict[str, None] = {}
-    for node in graph.nodes:
-        found.update(dict.fromkeys(name for name in _reads(node) if name not in known))
-    found.update(dict.fromkeys(name for name in graph.outputs if name not in known))
-    tensors = graph.tensors
-    return tuple(name for name in found if name not in tensors or not tensors[name].constant)
+    known.update(name for name, tensor in graph.tensors.items() if tensor.constant)
+    if known.issuperset(graph.outputs) and all(known.issuperset(_reads(n)) for n in graph.nodes):
+        return ()
+    reads = [name for node in graph.nodes for name in _reads(node)]
+    return tuple(dict.fromkeys(name for name in (*reads, *graph.outputs) if name not in known))
 
 
 def _reads(node: Node) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ def test_every_onnx_operator_of_a_set_exists() -> None:
         operators.RECURRENT - {"DynamicQuantizeLSTM"},
         operators.ACTIVATIONS - {"FastGelu", "QuickGelu"}, operators.POOLS, operators.CONTROL,
         operators.REDUCTIONS, operators.SHAPES - {"Crop"},
+        operators.TENSORS - {"GatherBlockQuantized"}, {"Attention", "RotaryEmbedding"},
     ):  # fmt: skip
         assert names <= known
 
@@ -26,14 +27,34 @@ def test_every_onnx_operator_of_a_set_exists() -> None:
 def test_operators_have_a_colour() -> None:
     """Operators have a colour."""
     assert category("Conv") == "layer"
+    assert category("Gemm") == "layer"
+    assert category("MatMul") == "matmul"
+    assert category("GroupQueryAttention") == "attention"
+    assert category("QAttention") == "quantization"
     assert category("Relu") == "activation"
     assert category("Clip") == "activation"
     assert category("MaxPool") == "pool"
     assert category("Reshape") == "shape"
+    assert category("Resize") == "shape"
+    assert category("Concat") == "tensor"
+    assert category("Transpose") == "tensor"
+    assert category("Identity") == "other"
     assert category("Add") == "elementwise"
     assert category("QuantizeLinear") == "quantization"
     assert category("If") == "control"
     assert category("Unheard") == "other"
+
+
+def test_an_operator_is_of_one_kind() -> None:
+    """What sorts operators for the eye overlaps only where an order decides."""
+    kinds = [
+        operators.MATMULS, operators.OTHER_LAYERS, operators.ATTENTION, operators.QUANTIZATION,
+        operators.NORMALIZATIONS, operators.REDUCTIONS, operators.RECURRENT, operators.CONTROL,
+        operators.SHAPES, operators.TENSORS - {"GatherBlockQuantized"}, operators.POOLS,
+        operators.ACTIVATIONS,
+    ]  # fmt: skip
+    names = [name for kind in kinds for name in kind if name != "DynamicQuantizeLSTM"]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(
