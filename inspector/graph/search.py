@@ -13,10 +13,10 @@ A search is words with spaces between them, and all of them must hold:
 ``shape:64x3x?x?``      neighbouring sizes of a shape (``x`` or ``×``); ``?`` is any one size, ``*``
                         any run of them
 ``attr:group=32``       attributes read "name=value", lists "3,3"
-``sqnr<20``             a figure (``sqnr asqnr error params macs size bits inputs outputs``)
-                        with ``< <= > >= =``; numbers as ``1e6 1M 1.5k 20dB 2MB 4KiB``. ``=`` holds
-                        within the decimals that are written. A figure that is not known is on
-                        neither side
+``sqnr<20``             a figure (``sqnr asqnr osqnr error params macs size bits inputs
+                        outputs``: SQNR of weights, activations and outputs) with ``< <= > >= =``;
+                        numbers as ``1e6 1M 1.5k 20dB 2MB 4KiB``. ``=`` holds within the decimals
+                        that are written. A figure that is not known is on neither side
 ``is:layer``            also ``is:float`` (a layer that stays in float), ``is:quantized``,
                         ``is:constant``
 ======================= ========================================================================

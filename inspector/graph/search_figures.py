@@ -17,6 +17,8 @@ from inspector.graph.search_text import Mask
 Values = NDArray[np.float64]
 FLOAT = "float"
 """The spec of what is left alone."""
+OWN_QUANTITIES = frozenset({"inputs", "outputs", "params", "macs"})
+"""What a graph says itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

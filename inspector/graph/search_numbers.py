@@ -33,6 +33,7 @@ QUANTITIES: Final[Mapping[str, Quantity]] = MappingProxyType(
         for quantity in (
             Quantity("sqnr", "SQNR", "dB"),
             Quantity("asqnr", "activation SQNR", "dB"),
+            Quantity("osqnr", "output SQNR", "dB"),
             Quantity("error", "error"),
             Quantity("params", "parameters"),
             Quantity("macs", "MACs"),
@@ -106,7 +107,7 @@ def example(kind: Quantity) -> str:
 
 
 def amount_text(value: float, kind: Quantity) -> str:
-    """A figure with its label and unit: "SQNR 12.3 dB", "size 4.95 MB", "parameters 1.2M"."""
+    """A figure with its label and unit: "SQNR 12.3 dB", "size 4.95 MB", "parameters 1.2 M"."""
     if math.isinf(value):
         text = "∞" if value > 0 else "−∞"
         return f"{kind.label} {text} {kind.unit}".rstrip()
@@ -117,7 +118,7 @@ def amount_text(value: float, kind: Quantity) -> str:
     elif kind.unit == "bit" or kind.name not in QUANTITIES or not float(value).is_integer():
         text = f"{value:.4g}"
     else:
-        text = _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e4)), "", "")
+        text = _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e4)), " ", "")
     return f"{kind.label} {text.replace('-', '−')}"
 
 

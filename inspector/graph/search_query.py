@@ -20,16 +20,16 @@ State = Literal["layer", "float", "quantized", "constant"]
 MOST_TERMS: Final = 12
 STATES: Final[tuple[State, ...]] = ("layer", "float", "quantized", "constant")
 HELP: Final = (
-    ("conv layer1", "both words: in name, operator, tensor, dtype, shape or spec"),
-    ('"a b"', "with its space, and without wildcards"),
-    ("-relu", "not with this word in name, operator or spec"),
-    ("op:Conv*   name:*/fc", "one field: name op tensor dtype shape spec attr"),
-    ("op=Conv", "the whole field, not a part of it"),
-    ("shape:64x3x?x?", "? is any size, * any number of sizes"),
-    ("attr:group=32", "attribute and its value"),
-    ("sqnr<20   asqnr<30dB", "SQNR of weights, of activations"),
-    ("params>1M   macs>=1G", "also error, bits, inputs, outputs"),
-    ("size>2MB", "with < <= > >= ="),
+    ("conv layer1", "both words, wherever they are"),
+    ('"a b"', "with its space; * and ? as they are"),
+    ("-relu", "without it in name, operator or spec"),
+    ("op:Conv*  name:*/fc", "one field; also tensor: dtype: spec:"),
+    ("op=Conv", "the whole field, not part of it"),
+    ("shape:64x3x?x?", "? is any size, * any run of sizes"),
+    ("attr:group=32", "an attribute and its value"),
+    ("sqnr<20  asqnr<30", "SQNR in dB of weights, of activations"),
+    ("params>1M  macs>=1G", "with < <= > >= ="),
+    ("size>2MB  bits<=4", "also osqnr error inputs outputs"),
     ("is:layer", "also is:float is:quantized is:constant"),
 )
 """Examples and what they mean, for people."""
@@ -38,6 +38,7 @@ _FIELD = re.compile(r"(name|op|tensor|dtype|shape|spec|attr|is)([:=])", re.IGNOR
 _COMPARED = re.compile(r"([^\W\d]\w*)(\s*)(<=|>=|==|!=|[<>=≤≥])\s*(\S*)")
 _TURNED = re.compile(r"[-+]?[\d.]\w*\s*[<>≤≥]=?\s*([^\W\d]\w*)")
 _QUOTED = re.compile(r'"([^"]*)"?')
+_WILDCARDS = re.compile(r"[*?]+")
 _BARE = re.compile(r"\S+")
 _RELATIONS: Final = {"==": "=", "≤": "<=", "≥": ">="}
 
@@ -116,6 +117,16 @@ class Query:
     """What is looked for: all terms must hold. Without terms nothing is looked for."""
 
     terms: tuple[Term, ...] = ()
+
+    @property
+    def needles(self) -> tuple[str, ...]:
+        """Case-folded texts that the names of the best matches hold, for lighting them up."""
+        found = (
+            (term.text,) if term.literal else _WILDCARDS.split(term.text)
+            for term in self.terms
+            if isinstance(term, Words) and term.field in ("any", "name") and not term.excluded
+        )
+        return tuple(dict.fromkeys(part for parts in found for part in parts if part))
 
     @property
     def quantities(self) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def test_queries_find(index: SearchIndex, text: str, names: list[str]) -> None:
         ("is:float", Match("node", "fc", "Gemm", "left in float")),
         ("is:quantized", Match("node", CONV, "Conv", "spec int8:channel:minmax / uint8:tensor")),
         ("sqnr<20 op:conv", Match("node", CONV, "Conv", "SQNR 12.3 dB · operator Conv")),
-        ("macs>1M", Match("node", CONV, "Conv", "MACs 118M")),
+        ("macs>1M", Match("node", CONV, "Conv", "MACs 118 M")),
         ("depth>2", Match("node", "fc", "Gemm", "depth 3")),
         ("name=image", Match("tensor", "image", "Input", "float32 batch×3×224×224")),
         ("name=fc.weight", Match("tensor", "fc.weight", "Constant", "int8 10×64")),
