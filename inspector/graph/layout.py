@@ -1,39 +1,37 @@
 """Where the nodes and edges of a graph go on the canvas.
 
-Ranks and the order within them come from fast-sugiyama; places follow from the sizes of the
-cards. The result depends on nothing but the arguments: the same graph is always drawn the same.
+Ranks, the order within them and the places follow from the links and the sizes of the cards. The
+result depends on nothing but the arguments: the same graph is always drawn the same.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, Literal
 
-import fast_sugiyama
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inspector.graph.coordinates import Layered, assign_x
+from inspector import offload
+from inspector.graph.layout_parts import arrange
+from inspector.graph.layout_ranks import LONG_SPAN, MANY, Ranked, rank_nodes
+from inspector.graph.layout_routes import Chains, chains, gather, routes
+from inspector.graph.layout_rows import Rows, places
 
-NODE_GAP = 28.0
-RANK_GAP = 48.0
-RANK_GAPS = {"down": RANK_GAP, "right": 110.0}
-"""Rightwards the labels of the edges stand between the ranks and need room for their width."""
+__all__ = ["LONG_SPAN", "MANY", "RANK_GAPS", "Direction", "Layout", "draw", "layout"]
 
-EDGE_GAP = 16.0
-PART_GAP = 64.0
-STACK_BYTES = 512 << 20
-LONG_SPAN = 40
-"""Edges over more ranks than this are cut when the drawing would drown in their detours."""
-
-Points = NDArray[np.float64]
-Edge = tuple[int, int]
 Direction = Literal["down", "right"]
-_Position = tuple[int, tuple[float, float]]
-_Drawing = tuple[Sequence[_Position], float, float, Sequence[Edge] | None]
-_T = TypeVar("_T")
+Points = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Drawing = tuple[Points, Points, Ints, float, float]
+"""Positions, corners, starts, width and height of a layout."""
+
+NODE_GAP: Final = 28.0
+RANK_GAP: Final = 48.0
+RANK_GAPS: Final[dict[Direction, float]] = {"down": RANK_GAP, "right": 110.0}
+"""Rightwards the labels of the edges stand between the ranks and need room for their width."""
+EDGE_GAP: Final = 16.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,35 +49,19 @@ class Layout:
 
     positions: Points
     corners: Points
-    starts: NDArray[np.int64]
+    starts: Ints
     width: float
     height: float
 
     @property
-    def cut(self) -> NDArray[np.bool_]:
+    def cut(self) -> Bools:
         """For each edge whether it has no route, shape (edges,)."""
-        cut: NDArray[np.bool_] = np.diff(self.starts) == 0
+        cut: Bools = np.diff(self.starts) == 0
         return cut
 
     def route(self, edge: int) -> Points:
         """The corner points of one edge, shape (points, 2)."""
         return self.corners[self.starts[edge] : self.starts[edge + 1]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One connected part as ranks of node numbers; numbers past the real nodes route edges."""
-
-    layers: tuple[tuple[int, ...], ...]
-    links: tuple[Edge, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    nodes: dict[int, tuple[float, float]]
-    chains: dict[Edge, list[tuple[float, float]]]
-    width: float
-    height: float
 
 
 def layout(
@@ -92,6 +74,9 @@ def layout(
     rank_gap: float | None = None,
 ) -> Layout:
     """Place cards in ranks so that edges run one way and no two cards overlap.
+
+    Cost: O((nodes + edges) log nodes) and the crossing minimization of each stretch of ranks that
+    looks like no other; large graphs are laid out in the child process, if there is one.
 
     Args:
         sizes: (width, height) of each node, in the graph's (topological) order.
@@ -107,211 +92,133 @@ def layout(
         The drawing, its upper left corner at (0, 0).
     """
     gap = RANK_GAPS[direction] if rank_gap is None else rank_gap
-    size = np.asarray(sizes, dtype=np.float64).reshape(-1, 2)
-    pairs = [(int(a), int(b)) for a, b in np.asarray(edges, dtype=np.int64).reshape(-1, 2)]
-    if direction == "down":
-        return _downwards([(w, h) for w, h in size.tolist()], pairs, node_gap, gap)
-    turned = _downwards([(h, w) for w, h in size.tolist()], pairs, node_gap, gap)
-    return Layout(
-        turned.positions[:, ::-1].copy(),
-        turned.corners[:, ::-1].copy(),
-        turned.starts,
-        turned.height,
-        turned.width,
+    size = np.array(sizes, dtype=np.float64).reshape(-1, 2)
+    pairs = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    names = np.arange(len(pairs)) if tensors is None else np.array(tensors, dtype=np.int64)
+    turned = direction == "right"
+    positions, corners, starts, width, height = offload.call(
+        draw, size[:, ::-1] if turned else size, pairs, names, node_gap, gap, turned, size=len(size)
     )
-
-
-def _downwards(
-    sizes: Sequence[tuple[float, float]], edges: Sequence[Edge], node_gap: float, rank_gap: float
-) -> Layout:
-    if not sizes:
-        return _flat(np.zeros((0, 2)), [np.zeros((0, 2)) for _ in edges], 0.0, 0.0)
-    forward = sorted({(min(e), max(e)) for e in edges if e[0] != e[1]})
-    drawn = _within_budget(forward, len(sizes))
-    parts = _with_deep_stack(lambda: _parts(drawn, len(sizes)))
-    placed = [_place(part, sizes, node_gap, rank_gap) for part in parts]
-    return _join(placed, sizes, edges)
-
-
-def _flat(positions: Points, routes: Sequence[Points], width: float, height: float) -> Layout:
-    starts = np.concatenate([[0], np.cumsum([len(route) for route in routes])]).astype(np.int64)
-    corners = np.concatenate([np.zeros((0, 2)), *routes])
+    if turned:
+        return Layout(positions[:, ::-1], corners[:, ::-1], starts, height, width)
     return Layout(positions, corners, starts, width, height)
 
 
-def _with_deep_stack(work: Callable[[], _T]) -> _T:
-    """Run work on a thread with a large stack: fast-sugiyama recurses as deep as the graph."""
-    result: list[_T] = []
-    failure: list[BaseException] = []
+def draw(
+    sizes: Points, edges: Ints, tensors: Ints, node_gap: float, rank_gap: float, flush: bool
+) -> Drawing:
+    """Lay out downwards; see :func:`layout`. Arrays in and out, so that any process can do it.
 
-    def run() -> None:
-        try:
-            result.append(work())
-        except BaseException as error:
-            failure.append(error)
-
-    before = threading.stack_size()
-    threading.stack_size(STACK_BYTES)
-    try:
-        thread = threading.Thread(target=run, name="layout")
-        thread.start()
-    finally:
-        threading.stack_size(before)
-    thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
-
-
-def _within_budget(edges: Sequence[Edge], count: int) -> list[Edge]:
-    """Leave out the longest edges where routing them would need far more points than nodes."""
-    rank = [0] * count
-    for source, target in edges:  # sorted by source, and every edge leads to a higher number
-        rank[target] = max(rank[target], rank[source] + 1)
-    budget = 4 * count + 2000
-    total = sum(rank[b] - rank[a] for a, b in edges)
-    kept = list(edges)
-    if total <= budget:
-        return kept
-    longest = sorted(edges, key=lambda e: rank[e[0]] - rank[e[1]])
-    dropped = set()
-    for source, target in longest:
-        span = rank[target] - rank[source]
-        if total <= budget or span <= LONG_SPAN:
-            break
-        dropped.add((source, target))
-        total -= span
-    return [edge for edge in kept if edge not in dropped]
+    Args:
+        sizes: (width, height) of each node.
+        edges: (source, target).
+        tensors: the tensor of each edge.
+        node_gap: pixels between cards side by side.
+        rank_gap: pixels between ranks.
+        flush: whether the cards of a rank share their upper edge, not their centre line.
+    """
+    count = len(sizes)
+    if count == 0:
+        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(len(edges) + 1, np.int64), 0.0, 0.0
+    pairs, pair_of, often = _pairs(edges, tensors, count)
+    wanted = np.zeros(len(pairs), dtype=np.bool_)
+    wanted[pair_of[(pair_of >= 0) & ~often]] = True
+    ranked = rank_nodes(count, pairs, wanted)
+    sheet = _sheet(sizes, pairs, ranked, node_gap, rank_gap, flush)
+    number = np.where(ranked.drawn, np.cumsum(ranked.drawn) - 1, -1)
+    shown = np.full(len(edges), -1)
+    kept = (pair_of >= 0) & ~often
+    shown[kept] = number[pair_of[kept]]
+    corners, starts = gather(sheet[1], sheet[2], shown, edges[:, 0] > edges[:, 1])
+    return sheet[0], corners, starts, sheet[3], sheet[4]
 
 
-def _parts(edges: Sequence[Edge], count: int) -> list[_Part]:
-    """Connected parts in the order of their first node; nodes without edges are parts too."""
-    used = sorted({node for edge in edges for node in edge})
-    number = {node: index for index, node in enumerate(used)}
-    parts = []
-    if edges:
-        # Dense numbers, so that the library's own routing nodes can be told by theirs.
-        drawings = fast_sugiyama.from_edges(
-            [(number[a], number[b]) for a, b in edges],
-            vertex_spacing=10,
-            dummy_vertices=True,
-            dummy_size=0.3,
-            ranking_type="minimize",
-            check_layout=False,
-        )
-        names = [*used, *range(count, count + _highest(drawings) + 1 - len(used))]
-        parts = [_part(positions, links or (), names) for positions, _, _, links in drawings]
-    parts += [_Part(((node,),), ()) for node in range(count) if node not in number]
-    return sorted(parts, key=lambda part: min(min(layer) for layer in part.layers))
+def _pairs(edges: Ints, tensors: Ints, count: int) -> tuple[Ints, Ints, Bools]:
+    """The links that are to be drawn.
+
+    Returns:
+        The different links from lower to higher numbers, sorted; which of them each edge is, -1
+        for a loop; and whether too many nodes read the edge's tensor.
+    """
+    low, high = edges.min(axis=1), edges.max(axis=1)
+    key = low * count + high
+    keys, pair_of = np.unique(key, return_inverse=True)
+    pairs = np.column_stack(np.divmod(keys, count))
+    proper = pairs[:, 0] != pairs[:, 1]
+    number = np.where(proper, np.cumsum(proper) - 1, -1)
+    _, tensor = np.unique(tensors, return_inverse=True)
+    readings = np.unique(tensor * count + edges[:, 1])
+    readers = np.bincount(readings // count, minlength=1)
+    return pairs[proper], number[pair_of], readers[tensor] > MANY
 
 
-def _highest(drawings: Sequence[_Drawing]) -> int:
-    return max(node for positions, *_ in drawings for node, _ in positions)
+def _sheet(
+    sizes: Points, pairs: Ints, ranked: Ranked, node_gap: float, rank_gap: float, flush: bool
+) -> Drawing:
+    """The drawing of the links that are drawn, in their order."""
+    count = len(sizes)
+    drawn = pairs[ranked.drawn]
+    row = ranked.rows
+    span = row[drawn[:, 1]] - row[drawn[:, 0]]
+    web = chains(drawn[:, 0], drawn[:, 1], span, count)
+    along = np.arange(len(web.nodes)) - np.repeat(web.starts[:-1], span + 1)
+    rank = np.repeat(row[drawn[:, 0]], span + 1) + along
+    rows = np.concatenate([row, rank[web.nodes >= count]])
+    virtual = np.arange(len(rows)) >= count
+    widths = np.concatenate([sizes[:, 0] + node_gap, np.full(len(rows) - count, EDGE_GAP)])
+    x = _across(rows, web, ranked.parts, widths, virtual)
+    top, bottom = _bands(row, sizes[:, 1], ranked.parts, rank_gap)
+    half = np.where(virtual, EDGE_GAP, widths - node_gap) / 2
+    x, shift, width, height = _arrange(x, half, ranked.parts[rows], bottom, ranked.parts)
+    top, bottom = top + shift, bottom + shift
+    y = top[row] if flush else (top[row] + bottom[row] - sizes[:, 1]) / 2
+    positions = np.column_stack([x[:count] - sizes[:, 0] / 2, y])
+    first, last = along == 0, np.zeros(len(along), dtype=np.bool_)
+    last[web.starts[1:] - 1] = True
+    ends = np.where(web.nodes < count, web.nodes, 0)
+    upper = np.where(first, y[ends] + sizes[ends, 1], top[rank])
+    lower = np.where(last, y[ends], bottom[rank])
+    corners, starts = routes(web, x[web.nodes], upper, lower)
+    return positions, corners, starts, width, height
 
 
-def _part(positions: Sequence[_Position], links: Sequence[Edge], names: Sequence[int]) -> _Part:
-    ranks: dict[float, list[tuple[float, int]]] = {}
-    for node, (x, y) in positions:
-        ranks.setdefault(-y, []).append((x, names[node]))  # the library's y points upwards
-    layers = tuple(tuple(node for _, node in sorted(ranks[y])) for y in sorted(ranks))
-    return _Part(layers, tuple(sorted((names[a], names[b]) for a, b in links)))
+def _across(rows: Ints, web: Chains, parts: Ints, widths: Points, virtual: Bools) -> Points:
+    """The centre of every node, each part for itself."""
+    order = np.argsort(rows, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    upper = np.delete(web.nodes, web.starts[1:] - 1)
+    lower = np.delete(web.nodes, web.starts[:-1])
+    links = np.column_stack([place[upper], place[lower]])
+    links = links[np.lexsort((links[:, 1], links[:, 0]))]
+    starts = np.searchsorted(rows[order], np.arange(len(parts) + 1))
+    x: Points = places(Rows(starts, links, parts, widths[order], virtual[order]))[place]
+    return x
 
 
-def _place(
-    part: _Part, sizes: Sequence[tuple[float, float]], node_gap: float, rank_gap: float
-) -> _Placed:
-    """Coordinates for one part, its upper left corner at (0, 0)."""
-    nodes = [node for layer in part.layers for node in layer]
-    local = {node: index for index, node in enumerate(nodes)}
-    above: list[list[int]] = [[] for _ in nodes]
-    below: list[list[int]] = [[] for _ in nodes]
-    for source, target in part.links:
-        below[local[source]].append(local[target])
-        above[local[target]].append(local[source])
-    real = len(sizes)
-    widths = [sizes[n][0] + node_gap if n < real else EDGE_GAP for n in nodes]
-    layers = [[local[node] for node in layer] for layer in part.layers]
-    virtual = [node >= real for node in nodes]
-    x = assign_x(Layered(layers, above, below, widths, virtual))
-    bands = _bands(part.layers, sizes, rank_gap)
-    band = {node: bands[rank] for rank, layer in enumerate(part.layers) for node in layer}
-    width = float((x + np.array(widths) / 2).max())
-    centres = {node: float(x[local[node]]) for node in nodes}
-    chains = _chains(part.links, centres, band, real)
-    placed = {
-        node: (centres[node] - sizes[node][0] / 2, sum(band[node]) / 2 - sizes[node][1] / 2)
-        for node in nodes
-        if node < real
-    }
-    return _Placed(placed, chains, width, bands[-1][1])
+def _bands(row: Ints, heights: Points, parts: Ints, gap: float) -> tuple[Points, Points]:
+    """The top and bottom of each rank, as tall as its tallest card; each part begins at 0."""
+    tall = np.zeros(len(parts))
+    np.maximum.at(tall, row, heights)
+    bottom = np.cumsum(tall + gap) - gap
+    top = bottom - tall
+    first = np.searchsorted(parts, parts)
+    return top - top[first], bottom - top[first]
 
 
-def _bands(
-    layers: Sequence[Sequence[int]], sizes: Sequence[tuple[float, float]], gap: float
-) -> list[tuple[float, float]]:
-    """The top and bottom of each rank, as tall as its tallest card."""
-    bands = []
-    top = 0.0
-    for layer in layers:
-        height = max((sizes[node][1] for node in layer if node < len(sizes)), default=0.0)
-        bands.append((top, top + height))
-        top += height + gap
-    return bands
+def _arrange(
+    x: Points, half: Points, part: Ints, bottom: Points, parts: Ints
+) -> tuple[Points, Points, float, float]:
+    """Set the parts beside one another.
 
-
-def _chains(
-    links: Sequence[Edge],
-    centres: dict[int, float],
-    band: dict[int, tuple[float, float]],
-    real: int,
-) -> dict[Edge, list[tuple[float, float]]]:
-    """For each edge the corners between its ends, straight down through every rank passed."""
-    following = {a: b for a, b in links if a >= real}
-    chains = {}
-    for source, first in links:
-        if source >= real:
-            continue
-        corners = [(centres[source], band[source][1])]
-        node = first
-        while node >= real:
-            corners += [(centres[node], band[node][0]), (centres[node], band[node][1])]
-            node = following[node]
-        corners.append((centres[node], band[node][0]))
-        chains[(source, node)] = corners
-    return chains
-
-
-def _join(
-    parts: Sequence[_Placed], sizes: Sequence[tuple[float, float]], edges: Sequence[Edge]
-) -> Layout:
-    """Set the parts side by side in rows and collect the routes in the order of the edges."""
-    positions = np.zeros((len(sizes), 2))
-    chains: dict[Edge, Points] = {}
-    limit = max(max(p.width for p in parts), 1.6 * sum(p.width * p.height for p in parts) ** 0.5)
-    left = top = row = width = 0.0
-    for part in parts:
-        if left > 0 and left + part.width > limit:
-            left, top, row = 0.0, top + row + PART_GAP, 0.0
-        offset = np.array([left, top])
-        for node, place in part.nodes.items():
-            positions[node] = place + offset
-        for edge, corners in part.chains.items():
-            chains[edge] = np.array(corners) + offset
-        width = max(width, left + part.width)
-        left, row = left + part.width + PART_GAP, max(row, part.height)
-    heights = np.array([size[1] for size in sizes])
-    routes = [_route(edge, chains, positions, heights) for edge in edges]
-    return _flat(positions, routes, width, top + row)
-
-
-def _route(edge: Edge, chains: dict[Edge, Points], positions: Points, heights: Points) -> Points:
-    upper, lower = min(edge), max(edge)
-    corners = chains.get((upper, lower))
-    if corners is None:
-        return np.zeros((0, 2))
-    start = (corners[0, 0], positions[upper, 1] + heights[upper])
-    end = (corners[-1, 0], positions[lower, 1])
-    points: Points = np.vstack([start, corners, end])
-    changed = np.any(np.diff(points, axis=0) != 0, axis=1)
-    points = points[np.concatenate([[True], changed])]
-    return points if edge == (upper, lower) else points[::-1]
+    Returns:
+        The centres of all nodes, how far each rank moves down, the whole width and height.
+    """
+    count = int(parts[-1]) + 1
+    low, high, height = np.full(count, np.inf), np.full(count, -np.inf), np.zeros(count)
+    np.minimum.at(low, part, x - half)
+    np.maximum.at(high, part, x + half)
+    np.maximum.at(height, parts, bottom)
+    left, top = arrange(high - low, height)
+    moved: Points = x + (left - low)[part]
+    return moved, top[parts], float((left + high - low).max()), float((top + height).max())

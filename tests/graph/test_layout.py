@@ -5,28 +5,36 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inspector.graph import layout as layout_module
-from inspector.graph.layout import Layout, layout
+from inspector.graph import layout_rows
+from inspector.graph.layout import LONG_SPAN, MANY, RANK_GAPS, Direction, Layout, layout
 
 Size = tuple[float, float]
 Edge = tuple[int, int]
+Case = tuple[list[Size], list[Edge], list[int]]
+
+DIRECTIONS: tuple[Direction, ...] = ("down", "right")
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[list[Size], list[Edge]]:
-    """Random DAGs: card sizes, and edges that lead to higher numbers."""
-    count = draw(st.integers(0, 25))
-    size = st.tuples(st.integers(20, 300).map(float), st.integers(20, 120).map(float))
+def graphs(draw: st.DrawFn) -> Case:
+    """Random DAGs: card sizes, edges that lead to higher numbers, and the edges' tensors."""
+    count = draw(st.integers(0, 40))
+    size = st.tuples(st.integers(20, 320).map(float), st.integers(20, 120).map(float))
     sizes = draw(st.lists(size, min_size=count, max_size=count))
     if count < 2:
-        return sizes, []
+        return sizes, [], []
     node = st.integers(0, count - 1)
-    pairs = draw(st.lists(st.tuples(node, node).filter(lambda e: e[0] < e[1]), max_size=45))
-    return sizes, pairs
+    pairs = draw(st.lists(st.tuples(node, node).filter(lambda e: e[0] < e[1]), max_size=70))
+    if draw(st.booleans()):  # like a model: most edges are short
+        pairs = [(a, min(b, a + 1 + b % 3)) for a, b in pairs] + [
+            (i, i + 1) for i in range(count - 1)
+        ]
+    return sizes, pairs, [source for source, _ in pairs]
 
 
 def routes(drawing: Layout) -> list[NDArray[np.float64]]:
@@ -42,40 +50,68 @@ def overlaps(drawing: Layout, sizes: list[Size]) -> int:
     return int(meet.sum()) - len(sizes)
 
 
-@settings(deadline=None, max_examples=60)
-@given(graphs())
-def test_cards_stand_apart_and_edges_run_down(graph: tuple[list[Size], list[Edge]]) -> None:
-    """No card covers another, and every edge leads from its source down to its target."""
-    sizes, edges = graph
-    drawing = layout(sizes, edges)
+def check(drawing: Layout, sizes: list[Size], edges: list[Edge], direction: Direction) -> None:
+    """No card covers another, all is within the drawing, edges lead from card to card, forward."""
+    along = 1 if direction == "down" else 0
+    size = np.array(sizes).reshape(-1, 2)
     assert overlaps(drawing, sizes) == 0
-    assert np.all(drawing.positions >= -1e-9)
+    assert np.isfinite(drawing.positions).all()
+    assert np.isfinite(drawing.corners).all()
+    whole = np.array([drawing.width, drawing.height]) + 1e-6
+    assert (drawing.positions >= -1e-6).all()
+    assert (drawing.positions + size <= whole).all()
+    assert ((drawing.corners >= -1e-6) & (drawing.corners <= whole)).all()
     for (source, target), route in zip(edges, routes(drawing), strict=True):
-        assert np.all(np.diff(route[:, 1]) >= 0)
-        bottom = drawing.positions[source] + np.array([sizes[source][0] / 2, sizes[source][1]])
-        top = drawing.positions[target] + np.array([sizes[target][0] / 2, 0])
-        np.testing.assert_allclose(route[0], bottom)
-        np.testing.assert_allclose(route[-1], top)
-        assert top[1] >= bottom[1] + layout_module.RANK_GAP - 1e-6
+        if len(route) == 0:
+            continue
+        assert (np.diff(route[:, along]) >= 0).all()
+        leaves = drawing.positions[source] + size[source] / 2
+        leaves[along] += size[source][along] / 2
+        enters = drawing.positions[target] + size[target] / 2
+        enters[along] -= size[target][along] / 2
+        np.testing.assert_allclose(route[0], leaves)
+        np.testing.assert_allclose(route[-1], enters)
+        assert enters[along] >= leaves[along] + RANK_GAPS[direction] - 1e-6
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@settings(deadline=None, max_examples=80)
+@given(case=graphs())
+def test_cards_stand_apart_and_edges_run_forward(direction: Direction, case: Case) -> None:
+    """Both with and without knowing which edges are one tensor."""
+    sizes, edges, tensors = case
+    check(layout(sizes, edges, direction=direction), sizes, edges, direction)
+    known = layout(sizes, edges, tensors=tensors, direction=direction)
+    check(known, sizes, edges, direction)
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=graphs())
+def test_the_swift_order_keeps_the_promises_too(case: Case) -> None:
+    """What is done for graphs that would take the library too long."""
+    sizes, edges, _ = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout_rows, "LIBRARY_EFFORT", 0)
+        drawing = layout(sizes, edges)
+    check(drawing, sizes, edges, "down")
 
 
 @settings(deadline=None, max_examples=30)
-@given(graphs())
-def test_the_same_graph_is_drawn_the_same(graph: tuple[list[Size], list[Edge]]) -> None:
+@given(case=graphs())
+def test_the_same_graph_is_drawn_the_same(case: Case) -> None:
     """Nothing but the arguments decides."""
-    first, second = layout(*graph), layout(*graph)
+    sizes, edges, tensors = case
+    first, second = (layout(sizes, edges, tensors=tensors) for _ in range(2))
     np.testing.assert_array_equal(first.positions, second.positions)
     np.testing.assert_array_equal(first.corners, second.corners)
     np.testing.assert_array_equal(first.starts, second.starts)
 
 
-@settings(deadline=None, max_examples=40)
-@given(graphs())
-def test_edges_pass_between_the_cards_of_other_ranks(
-    graph: tuple[list[Size], list[Edge]],
-) -> None:
+@settings(deadline=None, max_examples=60)
+@given(case=graphs())
+def test_edges_pass_between_the_cards_of_other_ranks(case: Case) -> None:
     """The straight piece of a long edge never runs through a card."""
-    sizes, edges = graph
+    sizes, edges, _ = case
     drawing = layout(sizes, edges)
     for (source, target), route in zip(edges, routes(drawing), strict=True):
         for start, end in pairwise(route):
@@ -89,14 +125,37 @@ def test_edges_pass_between_the_cards_of_other_ranks(
                 assert not (inside and start[1] < low[1] + size[1] and end[1] > low[1])
 
 
-def test_empty_and_single() -> None:
+@settings(deadline=None, max_examples=60)
+@given(
+    count=st.integers(1, 12),
+    pairs=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40),
+)
+def test_any_edges_have_a_drawing(count: int, pairs: list[Edge]) -> None:
+    """Cycles, loops and repeats: forward edges run down, backward ones up, loops not at all."""
+    edges = [(a % count, b % count) for a, b in pairs]
+    sizes = [(50.0, 20.0)] * count
+    drawing = layout(sizes, edges)
+    assert overlaps(drawing, sizes) == 0
+    for (source, target), route in zip(edges, routes(drawing), strict=True):
+        assert (len(route) == 0) == (source == target)
+        steps = np.diff(route[:, 1])
+        assert (steps >= 0).all() if source < target else (steps <= 0).all()
+        for point, node, end in ((0, source, source < target), (-1, target, source > target)):
+            if len(route):
+                edge = drawing.positions[node, 1] + (20.0 if end else 0.0)
+                assert route[point, 1] == pytest.approx(edge)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_empty_and_single(direction: Direction) -> None:
     """The smallest graphs have a drawing too."""
-    empty = layout([], [])
+    empty = layout([], [], direction=direction)
     assert empty.positions.shape == (0, 2)
     assert (empty.width, empty.height) == (0.0, 0.0)
-    one = layout([(80.0, 30.0)], [])
-    assert one.positions.shape == (1, 2)
-    assert one.height == 30.0
+    one = layout([(80.0, 30.0)], [(0, 0)], direction=direction)
+    np.testing.assert_array_equal(one.positions, [[0.0, 0.0]])
+    assert (one.width, one.height) == (80.0, 30.0)
+    assert one.cut.tolist() == [True]
 
 
 def test_a_chain_is_straight() -> None:
@@ -105,6 +164,35 @@ def test_a_chain_is_straight() -> None:
     drawing = layout(sizes, [(i, i + 1) for i in range(29)])
     centres = drawing.positions[:, 0] + np.array(sizes)[:, 0] / 2
     np.testing.assert_allclose(centres, centres[0])
+    assert all(len(route) == 2 for route in routes(drawing))
+
+
+def test_the_trunk_of_a_residual_network_is_straight_and_its_blocks_look_alike() -> None:
+    """Whatever hangs beside them, nodes that everything passes stand on one line."""
+    edges: list[Edge] = []
+    for start in range(0, 400, 4):  # sum, convolution, activation, convolution, sum ...
+        edges += [(start, start + 1), (start + 1, start + 2), (start + 2, start + 3)]
+        edges += [(start + 3, start + 4), (start, start + 4)]
+    sizes = [(200.0 if i % 4 in (1, 3) else 60.0, 40.0) for i in range(401)]
+    drawing = layout(sizes, edges)
+    centres = drawing.positions[:, 0] + np.array(sizes)[:, 0] / 2
+    np.testing.assert_allclose(centres[::4], centres[0])
+    np.testing.assert_allclose(centres[:4], centres[200:204])
+    assert not drawing.cut.any()
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_inputs_stand_before_their_readers_and_outputs_behind_their_producers(
+    direction: Direction,
+) -> None:
+    """An input that is read late is drawn late, with the operators that prepare it."""
+    trunk = list(range(2, 42))
+    edges = [*pairwise(trunk), (0, 1), (1, 30), (20, 42)]
+    drawing = layout([(50.0, 20.0)] * 43, edges, direction=direction)
+    along = drawing.positions[:, 1 if direction == "down" else 0]
+    assert along[1] == along[29]
+    assert along[0] == along[28]
+    assert along[42] == along[21]
 
 
 def test_disconnected_parts_stand_side_by_side() -> None:
@@ -119,21 +207,80 @@ def test_loops_and_backward_edges_of_a_broken_graph_are_drawn() -> None:
     """A cycle costs one upward edge, a loop is left out."""
     drawing = layout([(50.0, 20.0)] * 3, [(0, 1), (1, 2), (2, 0), (1, 1)])
     assert np.all(np.diff(drawing.route(2)[:, 1]) <= 0)
-    assert len(drawing.route(3)) == 0
+    assert drawing.cut.tolist() == [False, False, False, True]
 
 
 def test_a_deep_chain_does_not_overflow_the_stack() -> None:
-    """Depth is no danger."""
-    count = 10_000
+    """Depth is no danger: neither where it is plain nor where it needs ordering."""
+    count = 30_000
     drawing = layout([(50.0, 20.0)] * count, [(i, i + 1) for i in range(count - 1)])
-    assert drawing.positions[-1, 1] > drawing.positions[0, 1]
+    assert drawing.height == pytest.approx(count * 20.0 + (count - 1) * RANK_GAPS["down"])
+    ladder = [(i, i + 2) for i in range(9_998)] + [(i, i + 3) for i in range(0, 9_996, 2)]
+    both = layout([(50.0, 20.0)] * 10_000, ladder)
+    assert not both.cut.any()
 
 
-def test_one_tensor_that_feeds_every_layer_does_not_drown_the_drawing() -> None:
-    """Only long edges are cut, and only when they are many."""
+def test_a_tensor_that_very_many_read_is_cut_out() -> None:
+    """Its readers form a compact block, not one rank of thousands; others are still drawn."""
+    readers = 2000
+    edges = [(0, i) for i in range(1, readers + 1)] + [
+        (i, i + readers) for i in range(1, readers + 1)
+    ]
+    tensors = [0] * readers + list(range(1, readers + 1))
+    drawing = layout([(100.0, 30.0)] * (2 * readers + 1), edges, tensors=tensors)
+    assert drawing.cut.tolist() == [True] * readers + [False] * readers
+    assert 0.5 < drawing.width / drawing.height < 5
+    apart = layout([(100.0, 30.0)] * (MANY + 1), edges[:MANY], tensors=[0] * MANY)
+    assert not apart.cut.any()
+
+
+def test_cut_edges_lead_downwards_all_the_same() -> None:
+    """Where both ends are in one part, what is read stands above who reads it."""
+    heads = range(2, 2 + MANY + 5)
+    last = heads[-1] + 1
+    edges = [(0, 1), (0, last)] + [(1, head) for head in heads] + [(head, last) for head in heads]
+    tensors = [0, 0] + [1] * len(heads) + list(heads)
+    edges += [(1, last)]
+    drawing = layout([(50.0, 20.0)] * (last + 1), edges, tensors=[*tensors, 99])
+    assert (drawing.positions[list(heads), 1] > drawing.positions[1, 1]).all()
+
+
+def test_only_long_edges_are_cut_from_a_model() -> None:
+    """A tensor that feeds every layer is cut where it is far, though nothing else is."""
     count = 1500
     edges = [(i, i + 1) for i in range(count - 1)] + [(0, i) for i in range(2, count)]
     drawing = layout([(50.0, 20.0)] * count, edges)
-    cut = [edge for edge, route in zip(edges, routes(drawing), strict=True) if len(route) == 0]
-    assert cut
-    assert all(target - source > layout_module.LONG_SPAN for source, target in cut)
+    spans = np.diff(np.array(edges), axis=1)[:, 0]
+    np.testing.assert_array_equal(drawing.cut, spans > LONG_SPAN)
+
+
+def test_routing_never_drowns_the_drawing() -> None:
+    """Where every node is linked with every other, the longest edges are cut."""
+    count = 200
+    edges = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    drawing = layout([(50.0, 20.0)] * count, edges)
+    spans = np.diff(np.array(edges), axis=1)[:, 0]
+    assert spans[drawing.cut].min() >= spans[~drawing.cut].max()
+    assert not drawing.cut[spans == 1].any()
+    assert len(drawing.corners) < 20 * count + 10_000
+
+
+@pytest.mark.parametrize(
+    ("count", "edges"),
+    [
+        (3001, [(0, i) for i in range(1, 3001)]),
+        (3001, [(i, 3000) for i in range(3000)]),
+        (5000, []),
+        (4000, [(i, 2000 + (i * k + k) % 2000) for i in range(2000) for k in (1, 7, 13)]),
+    ],
+    ids=["one to many", "many to one", "no edges", "all to all"],
+)
+def test_wide_graphs_have_a_drawing(count: int, edges: list[Edge]) -> None:
+    """Ranks of thousands take neither the library's time nor its crossings."""
+    drawing = layout([(50.0, 20.0)] * count, edges)
+    assert not drawing.cut.any()
+    corner = np.round(drawing.positions, 3)
+    assert len(np.unique(corner, axis=0)) == count
+    rows = corner[np.lexsort((corner[:, 0], corner[:, 1]))]
+    same = rows[1:, 1] == rows[:-1, 1]
+    assert (np.diff(rows[:, 0])[same] >= 50.0).all()
