@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from inspector import offload
 from inspector.gui.main_window import TITLE, MainWindow
 from inspector.gui.resources import app_icon
 
@@ -38,11 +40,18 @@ def run_window(
     Returns:
         The exit code of the program.
     """
+    offload.start()
     app = application()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        return _run(app, [path for path in (model, recipe, calibration) if path is not None])
+    finally:
+        offload.stop()
+
+
+def _run(app: QApplication, paths: Sequence[Path]) -> int:
     window = MainWindow()
     window.show()
-    paths = [path for path in (model, recipe, calibration) if path is not None]
     if paths:
         window.open_paths(paths)
     # Ctrl+C in the terminal closes the window; Python sees it when its timer comes round.

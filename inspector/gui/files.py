@@ -13,11 +13,10 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
-from inspector.gui.graph_view.cards import Fonts
 from inspector.gui.message_bar import Offer
 from inspector.gui.opening import (
     Kind,
-    OpenedPicture,
+    Opened,
     kind_of,
     read_data,
     read_model,
@@ -28,7 +27,7 @@ from inspector.gui.tasks import Context, Task, Tasks
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.document import Document
 from inspector.session.job import resolve, save_quantized
-from inspector.session.opening import OpenModel
+from inspector.session.opening import OpenModel, Sketch
 from inspector.session.recipe import Recipe, save_recipe
 from inspector.session.result import QuantizeResult
 
@@ -43,27 +42,28 @@ class Files(QObject):
     """Reads what is opened or dropped into the document, and writes what is saved.
 
     Signals:
-        picture_ready: the picture of the model that becomes the document's right after.
+        sketched: the Sketch of a model that can be drawn already, and will be the document's.
+        withdrawn: that model cannot be opened after all; the document's is to be drawn again.
         message: (kind, text, hint) for the message bar.
         offered: (text, hint, Offer) for the message bar.
         saved: the result of a save.
     """
 
-    picture_ready = Signal(object)
+    sketched = Signal(object)
+    withdrawn = Signal()
     message = Signal(str, str, str)
     offered = Signal(str, str, object)
     saved = Signal(object)
 
-    def __init__(
-        self, bridge: Bridge, tasks: Tasks, fonts: Fonts, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, bridge: Bridge, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._tasks = tasks
-        self._fonts = fonts
+        self._sketch: Sketch | None = None
         self._later: list[tuple[Path, Kind]] = []
         self._carried: tuple[Path, Recipe] | None = None
         tasks.failed.connect(self._failed)
+        tasks.ended.connect(self._ended)
         bridge.refused.connect(self._refused)
 
     @property
@@ -98,12 +98,16 @@ class Files(QObject):
             self._later.clear()
             for channel in (DATA, RECIPE):
                 self._tasks.cancel(channel)
+            # What was drawn of a model that did not arrive stays until this one is drawn.
+            drawn, self._sketch = self._sketch, None
             self._tasks.submit(
                 MODEL,
-                lambda _: read_model(path, self._fonts),
+                lambda context: read_model(path, context),
                 self._model_arrived,
                 f"Opening {path.name}",
+                early=self._sketch_arrived,
             )
+            self._sketch = drawn
         elif self._tasks.is_busy(MODEL):
             self._later.append((path, kind))
         elif not self.document.is_open:
@@ -155,9 +159,19 @@ class Files(QObject):
 
         self._tasks.submit(DATA, work, self._data_arrived, f"Calibrating with {Path(name).name}")
 
-    def _model_arrived(self, opened: OpenedPicture) -> None:
+    def _sketch_arrived(self, sketch: Sketch) -> None:
+        self._sketch = sketch
+        self.sketched.emit(sketch)
+
+    def _ended(self, task: Task) -> None:
+        """A model that failed, or was given up, after it was drawn."""
+        if task.channel == MODEL and self._sketch is not None:
+            self._sketch = None
+            self.withdrawn.emit()
+
+    def _model_arrived(self, opened: Opened) -> None:
+        self._sketch = None
         before = self.document.opened if self.document.is_open else None
-        self.picture_ready.emit(opened.picture)
         self.document.set_model(opened.model)
         obstacle = opened.model.obstacle
         if opened.recipe is not None:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from inspector.errors import DataError, InspectorError, RecipeError
+from inspector.errors import CancelledError, DataError, InspectorError, RecipeError
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.images import IMAGE_SUFFIXES
 from inspector.evaluate.statistics import Calibration, is_statistics, load_calibration
 from inspector.graph.model import Graph
-from inspector.gui.graph_view.cards import Fonts
-from inspector.gui.graph_view.picture import Picture, build_picture
+from inspector.gui.collector import resting
 from inspector.gui.tasks import Context
-from inspector.session.opening import OpenModel, open_model
+from inspector.session.opening import OpenModel, open_model, read_structure
 from inspector.session.recipe import Recipe, load_recipe, recipe_of_model
 
 Kind = Literal["model", "data", "recipe"]
@@ -23,11 +22,10 @@ _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OpenedPicture:
-    """A model made ready, its picture, and the recipe it was saved with, if it was saved here."""
+class Opened:
+    """A model made ready, and the recipe it was saved with, if it was saved here."""
 
     model: OpenModel
-    picture: Picture
     recipe: Recipe | None = None
 
 
@@ -44,14 +42,20 @@ def kind_of(path: Path) -> Kind:
     return "recipe" if path.suffix.lower() == ".toml" else "model"
 
 
-def read_model(path: Path, fonts: Fonts) -> OpenedPicture:
-    """Load a model, make it ready and lay its graph out.
+def read_model(path: Path, context: Context) -> Opened:
+    """Load a model, tell its Sketch, from which it can be drawn, and make it ready.
 
     Raises:
-        ModelError: the file is no model that can be read.
+        ModelError: the file is no model that can be read; nothing was told if it has no graph.
+        CancelledError: another model is to be opened by now.
     """
-    opened = open_model(path)
-    return OpenedPicture(opened, build_picture(opened.graph, fonts), _carried(opened))
+    with resting():
+        sketch = read_structure(path)
+        if context.cancelled():
+            raise CancelledError
+        context.tell(sketch)
+        opened = open_model(sketch)
+        return Opened(opened, _carried(opened))
 
 
 def _carried(opened: OpenModel) -> Recipe | None:

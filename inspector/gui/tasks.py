@@ -52,13 +52,26 @@ class Task:
         return self._cancelled.is_set()
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    task: Task
+    value: Any = None
+    error: BaseException | None = None
+
+
 class Context:
     """What work may ask and tell while it runs."""
 
-    def __init__(self, task: Task, tell: Callable[[Task, int, int], None]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        move: Callable[[Task, int, int], None],
+        hand: Callable[[_Outcome], None],
+    ) -> None:
         self._task = task
-        self._tell = tell
-        self._told = 0.0
+        self._move = move
+        self._hand = hand
+        self._moved = 0.0
 
     def cancelled(self) -> bool:
         """Whether the work should stop."""
@@ -67,16 +80,17 @@ class Context:
     def progress(self, done: int, total: int) -> None:
         """Tell how far the work is; may be called as often as one likes."""
         now = time.monotonic()
-        if now - self._told >= _PROGRESS_SECONDS or done >= total:
-            self._told = now
-            self._tell(self._task, done, total)
+        if now - self._moved >= _PROGRESS_SECONDS or done >= total:
+            self._moved = now
+            self._move(self._task, done, total)
 
+    def tell(self, value: Any) -> None:
+        """Give a part of the answer before the rest is there.
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    task: Task
-    value: Any = None
-    error: BaseException | None = None
+        It goes to what `early` of the request is, on the main thread, before the answer and under
+        the same rule: only while this is the newest request of its channel.
+        """
+        self._hand(_Outcome(self._task, value))
 
 
 class Tasks(QObject):
@@ -94,6 +108,7 @@ class Tasks(QObject):
     ended = Signal(object)
     failed = Signal(object, object)
     _arrived = Signal(object)
+    _told = Signal(object)
     _moved = Signal(object, int, int)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -102,9 +117,11 @@ class Tasks(QObject):
         self._numbers = itertools.count(1)
         self._current: dict[str, Task] = {}
         self._callbacks: dict[int, Callable[[Any], None]] = {}
+        self._early: dict[int, Callable[[Any], None]] = {}
         self._futures: dict[int, Future[None]] = {}
         self._closed = False
         self._arrived.connect(self._deliver)
+        self._told.connect(self._deliver_early)
         self._moved.connect(self._report)
 
     def submit(
@@ -113,6 +130,8 @@ class Tasks(QObject):
         work: Callable[[Context], T],
         done: Callable[[T], None],
         title: str = "",
+        *,
+        early: Callable[[Any], None] | None = None,
     ) -> Task:
         """Start work in the place of what the channel was doing.
 
@@ -121,11 +140,20 @@ class Tasks(QObject):
             work: runs on another thread; raises an InspectorError for what the user must know.
             done: gets the answer on the main thread, if it is still wanted.
             title: shown with the progress; empty for work that is not shown.
+            early: gets each value that the work tells before its answer.
+
+        Returns:
+            The task; cancelled already once all is closed.
         """
         self.cancel(channel)
         task = Task(next(self._numbers), channel, title)
+        if self._closed:
+            task.cancel()
+            return task
         self._current[channel] = task
         self._callbacks[task.number] = done
+        if early is not None:
+            self._early[task.number] = early
         self.started.emit(task)
         self._futures[task.number] = self._pool.submit(self._run, task, work)
         return task
@@ -137,6 +165,7 @@ class Tasks(QObject):
             return
         task.cancel()
         self._callbacks.pop(task.number, None)
+        self._early.pop(task.number, None)
         future = self._futures.get(task.number)
         if future is not None and future.cancel():
             self._futures.pop(task.number, None)
@@ -155,7 +184,7 @@ class Tasks(QObject):
 
     def _run(self, task: Task, work: Callable[[Context], Any]) -> None:
         try:
-            outcome = _Outcome(task, value=work(Context(task, self._moved.emit)))
+            outcome = _Outcome(task, value=work(Context(task, self._moved.emit, self._told.emit)))
         except Exception as error:
             outcome = _Outcome(task, error=error)
         self._arrived.emit(outcome)
@@ -164,6 +193,7 @@ class Tasks(QObject):
         task = outcome.task
         self._futures.pop(task.number, None)
         done = self._callbacks.pop(task.number, None)
+        self._early.pop(task.number, None)
         if self._closed or done is None or self._current.get(task.channel) is not task:
             return
         del self._current[task.channel]
@@ -173,6 +203,11 @@ class Tasks(QObject):
             log.debug("%s failed", task.title or task.channel, exc_info=outcome.error)
             self.failed.emit(task, outcome.error)
         self.ended.emit(task)
+
+    def _deliver_early(self, told: _Outcome) -> None:
+        early = self._early.get(told.task.number)
+        if early is not None and not self._closed:
+            early(told.value)
 
     def _report(self, task: Task, done: int, total: int) -> None:
         if self._current.get(task.channel) is task:

@@ -27,10 +27,12 @@ class Sketch:
     Attributes:
         source: the model.
         graph: its graph, with the shapes that the file declares, and without layers.
+        functions: the bodies of the functions that the model defines for itself.
     """
 
     source: Model
     graph: Graph
+    functions: Mapping[FunctionKey, Graph] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def path(self) -> Path:
@@ -116,7 +118,7 @@ def read_structure(path: Path) -> Sketch:
     """
     source = load_model(path)
     begin_to_infer(source)
-    return Sketch(source, extract_structure(source))
+    return Sketch(source, extract_structure(source), function_graphs(source))
 
 
 def open_model(path: Path | Sketch) -> OpenModel:
@@ -145,5 +147,5 @@ def open_model(path: Path | Sketch) -> OpenModel:
         graph = with_shapes(extract_structure(prepared), infer_types(prepared))
     for model in (source, prepared):
         forget_types(model)
-    functions = function_graphs(source)
-    return OpenModel(source, prepared, graph, place(graph), passes, obstacle, shown, functions)
+    placement = place(graph)
+    return OpenModel(source, prepared, graph, placement, passes, obstacle, shown, sketch.functions)

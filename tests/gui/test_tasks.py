@@ -106,3 +106,60 @@ def test_closing_waits_and_delivers_nothing(qtbot: QtBot) -> None:
     qtbot.wait(20)
     assert answers == []
     assert not tasks.is_busy()
+
+
+def test_parts_of_an_answer_arrive_before_it(qtbot: QtBot, tasks: Tasks) -> None:
+    """In order, on the main thread."""
+    heard: list[tuple[object, bool]] = []
+
+    def hear(value: object) -> None:
+        heard.append((value, threading.current_thread() is threading.main_thread()))
+
+    def work(context: Context) -> str:
+        context.tell("one")
+        context.tell("two")
+        return "all"
+
+    tasks.submit("model", work, hear, early=hear)
+    qtbot.waitUntil(lambda: not tasks.is_busy())
+    assert heard == [("one", True), ("two", True), ("all", True)]
+
+
+def test_parts_of_an_answer_that_nobody_wants_are_dropped(qtbot: QtBot, tasks: Tasks) -> None:
+    """Told after the request was replaced or cancelled; or told to nobody."""
+    started, release = threading.Event(), threading.Event()
+    heard: list[object] = []
+
+    def old(context: Context) -> str:
+        started.set()
+        release.wait(5)
+        context.tell("old part")
+        return "old"
+
+    def new(context: Context) -> str:
+        context.tell("new part")
+        return "new"
+
+    tasks.submit("model", old, heard.append, early=heard.append)
+    qtbot.waitUntil(started.is_set)
+    tasks.submit("model", new, heard.append, early=heard.append)
+    release.set()
+    qtbot.waitUntil(lambda: "new" in heard)
+    tasks.submit("model", new, lambda _: None)
+    task = tasks.submit("other", old, heard.append, early=heard.append)
+    tasks.cancel(task.channel)
+    qtbot.waitUntil(lambda: not tasks.is_busy())
+    qtbot.wait(20)
+    assert heard == ["new part", "new"]
+
+
+def test_nothing_is_started_after_closing(qtbot: QtBot) -> None:
+    """Who hears that work has ended may want to start other work."""
+    tasks = Tasks()
+    ran: list[int] = []
+    tasks.ended.connect(lambda _: tasks.submit("b", lambda _: ran.append(1), lambda _: None))
+    tasks.submit("a", lambda context: context.cancelled(), lambda _: None)
+    tasks.close()
+    qtbot.wait(20)
+    assert ran == []
+    assert not tasks.is_busy()
