@@ -111,7 +111,7 @@ class _Reader:
             dtype,
             node.input(1),
             node.input(2),
-            codes=before if step.kind == "dequantize" and before == source else "",
+            codes=before if step.kind == "dequantize" and self._facts.is_constant(before) else "",
             shape=self._facts.shape(source),
             axis=attribute(node, "axis", 1),
             block_size=attribute(node, "block_size", 0),
