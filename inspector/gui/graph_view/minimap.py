@@ -9,15 +9,15 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QWidget
 
 from inspector.gui.graph_view.overview import Projection, overview, project
-from inspector.gui.theme import LIGHT, RADIUS, SPACE_M, Theme
+from inspector.gui.theme import LIGHT, RADIUS, SPACE_S, Theme
 
 WIDEST, HIGHEST = 180, 220
 """The size of the card, at most."""
 _FRAME = 6
 _SMALLEST = 6.0
 """Pixels that the mark of what is in sight has at least on each side."""
-_ROOM = (2.0, 1.6)
-"""How many times its own width and height the view must have to spare a corner for it."""
+_ROOM = (260, 130)
+"""Pixels that the view must have beside and above it: the other corner is the legend's."""
 _ZOOM = 1.2
 
 
@@ -128,10 +128,10 @@ class Minimap(QWidget):
         width, height = to.width + 2 * _FRAME, to.height + 2 * _FRAME
         slack = max(self._seen.width(), self._seen.height()) * 1e-6
         all_seen = self._seen.adjusted(-slack, -slack, slack, slack).contains(self._bounds)
-        room = view.width() >= _ROOM[0] * width and view.height() >= _ROOM[1] * height
+        room = view.width() >= width + _ROOM[0] and view.height() >= height + _ROOM[1]
         wanted = bool(len(self._boxes)) and not self._seen.isEmpty() and not all_seen and room
         self.setGeometry(
-            view.width() - width - SPACE_M, view.height() - height - SPACE_M, width, height
+            view.width() - width - SPACE_S, view.height() - height - SPACE_S, width, height
         )
         if wanted == self.isHidden():
             self.setVisible(wanted)
@@ -153,9 +153,13 @@ class Minimap(QWidget):
         painter.drawImage(QPointF(_FRAME, _FRAME), self._image)
         fill = QColor(theme.accent)
         fill.setAlphaF(0.16)
-        painter.setPen(QPen(QColor(theme.accent), 1.5))
+        mark = self.mark()
+        painter.setPen(QPen(QColor(theme.canvas), 3.5))  # sets the mark off from cards like it
         painter.setBrush(fill)
-        painter.drawRoundedRect(self.mark(), 1.5, 1.5)
+        painter.drawRoundedRect(mark, 1.5, 1.5)
+        painter.setPen(QPen(QColor(theme.accent), 1.5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(mark, 1.5, 1.5)
         painter.end()
 
     def _render(self, ratio: float) -> QImage:
