@@ -101,6 +101,15 @@ class Found(Sequence[Match]):
         nodes, count = self._table.graph.nodes, self._table.nodes
         return tuple(nodes[item].name for item in self._items.tolist() if item < count)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all matches, best first. O(matches)."""
+        nodes, count = self._table.graph.nodes, self._table.nodes
+        tensor = self._table.tensor
+        return tuple(
+            nodes[item].name if item < count else tensor(item).name for item in self._items.tolist()
+        )
+
     def _match(self, item: int) -> Match:
         reasons = [check.reason(item) for check in self._checks]
         node = self._table.node(item)

@@ -41,6 +41,7 @@ _KEYPAD = Qt.KeyboardModifier.KeypadModifier
 class _Answer:
     query: Query
     found: Found
+    names: tuple[str, ...]
     nodes: tuple[str, ...]
     milliseconds: float
 
@@ -49,8 +50,8 @@ def _answer(index: SearchIndex, query: Query, figures: Figures) -> _Answer:
     """Search, on whatever thread."""
     start = time.perf_counter()
     found = index.search(query, figures)
-    nodes = found.nodes
-    return _Answer(query, found, nodes, 1e3 * (time.perf_counter() - start))
+    names, nodes = found.names, found.nodes
+    return _Answer(query, found, names, nodes, 1e3 * (time.perf_counter() - start))
 
 
 class FindBar(QFrame):
@@ -82,6 +83,7 @@ class FindBar(QFrame):
         self._figures: Figures | None = None
         self._found: Found | None = None
         self._last_ms = 0.0
+        self._row = 0
         self._visited = False
         self._wish = 0
         self.parts = FindParts(self)
@@ -114,7 +116,6 @@ class FindBar(QFrame):
         """Search another graph; None while there is none that can be searched."""
         self._index = index
         self._figures = None
-        self._last_ms = 0.0 if index is None else len(index.graph.nodes) / _NODES_PER_MS
         self._show_nothing()
         if not self.isHidden():
             self._search()
@@ -205,17 +206,15 @@ class FindBar(QFrame):
             )
 
     def _show(self, answer: _Answer, *, keep: bool) -> None:
-        found, row = answer.found, max(self.list.row(), 0)
+        found, row = answer.found, self._row
         before = self._found[row] if keep and self._found else None
         stay = row < len(found) and before is not None and _same(found[row], before)
         self._last_ms = answer.milliseconds
         self._found = found
         self._visited = self._visited and stay
-        self.list.show_found(found, answer.query.needles)
-        if len(found):
-            self.list.set_row(row if stay else 0)
+        self.list.show_found(found, answer.names, answer.query.needles)
+        self._set_row(row if stay else 0)
         self.parts.say("" if len(found) else self._unknown(answer.query))
-        self._show_count()
         self.place()
         self.matchesChanged.emit(answer.nodes if not self.isHidden() else ())
         if self._wish:
@@ -223,11 +222,13 @@ class FindBar(QFrame):
 
     def _show_nothing(self) -> None:
         self._tasks.cancel(CHANNEL)
+        # The first letter finds much: how long the last search took says nothing of it.
+        self._last_ms = len(self._index.graph.nodes) / _NODES_PER_MS if self._index else 0.0
         self._found = None
         self._visited = False
-        self.list.show_found((), ())
+        self.list.show_found((), (), ())
         self.parts.say("")
-        self._show_count()
+        self._set_row(0)
         self.place()
         self.matchesChanged.emit(())
 
@@ -238,13 +239,16 @@ class FindBar(QFrame):
         labels = [quantity(name).label for name in missing if name not in OWN_QUANTITIES]
         return f"Not known yet: {', '.join(labels)}." if labels else ""
 
-    def _show_count(self) -> None:
+    def _set_row(self, row: int) -> None:
+        """Make a match the current one, and say which one of how many it is."""
+        self._row = row
+        self.list.set_row(row)
         if self._found is None:
             self.parts.count.setText("")
         elif not self._found:
             self.parts.count.setText("Nothing matches")
         else:
-            place, total = self.list.row() + 1, len(self._found)
+            place, total = row + 1, len(self._found)
             self.parts.count.setText(f"{count_text(place)} of {count_text(total)}")
 
     # Going through what was found
@@ -255,21 +259,19 @@ class FindBar(QFrame):
         self._wish = step if self._tasks.is_busy(CHANNEL) else 0
         if self._found and not self._wish:
             forward_first = step > 0 and not self._visited
-            self._go(self.list.row() + (0 if forward_first else step))
+            self._go(self._row + (0 if forward_first else step))
 
     def _move(self, rows: int) -> None:
         """Choose another row without going there yet."""
         if self._found:
             self._visited = False
-            self.list.set_row(min(max(self.list.row() + rows, 0), len(self._found) - 1))
-            self._show_count()
+            self._set_row(min(max(self._row + rows, 0), len(self._found) - 1))
 
     def _go(self, row: int) -> None:
         if self._found:
             row %= len(self._found)
-            self.list.set_row(row)
+            self._set_row(row)
             self._visited = True
-            self._show_count()
             self.found.emit(self._found[row])
 
     def _clicked(self, index: QModelIndex) -> None:

@@ -7,13 +7,13 @@ from html import escape
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractListModel,
     QModelIndex,
     QPersistentModelIndex,
     QPointF,
     QRect,
     QRectF,
     QSize,
+    QStringListModel,
     Qt,
 )
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QTextCharFormat, QTextLayout
@@ -32,36 +32,35 @@ from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, SPACE_XS, TEXT_SMALL, T
 
 Index = QModelIndex | QPersistentModelIndex
 MATCH_ROLE = int(Qt.ItemDataRole.UserRole)
+MOST_ROWS = 20_000
+"""More matches than this are counted and can be gone to, but are not in the list."""
 _LONGEST = 600
 _STRIPE = 3
 _LINES_GAP = 2
 
 
-class ResultModel(QAbstractListModel):
-    """Matches, best first."""
+class ResultModel(QStringListModel):
+    """The names of matches, best first; the rest of a match is asked for when its row is painted.
+
+    The view lays out all rows at once: some 5 ms for 20,000 rows with Qt's own list of strings, ten
+    times as long with rows that Python counts.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._found: Sequence[Match] = ()
 
-    def set_found(self, found: Sequence[Match]) -> None:
-        """Show other matches."""
-        self.beginResetModel()
+    def set_found(self, found: Sequence[Match], names: Sequence[str]) -> None:
+        """Show other matches, whose names are known already."""
         self._found = found
-        self.endResetModel()
+        self.setStringList(names[:MOST_ROWS])
 
     def at(self, row: int) -> Match:
         """What was found in a row."""
         return self._found[row]
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        """How many matches there are."""
-        return 0 if parent is not None and parent.isValid() else len(self._found)
-
     def data(self, index: Index, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
-        """The name, all of it in a tooltip, and the match itself."""
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self.at(index.row()).name
+        """The name, all that is known in a tooltip, and the match itself."""
         if role == MATCH_ROLE:
             return self.at(index.row())
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -69,7 +68,7 @@ class ResultModel(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             match = self.at(index.row())
             return f"{match.name}, {under(match)}"
-        return None
+        return super().data(index, role)
 
 
 def under(match: Match) -> str:
@@ -222,10 +221,12 @@ class ResultList(QListView):
         self._delegate.apply_theme(theme)
         self.viewport().update()
 
-    def show_found(self, found: Sequence[Match], needles: tuple[str, ...]) -> None:
+    def show_found(
+        self, found: Sequence[Match], names: Sequence[str], needles: tuple[str, ...]
+    ) -> None:
         """Show other matches, and light up what was looked for in their names."""
         self._delegate.set_needles(needles)
-        self.results.set_found(found)
+        self.results.set_found(found, names)
 
     def row_height(self) -> int:
         """Pixels of one row."""
@@ -233,12 +234,9 @@ class ResultList(QListView):
         self.initViewItemOption(option)
         return self._delegate.sizeHint(option, QModelIndex()).height()
 
-    def row(self) -> int:
-        """The current row; -1 where there is none."""
-        return self.currentIndex().row()
-
     def set_row(self, row: int) -> None:
-        """Make a row the current one and bring it into view."""
+        """Make a row the current one and bring it into view, if it is in the list."""
         index = self.results.index(row, 0)
         self.setCurrentIndex(index)
-        self.scrollTo(index)
+        if index.isValid():
+            self.scrollTo(index)

@@ -296,6 +296,7 @@ def test_slices_and_iteration_agree(index: SearchIndex) -> None:
     found = index.search(parse("o"))
     assert tuple(found) == found[:] == tuple(found[n] for n in range(len(found)))
     assert found.nodes == tuple(match.name for match in found if match.kind == "node")
+    assert found.names == tuple(match.name for match in found)
     assert found[-1].name == found[:][-1].name
     with pytest.raises(IndexError):
         found[len(found)]

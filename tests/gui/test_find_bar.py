@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from inspector.graph.model import Graph, Node, Tensor
 from inspector.graph.search import Figures, Match, SearchIndex
-from inspector.gui import find_bar
+from inspector.gui import find_bar, find_results
 from inspector.gui.find_bar import CHANNEL, MARGIN, WIDTH, FindBar
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import DARK, LIGHT
@@ -168,14 +168,14 @@ def test_arrows_choose_and_enter_goes_there(bar: FindBar, heard: Heard) -> None:
     """Up and Down move in the list and stop at its ends; the focus stays in the field."""
     _type(bar, "op:conv")
     QTest.keyClick(bar.field, Key.Key_Down)
-    assert (bar.list.row(), heard.found) == (1, [])
+    assert (bar.list.currentIndex().row(), heard.found) == (1, [])
     QTest.keyClick(bar.field, Key.Key_Return)
     assert heard.found == ["/b/conv"]
     QTest.keyClick(bar.field, Key.Key_PageDown)
-    assert bar.list.row() == 2
+    assert bar.list.currentIndex().row() == 2
     for _ in range(5):
         QTest.keyClick(bar.field, Key.Key_Up)
-    assert bar.list.row() == 0
+    assert bar.list.currentIndex().row() == 0
     QTest.keyClick(bar.field, Key.Key_Return)
     assert heard.found == ["/b/conv", "/a/conv"]
     assert bar.field.hasFocus()
@@ -328,7 +328,7 @@ def test_changed_figures_keep_the_current_match(bar: FindBar, heard: Heard) -> N
     for _ in range(2):
         QTest.keyClick(bar.field, Key.Key_Return)
     bar.refresh_figures()
-    assert bar.list.row() == 1
+    assert bar.list.currentIndex().row() == 1
     QTest.keyClick(bar.field, Key.Key_Return)
     assert heard.found[-1] == "/c/conv"
 
@@ -425,6 +425,20 @@ def test_the_graph_underneath_gets_nothing(bar: FindBar, canvas: Canvas) -> None
         )
         QApplication.sendEvent(target, wheel)
     assert canvas.reached == []
+
+
+def test_matches_beyond_the_list_can_be_gone_to(
+    bar: FindBar, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list has an end, F3 has none."""
+    monkeypatch.setattr(find_results, "MOST_ROWS", 2)
+    _type(bar, "op:conv")
+    assert _rows(bar) == ["/a/conv", "/b/conv"]
+    for count in ("1 of 3", "2 of 3", "3 of 3", "1 of 3"):
+        QTest.keyClick(bar.field, Key.Key_F3)
+        assert _label(bar, "findCount") == count
+    assert heard.found == ["/a/conv", "/b/conv", "/c/conv", "/a/conv"]
+    assert bar.list.currentIndex().row() == 0
 
 
 def test_help_shows_what_can_be_looked_for(bar: FindBar) -> None:
