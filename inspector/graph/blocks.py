@@ -111,11 +111,11 @@ def find_blocks(wiring: Wiring) -> list[Block]:
     count = len(wiring.operators)
     if count < 4:
         return []
-    looks = _looks(wiring)
+    looks = np.array(wiring.kinds, np.int64)
     crossing = _crossing(wiring)
     free = np.ones(count, bool)
     found: list[Block] = []
-    for period in _periods(looks):
+    for period in _periods(looks, _gaps(_refined(wiring)) + _gaps(looks)):
         runs = sorted(_runs(looks, period, free), key=lambda run: run[0] - run[1])
         for start, end in runs:
             blocks = _aligned(wiring, crossing, free, start, end, period)
@@ -126,7 +126,7 @@ def find_blocks(wiring: Wiring) -> list[Block]:
     return sorted(found, key=lambda block: block.start)
 
 
-def _looks(wiring: Wiring) -> NDArray[np.int64]:
+def _refined(wiring: Wiring) -> NDArray[np.int64]:
     """One number for all operators that look alike, also in what they read (Weisfeiler, Leman)."""
     looks = wiring.kinds
     for _ in range(_ROUNDS):
@@ -155,17 +155,23 @@ def _crossing(wiring: Wiring) -> NDArray[np.int64]:
     return np.cumsum(change)[: count + 1]
 
 
-def _periods(looks: NDArray[np.int64]) -> list[int]:
-    """Lengths that blocks may have: those that cover most operators, shorter ones first."""
+def _gaps(looks: NDArray[np.int64]) -> list[int]:
+    """How far apart operators that look alike are, the distances between most of them first."""
     order = np.argsort(looks, kind="stable")
     gaps = np.diff(order)[np.diff(looks[order]) == 0]
     lengths, counts = np.unique(gaps[gaps >= 2], return_counts=True)
-    best = lengths[np.argsort(-counts * lengths, kind="stable")][:_PERIODS].tolist()
+    best: list[int] = lengths[np.argsort(-counts * lengths, kind="stable")].tolist()
+    return best[:_PERIODS]
+
+
+def _periods(looks: NDArray[np.int64], lengths: Iterable[int]) -> list[int]:
+    """Those lengths that blocks may have: the ones that repeat most operators, short ones first."""
     free = np.ones(len(looks), bool)
-    covered = {
-        period: sum(end - start for start, end in _runs(looks, period, free)) for period in best
+    saved = {
+        period: sum(end - start - period for start, end in _runs(looks, period, free))
+        for period in dict.fromkeys(lengths)
     }
-    return sorted((period for period in best if covered[period]), key=lambda p: (-covered[p], p))
+    return sorted((period for period in saved if saved[period]), key=lambda p: (-saved[p], p))
 
 
 def _runs(looks: NDArray[np.int64], period: int, free: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -191,7 +197,6 @@ def _aligned(
     so the blocks before and behind the run are tried too.
     """
     shifts = range(start, max(min(start + period, end - period + 1), start + 1))
-    fewest = min(crossing[shifts.start : shifts.stop])
 
     def begins(shift: int) -> list[int]:
         return [
@@ -200,10 +205,13 @@ def _aligned(
             if begin >= 0 and begin + period <= len(free) and free[begin : begin + period].all()
         ]
 
-    first = min(
-        (shift for shift in shifts if crossing[shift] == fewest),
-        key=lambda shift: (CONSTANT not in wiring.inputs[shift], -len(begins(shift)), shift),
-    )
+    def cost(shift: int) -> tuple[int, bool, int, int]:
+        cuts = begins(shift)
+        inside = [int(crossing[cut]) for cut in cuts if start <= cut <= end - period]
+        most = max(inside, default=len(free))
+        return most, CONSTANT not in wiring.inputs[shift], -len(cuts), shift
+
+    first = min(shifts, key=cost)
     blocks = [
         Block(begin, begin + period, wiring.signature(range(begin, begin + period)))
         for begin in begins(first)
