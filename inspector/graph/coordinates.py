@@ -96,7 +96,6 @@ def _align(links: Ints, conflicts: Bools, count: int) -> Ints:
     crossing = conflicts[order].tolist()
     starts = np.searchsorted(links[order, 1], np.arange(count + 1)).tolist()
     root = list(range(count))
-    linked = [False] * count
     reached = -1  # of the rank above; nodes of the next one have higher numbers anyway
     for node in range(count):
         first, last = starts[node], starts[node + 1] - 1
@@ -104,8 +103,7 @@ def _align(links: Ints, conflicts: Bools, count: int) -> Ints:
             continue
         for index in range((first + last) // 2, (first + last + 1) // 2 + 1):
             other = above[index]
-            if reached < other and not linked[other] and not crossing[index]:
-                linked[other] = True
+            if reached < other and not crossing[index]:
                 root[node] = root[other]
                 reached = other
                 break

@@ -181,6 +181,48 @@ def test_the_trunk_of_a_residual_network_is_straight_and_its_blocks_look_alike()
     assert not drawing.cut.any()
 
 
+def test_the_trunk_stays_straight_beside_lopsided_branches() -> None:
+    """Branches to one side, alike in all blocks, do not make the drawing drift aside."""
+    edges: list[Edge] = []
+    for start in range(0, 240, 6):
+        edges += [(start, start + 1), (start + 1, start + 2), (start, start + 3)]
+        edges += [(start, start + 4), (start + 4, start + 5), (start + 5, start + 6)]
+        edges += [(start + 2, start + 6)]
+    sizes = [(300.0 if i % 6 == 4 else 60.0, 40.0) for i in range(241)]
+    drawing = layout(sizes, edges)
+    centres = drawing.positions[:, 0] + np.array(sizes)[:, 0] / 2
+    np.testing.assert_allclose(centres[::6], centres[0])
+    assert drawing.width < 800
+
+
+def test_what_everything_passes_is_above_the_middle_of_what_it_leads_to() -> None:
+    """Two branches stand left and right of where they leave and meet."""
+    drawing = layout([(60.0, 40.0)] * 6, [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)])
+    left = drawing.positions[:, 0]
+    np.testing.assert_allclose(left[[0, 4, 5]], left[1])
+    assert left[2] + left[3] == pytest.approx(2 * left[1])
+
+
+def test_a_route_has_a_corner_only_where_it_turns() -> None:
+    """Past a chain of ranks it is one straight piece between two slanted ones."""
+    drawing = layout([(60.0, 40.0)] * 12, [*pairwise(range(12)), (0, 11)])
+    route = drawing.route(11)
+    assert len(route) == 4
+    assert route[1, 0] == route[2, 0]
+    assert route[1, 1] == drawing.positions[1, 1]
+    assert route[2, 1] == drawing.positions[10, 1] + 40.0
+
+
+def test_cards_of_a_rank_share_their_middle_or_their_left_edge() -> None:
+    """Downwards the middle; rightwards the edge where all arrows end."""
+    sizes = [(60.0, 20.0), (60.0, 80.0), (200.0, 20.0), (60.0, 20.0)]
+    edges = [(0, 1), (0, 2), (1, 3), (2, 3)]
+    down = layout(sizes, edges).positions
+    assert down[1, 1] + 40.0 == down[2, 1] + 10.0
+    right = layout(sizes, edges, direction="right").positions
+    assert right[1, 0] == right[2, 0]
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_inputs_stand_before_their_readers_and_outputs_behind_their_producers(
     direction: Direction,

@@ -96,6 +96,14 @@ def test_a_long_edge_is_straight() -> None:
     assert x[1] < x[0] < x[2]
 
 
+def test_short_edges_give_way_to_long_ones() -> None:
+    """Where one crosses a long edge, the long one stays straight."""
+    widths = np.array([16.0, 60.0, 60.0, 16.0, 60.0, 16.0])
+    links = np.array([[0, 3], [1, 2], [3, 5], [2, 4]])
+    x = assign_x(Layered(np.array([0, 2, 4, 6]), links, widths, widths == 16.0))
+    assert len(set(x[[0, 3, 5]].tolist())) == 1
+
+
 @pytest.fixture
 def child() -> Iterator[None]:
     """A process for long computations."""
