@@ -227,8 +227,12 @@ def place(quantity: Quantity, value: float, low: float, high: float) -> float | 
 
     None for NaN.
     """
-    found = float(places(quantity, [value], low, high)[0])
-    return None if math.isnan(found) else found
+    if math.isnan(value):
+        return None
+    if quantity.scale == "log":
+        value = math.log(value) if value > 0 else -math.inf
+        low, high = math.log(low), math.log(high)
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def places(quantity: Quantity, numbers: Any, low: float, high: float) -> NDArray[np.float64]:

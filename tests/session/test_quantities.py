@@ -121,6 +121,9 @@ def test_places_keep_the_order(
     known = sorted((v, p) for v, p in zip(found, got, strict=True) if not math.isnan(v))
     assert all(0 <= p <= 1 for _, p in known)
     assert all(a[1] <= b[1] for a, b in pairwise(known))
+    one_by_one = [place(quantity, value, low, low * factor) for value in found]
+    assert [p is None for p in one_by_one] == [math.isnan(p) for p in got]
+    assert [p for p in one_by_one if p is not None] == pytest.approx(got[~np.isnan(got)])
 
 
 def test_places_by_hand() -> None:
