@@ -21,6 +21,7 @@ class _Entry:
     tip: str
     keys: tuple[QKeySequence.StandardKey | str, ...] = ()
     icon: str = ""
+    checkable: bool = False
 
 
 _ENTRIES = (
@@ -57,9 +58,51 @@ _ENTRIES = (
     _Entry("actionQuit", "Quit", "Close the window", ("Ctrl+Q",)),
     _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
     _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
-    _Entry("actionFind", "Find layer", "Go to the filter of the layers", (_Keys.Find,), "find"),
+    _Entry("actionFind", "Find…", "Find nodes and tensors in the graph", (_Keys.Find,), "find"),
+    _Entry("actionFindNext", "Find next", "Go to the next find", ("F3",)),
+    _Entry("actionFindPrevious", "Find previous", "Go to the find before", ("Shift+F3",)),
+    _Entry("actionFilter", "Filter layers", "Go to the filter of the layers", ("Ctrl+Shift+F",)),
+    _Entry(
+        "actionUpstream", "Select upstream", "Select all that the selection depends on", ("Alt+Up",)
+    ),
+    _Entry(
+        "actionDownstream",
+        "Select downstream",
+        "Select all that depends on the selection",
+        ("Alt+Down",),
+    ),
+    _Entry("actionBack", "Back", "Choose what was chosen before", ("Alt+Left",)),
+    _Entry("actionForward", "Forward", "Choose what was chosen after", ("Alt+Right",)),
     _Entry("actionFit", "Fit graph", "Show all of the graph", ("Ctrl+0",), "fit"),
     _Entry("actionFullSize", "Actual size", "Show the graph at 100 %", ("Ctrl+1",)),
+    _Entry("actionFitSelection", "Zoom to selection", "Show all that is selected", ("Ctrl+2",)),
+    _Entry(
+        "actionRightwards",
+        "Left to right",
+        "Lay the graph out from left to right",
+        ("Ctrl+L",),
+        checkable=True,
+    ),
+    _Entry(
+        "actionRaw",
+        "Quantizing operators as nodes",
+        "Show QuantizeLinear, DequantizeLinear and the like as nodes of their own",
+        checkable=True,
+    ),
+    _Entry(
+        "actionAttributes", "Attributes on cards", "Show attributes on the cards", checkable=True
+    ),
+    _Entry("actionNames", "Names on cards", "Show names on all cards", checkable=True),
+    _Entry(
+        "actionTensorNames",
+        "Tensor names on edges",
+        "Show names instead of shapes on the edges",
+        checkable=True,
+    ),
+    _Entry("actionFoldAll", "Fold all groups", "Show each group as one card"),
+    _Entry("actionOpenAll", "Open all groups", "Show all that is folded"),
+    _Entry("actionProperties", "Properties", "Show the properties of what is chosen", ("Ctrl+I",)),
+    _Entry("actionExport", "Export graph…", "Save the graph as SVG, PNG or PDF", ("Ctrl+E",)),
     _Entry("actionShortcuts", "Keyboard shortcuts", "Show every key", (_Keys.HelpContents,)),
     _Entry("actionAbout", "About Quant Inspector", "Show the version and the licences"),
 )
@@ -68,11 +111,25 @@ _MENUS = (
         "&File",
         (
             *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom", ""),
-            *("actionSave", "actionSaveRecipe"),
+            *("actionSave", "actionSaveRecipe", "", "actionExport"),
         ),
     ),
-    ("&Edit", ("actionUndo", "actionRedo", "", "actionFind")),
-    ("&View", ("actionFit", "actionFullSize")),
+    (
+        "&Edit",
+        (
+            *("actionUndo", "actionRedo", ""),
+            *("actionFind", "actionFindNext", "actionFindPrevious", "actionFilter", ""),
+            *("actionUpstream", "actionDownstream", "actionBack", "actionForward"),
+        ),
+    ),
+    (
+        "&View",
+        (
+            *("actionFit", "actionFullSize", "actionFitSelection", "actionProperties", ""),
+            *("actionRightwards", "actionRaw", "actionAttributes", "actionNames"),
+            *("actionTensorNames", "", "actionFoldAll", "actionOpenAll"),
+        ),
+    ),
     ("&Help", ("actionShortcuts", "", "actionAbout")),
 )
 _BAR = (
@@ -115,6 +172,7 @@ class Actions:
     def _make(entry: _Entry, window: QWidget) -> QAction:
         action = QAction(entry.text, window)
         action.setObjectName(entry.name)
+        action.setCheckable(entry.checkable)
         action.setShortcuts([QKeySequence(key) for key in entry.keys])
         keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         action.setToolTip(f"{entry.tip} ({keys})" if keys else entry.tip)

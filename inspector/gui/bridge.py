@@ -6,9 +6,8 @@ them what changed. Work that takes time is asked of `Tasks`; its answers come ba
 
 from __future__ import annotations
 
-from collections import deque
+import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
@@ -16,15 +15,23 @@ from PySide6.QtCore import QObject, Signal
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
-from inspector.graph.placement import Plan
 from inspector.gui.as_saved import AsSaved, SavedResponse
 from inspector.gui.estimate import Estimate, Estimator
 from inspector.gui.figures import on_grid
-from inspector.gui.planned import Planned, planned
+from inspector.gui.planned import Planned
+from inspector.gui.plans import Plans, WholePlan
 from inspector.gui.spec_fields import SpecChange
-from inspector.gui.tasks import Context, Tasks
+from inspector.gui.tasks import Tasks
+from inspector.gui.weight_queue import WeightAnswer, WeightQueue
+from inspector.quant.spec import QuantSpec
 from inspector.session.document import Document
-from inspector.session.edits import Edit, change_layers, reset_layers, set_default
+from inspector.session.edits import (
+    Edit,
+    change_layers,
+    reset_layers,
+    set_default,
+    set_layers,
+)
 from inspector.session.events import (
     CalibrationChanged,
     DatasetChanged,
@@ -33,10 +40,12 @@ from inspector.session.events import (
     RecipeChanged,
     SavedChanged,
 )
-from inspector.session.facts import TensorFacts, WeightRequest, WeightResponse
+from inspector.session.facts import TensorFacts, WeightRequest
 
 T = TypeVar("T")
-_WEIGHTS, _ESTIMATE, _SAVED = "weights", "estimate", "saved weights"
+_ESTIMATE, _SAVED = "estimate", "saved weights"
+_QUICK_SECONDS = 0.01
+"""How long figures may be found at once, before the rest goes to the background."""
 
 
 class Bridge(QObject):
@@ -69,12 +78,11 @@ class Bridge(QObject):
         self._sqnr: dict[str, float] = {}
         self._stale: set[str] = set()
         self._failed: set[str] = set()
-        self._waiting: deque[str] = deque()
+        self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
         self._estimator: Estimator | None = None
         self._grids: Grids | None = None
-        self._plan: Plan | None = None
-        self._planned: dict[str, Planned] = {}
+        self._plans = Plans(document)
         self._as_saved = AsSaved(document)
         self._on_grid: dict[tuple[str, int], TensorFacts] = {}
         self._unsubscribe = document.subscribe(self._hear)
@@ -89,10 +97,7 @@ class Bridge(QObject):
         """These layers are what is edited now; their figures come first."""
         known = {layer.name for layer in self.document.layers}
         self._selected = tuple(name for name in names if name in known)
-        for name in reversed(self._selected):
-            if name in self._waiting:
-                self._waiting.remove(name)
-                self._waiting.appendleft(name)
+        self._queue.prefer(self._selected)
 
     @property
     def selected(self) -> tuple[str, ...]:
@@ -121,6 +126,21 @@ class Bridge(QObject):
         if self._selected:
             self._apply(reset_layers(self._selected))
 
+    def reset_layers(self, names: Sequence[str]) -> None:
+        """Take back what was chosen for these layers alone."""
+        self._apply(reset_layers(names))
+
+    def set_specs(
+        self, names: Sequence[str], weights: QuantSpec | None, activations: QuantSpec | None
+    ) -> None:
+        """Give layers specs; None leaves weights or activations as they are."""
+        self._apply(set_layers(names, weights=weights, activations=activations))
+
+    def same_specs(self, source: str, names: Sequence[str]) -> None:
+        """Give layers the specs that another was given, as they were written."""
+        chosen = self.document.recipe.chosen(self.document.layer(source))
+        self.set_specs(names, chosen.weights, chosen.activations)
+
     def undo(self) -> None:
         """Take the last edit back."""
         self.document.undo()
@@ -146,20 +166,22 @@ class Bridge(QObject):
         """Every weight SQNR known, by layer."""
         return dict(self._sqnr)
 
+    @property
+    def grids(self) -> Grids | None:
+        """Every scale and zero point of today's choices; None while they are not known."""
+        return self._grids
+
     def is_stale(self, name: str) -> bool:
         """Whether a layer's figure belongs to an earlier spec."""
         return name in self._stale
 
+    def expect(self, plans: WholePlan) -> None:
+        """Take over what was found in the background of the model that is about to be opened."""
+        self._plans.expect(plans)
+
     def planned(self, name: str) -> Planned:
         """What a layer really gets, and why where that is not what was asked for."""
-        document = self.document
-        if self._plan is None:
-            self._plan = document.opened.placement.plan(document.specs)
-            self._planned.clear()
-        if name not in self._planned:
-            layer, asked = document.layer(name), document.specs_of(name)
-            self._planned[name] = planned(document.graph, self._plan, layer, asked)
-        return self._planned[name]
+        return self._plans.of(name)
 
     def weight_facts(self, name: str) -> TensorFacts | None:
         """All about a layer's weights, as soon as it is known.
@@ -217,7 +239,7 @@ class Bridge(QObject):
                 self.saved_changed.emit(self.document.is_dirty)
                 self._look_at(layer.name for layer in self.document.layers)
             case RecipeChanged(layers):
-                layers = self._plan_anew(layers)
+                layers = self._plans.anew(layers)
                 self._look_at(layers)
                 self.specs_changed.emit(layers)
                 self._estimate()
@@ -231,31 +253,22 @@ class Bridge(QObject):
                 self.saved_changed.emit(dirty)
 
     def _reset(self) -> None:
-        for channel in (_WEIGHTS, _ESTIMATE, _SAVED):
+        for channel in (_ESTIMATE, _SAVED):
             self.tasks.cancel(channel)
+        self._queue.clear()
         self._sqnr.clear()
         self._stale.clear()
         self._failed.clear()
-        self._waiting.clear()
         self._selected = ()
         self._estimator = None
-        self._plan = None
+        self._plans.forget()
         self._as_saved.clear()
         self._on_grid.clear()
         self.fidelity, self.fidelity_is_stale, self._grids = None, False, None
 
-    def _plan_anew(self, layers: frozenset[str]) -> frozenset[str]:
-        """The layers that a change concerns: their own specs differ, or those of what they share.
-
-        Cost: linear in the size of the graph, about 2 ms for 100 nodes.
-        """
-        names = [layer.name for layer in self.document.layers]
-        before = {name: self.planned(name) for name in names} if self._plan is not None else {}
-        self._plan = None
-        return layers | {name for name in names if before.get(name) != self.planned(name)}
-
     def _look_at(self, names: Iterable[str]) -> None:
         """Find the figures of layers: at once where that is quick, else in the background."""
+        until = time.monotonic() + _QUICK_SECONDS
         for name in names:
             layer = self.document.layer(name)
             if layer.weight is None:
@@ -265,14 +278,14 @@ class Bridge(QObject):
             spec = self.planned(name).weights
             known = self._as_saved.get(name, spec) or self.document.facts.known_weight(layer, spec)
             if known is None and quick and self.document.facts.is_sorted(layer, spec):
-                known = self.weight_facts(name)
+                quick = name in self._selected[:1] or time.monotonic() < until
+                known = self.weight_facts(name) if quick else None
             if known is not None:
                 self._learn(name, known)
             else:
                 self._stale.add(name)
-                if name not in self._waiting:
-                    self._waiting.append(name)
-        self._next_weight()
+                self._queue.add(name)
+        self._queue.work()
 
     def _learn(self, name: str, facts: TensorFacts) -> None:
         self._stale.discard(name)
@@ -281,33 +294,27 @@ class Bridge(QObject):
         else:
             self._sqnr[name] = facts.profile.total_sqnr_db
 
-    def _next_weight(self) -> None:
-        while self._waiting and not self.tasks.is_busy(_WEIGHTS):
-            name = self._waiting.popleft()
-            layer = self.document.layer(name)
-            request = self.document.facts.weight_request(layer, self.planned(name).weights)
-            if request is not None:
-                self.tasks.submit(
-                    _WEIGHTS,
-                    partial(_run_weight, request),
-                    partial(self._weight_arrived, name),
-                )
+    def _weight_request(self, name: str) -> WeightRequest | None:
+        layer = self.document.layer(name)
+        return self.document.facts.weight_request(layer, self.planned(name).weights)
 
-    def _weight_arrived(self, name: str, answer: WeightResponse | InspectorError) -> None:
-        if isinstance(answer, InspectorError):
-            self._fail(name, answer)
-        elif self.document.facts.accept(answer):
-            if answer.request.spec == self.planned(name).weights:
-                self._learn(name, answer.facts)
-            elif name not in self._waiting:
-                self._waiting.appendleft(name)
-        self.facts_changed.emit(frozenset({name}))
-        self._next_weight()
+    def _weights_arrived(self, answers: Sequence[WeightAnswer]) -> None:
+        for name, answer in answers:
+            if isinstance(answer, InspectorError):
+                self._fail(name, answer)
+            elif self.document.facts.accept(answer):
+                if answer.request.spec == self.planned(name).weights:
+                    self._learn(name, answer.facts)
+                else:
+                    self._queue.add(name)
+        self._queue.prefer(self._selected)
+        self.facts_changed.emit(frozenset(name for name, _ in answers))
+        self._queue.work()
         self._look_at_saved()
 
     def _look_at_saved(self) -> None:
         """Find the figures of weights that have another grid in the file, once all is known."""
-        if self._grids is None or self._waiting or self.tasks.is_busy(_WEIGHTS):
+        if self._grids is None or not self._queue.is_done:
             return
         request, usual = self._as_saved.compare(self._grids)
         for name in usual:
@@ -372,10 +379,6 @@ class Bridge(QObject):
         self.fidelity_is_stale = False
         self._look_at_saved()
         self.fidelity_changed.emit()
-
-
-def _run_weight(request: WeightRequest, _context: Context) -> WeightResponse | InspectorError:
-    return _answer(request.run)
 
 
 def _answer(work: Callable[[], T]) -> T | InspectorError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+from PySide6.QtGui import QColor
 
 from inspector.graph.grids import identity
 from inspector.graph.model import Layer
@@ -13,7 +15,6 @@ from inspector.gui.graph_view.painting import Badge
 from inspector.gui.layer_table import MARK, LayerRow
 from inspector.gui.planned import Planned
 from inspector.gui.spec_panel import Selection
-from inspector.gui.theme import heat
 from inspector.quant.distribution import Distribution
 from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams, weight_axis
@@ -29,9 +30,6 @@ from inspector.report.units import (
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
 from inspector.session.levels import level_counts
-
-HEAT_LOW, HEAT_HIGH = 10.0, 60.0
-"""SQNR in dB at the ends of the heat colours."""
 
 _STORED_BITS = (2, 4, 8, 16)
 
@@ -52,11 +50,20 @@ def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) 
     )
 
 
-def badge(document: Document, layer: Layer, given: Planned, sqnr: float | None) -> Badge:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The quantity that layers are coloured by, of one layer."""
+
+    title: str
+    text: str
+    colour: QColor | None
+    stale: bool
+
+
+def badge(document: Document, layer: Layer, given: Planned, shown: Shown) -> Badge:
     """What is written on a layer's card: what the layer really gets."""
     specs = document.specs_of(layer.name)
     chosen = document.recipe.chosen(layer)
-    known = sqnr is not None and not math.isnan(sqnr)
     has_weights = layer.weight is not None
     weights = "" if not has_weights else _short(chosen.weights, specs.weights)
     if given.why_weights:
@@ -68,10 +75,12 @@ def badge(document: Document, layer: Layer, given: Planned, sqnr: float | None) 
     return Badge(
         weights,
         activations,
-        decibel_text(sqnr) if known else "",
-        heat((sqnr - HEAT_LOW) / (HEAT_HIGH - HEAT_LOW)) if sqnr is not None and known else None,
+        shown.text,
+        shown.colour,
         left_alone,
         "\n".join(why for why in (given.why_weights, given.why_activations) if why),
+        shown.stale,
+        shown.title,
     )
 
 

@@ -315,6 +315,17 @@ class LayerPane(QWidget):
             self.table.scrollTo(first)
         self._telling = True
 
+    def show_layer(self, name: str) -> None:
+        """Bring a layer's row into sight, also where the filter hides it, and go there."""
+        number = self.model.number(name)
+        if number is None:
+            return
+        if not self.proxy.mapFromSource(self.model.index(number, 0)).isValid():
+            self.filter.clear()
+        self.select((name,))
+        self.table.scrollTo(self.proxy.mapFromSource(self.model.index(number, 0)))
+        self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         self.model.apply_theme(theme)

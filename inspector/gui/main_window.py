@@ -22,15 +22,21 @@ from inspector.gui import settings
 from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
+from inspector.gui.find_presenter import FindPresenter
+from inspector.gui.graph_pane import GraphPane
+from inspector.gui.graph_presenter import GraphPresenter
+from inspector.gui.graph_view.cards import Detail
 from inspector.gui.graph_view.picture import card_fonts
-from inspector.gui.graph_view.view import GraphView
+from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar, Offer
 from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.presenter import Presenter
 from inspector.gui.resources import app_icon, sample_models
+from inspector.gui.selection import Selection
 from inspector.gui.spec_panel import SpecPanel
+from inspector.gui.stage import Stage
 from inspector.gui.status_strip import StatusStrip
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import MODES, Theme, ThemeManager
@@ -60,7 +66,10 @@ class MainWindow(QMainWindow):
         self.tasks = Tasks(self)
         self.document = document or Document()
         self.bridge = Bridge(self.document, self.tasks, self)
-        self.files = Files(self.bridge, self.tasks, card_fonts(), self)
+        self.files = Files(self.bridge, self.tasks, self)
+        self.stage = Stage(self.tasks, card_fonts(), self)
+        self.selection = Selection(self)
+        self.heat = Heat(self.bridge, self.tasks, lambda: self.bridge.grids, self)
         self.actions_ = Actions(self)
         self._build()
         self._connect()
@@ -91,7 +100,7 @@ class MainWindow(QMainWindow):
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours everywhere."""
-        for part in (self.actions_, self.pane, self.graph, self.plots, self.messages):
+        for part in (self.actions_, self.pane, self.graph_pane, self.plots, self.messages):
             part.apply_theme(theme)
         for action in self.actions_.themes.actions():
             action.setChecked(action.data() == self.themes.mode)
@@ -127,17 +136,32 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.pane = LayerPane()
-        self.graph = GraphView()
+        self.graph_pane = GraphPane(self.tasks)
+        self.graph = self.graph_pane.view
         self.panel = SpecPanel()
         self.plots = PlotPane()
         self.messages = MessageBar()
         self.strip = StatusStrip()
         self.welcome = Welcome(sample_models())
         self.presenter = Presenter(
-            self.bridge, self.pane, self.graph, self.panel, self.plots, self.strip, self
+            self.bridge, self.selection, self.pane, self.panel, self.plots, self.strip, self
         )
+        self.graphs = GraphPresenter(
+            self.bridge, self.stage, self.selection, self.heat, self.graph_pane, self
+        )
+        self.finds = FindPresenter(
+            self.bridge,
+            self.stage,
+            self.selection,
+            self.heat,
+            self.tasks,
+            self.graph_pane.find_bar,
+            self.graph,
+            self,
+        )
+        bind(self.heat, self.graph_pane.legend)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.views = _splitter(across, (self.pane, self.graph), (450, 530))
+        self.views = _splitter(across, (self.pane, self.graph_pane), (450, 530))
         self.views.setStretchFactor(1, 1)
         self.rows = _splitter(down, (self.views, self.plots), (480, 220))
         self.rows.setStretchFactor(0, 1)
@@ -167,9 +191,8 @@ class MainWindow(QMainWindow):
         actions["actionQuit"].triggered.connect(self.close)
         actions["actionUndo"].triggered.connect(self.bridge.undo)
         actions["actionRedo"].triggered.connect(self.bridge.redo)
-        actions["actionFind"].triggered.connect(self._find)
-        actions["actionFit"].triggered.connect(self.graph.fit)
-        actions["actionFullSize"].triggered.connect(self.graph.full_size)
+        actions["actionFilter"].triggered.connect(self._filter)
+        self._connect_graph()
         actions["actionShortcuts"].triggered.connect(
             lambda: show_shortcuts(self, self.actions_.keys())
         )
@@ -180,7 +203,8 @@ class MainWindow(QMainWindow):
         self.tasks.progressed.connect(self.strip.work_progressed)
         self.tasks.ended.connect(self.strip.work_ended)
         self.strip.cancel_asked.connect(self._cancel)
-        self.files.picture_ready.connect(self.presenter.set_picture)
+        self.files.sketched.connect(lambda sketch: self.graphs.sketch(sketch.graph))
+        self.files.withdrawn.connect(self._withdrawn)
         self.files.message.connect(self._show_message)
         self.files.offered.connect(self._show_offer)
         self.bridge.model_changed.connect(self._model_changed)
@@ -189,6 +213,56 @@ class MainWindow(QMainWindow):
         self.plots.random_asked.connect(self.files.use_random_inputs)
         self.welcome.open_asked.connect(self._ask_for_file)
         self.welcome.sample_asked.connect(self.open_path)
+
+    def _connect_graph(self) -> None:
+        """What the actions do with the graph."""
+        graph, stage, find_bar = self.graph, self.stage, self.graph_pane.find_bar
+        for name, wish in (
+            ("Find", find_bar.open),
+            ("FindNext", find_bar.next),
+            ("FindPrevious", find_bar.previous),
+            ("Upstream", self.graphs.select_upstream),
+            ("Downstream", self.graphs.select_downstream),
+            ("Back", self.selection.back),
+            ("Forward", self.selection.forward),
+            ("Fit", graph.fit),
+            ("FullSize", graph.full_size),
+            ("FitSelection", graph.fit_selection),
+            ("FoldAll", lambda: stage.close_all(self.graphs.anchor())),
+            ("OpenAll", lambda: stage.set_closed(frozenset(), anchor=self.graphs.anchor())),
+        ):
+            self.actions_[f"action{name}"].triggered.connect(wish)
+        toggled = {
+            "Rightwards": lambda on: stage.set_direction(
+                "right" if on else "down", self.graphs.anchor()
+            ),
+            "Raw": lambda on: stage.set_raw(on, self.graphs.anchor()),
+            "Attributes": lambda _: self._set_detail(),
+            "Names": lambda _: self._set_detail(),
+            "TensorNames": self.graphs.set_tensor_names,
+        }
+        for name, toggle in toggled.items():
+            self.actions_[f"action{name}"].toggled.connect(toggle)
+        stage.changed.connect(self._staged)
+        self.graphs.table_asked.connect(self.pane.show_layer)
+
+    def _set_detail(self) -> None:
+        attributes = self.actions_["actionAttributes"].isChecked()
+        detail = Detail(attributes, self.actions_["actionNames"].isChecked())
+        self.stage.set_detail(detail, self.graphs.anchor())
+
+    def _withdrawn(self) -> None:
+        """The model that was drawn already did not come."""
+        self.graphs.take_back()
+        self._model_changed()
+
+    def _staged(self) -> None:
+        """There is a graph; the menu says how it is shown, however that was asked for."""
+        self.stack.setCurrentWidget(self.columns)
+        action = self.actions_["actionRaw"]
+        action.blockSignals(True)
+        action.setChecked(self.stage.shown.folding.raw)
+        action.blockSignals(False)
 
     def _restore(self) -> None:
         self.resize(1280, 800)
@@ -240,7 +314,7 @@ class MainWindow(QMainWindow):
         path = self.document.opened.path
         return str(path.with_name(path.stem + ending))
 
-    def _find(self) -> None:
+    def _filter(self) -> None:
         self.pane.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.pane.filter.selectAll()
 

@@ -9,18 +9,15 @@ from PySide6.QtCore import QObject, QTimer
 
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
-from inspector.gui.graph_view.legend import Legend
-from inspector.gui.graph_view.picture import Picture
-from inspector.gui.graph_view.view import GraphView
 from inspector.gui.layer_table import LayerPane, LayerRow
 from inspector.gui.plots.plot_pane import PlotPane
+from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
 from inspector.quant.spec import Role
 from inspector.report.units import plural
 
 _GATHER_MS = 40
-_LEGEND = Legend("Weight SQNR", figures.HEAT_LOW, figures.HEAT_HIGH, "dB")
 _NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
@@ -31,8 +28,8 @@ class Presenter(QObject):
     def __init__(
         self,
         bridge: Bridge,
+        selection: Selection,
         pane: LayerPane,
-        graph: GraphView,
         panel: SpecPanel,
         plots: PlotPane,
         strip: StatusStrip,
@@ -40,9 +37,8 @@ class Presenter(QObject):
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._pane, self._graph, self._panel = pane, graph, panel
+        self._selection, self._pane, self._panel = selection, pane, panel
         self._plots, self._strip = plots, strip
-        self._picture: Picture | None = None
         self._changed: set[str] = set()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -50,17 +46,9 @@ class Presenter(QObject):
         self._timer.timeout.connect(self._show_gathered)
         self._connect()
 
-    def set_picture(self, picture: Picture | None) -> None:
-        """The picture of the model that is about to be opened."""
-        self._picture = picture
-
     def select(self, names: Sequence[str]) -> None:
         """Select nodes everywhere."""
-        self._bridge.select(names)
-        self._graph.select(names)
-        self._pane.select(self._bridge.selected)
-        self._show_selection()
-        self._show_layer_plot()
+        self._selection.choose(names)
 
     def is_settled(self) -> bool:
         """Whether the views show all that is known."""
@@ -73,8 +61,8 @@ class Presenter(QObject):
         bridge.facts_changed.connect(self._facts_changed)
         bridge.calibration_changed.connect(self._calibration_changed)
         bridge.fidelity_changed.connect(self._fidelity_changed)
+        self._selection.changed.connect(self._chosen)
         self._pane.selectionChanged.connect(self.select)
-        self._graph.selectionChanged.connect(self.select)
         self._plots.layer_picked.connect(lambda name: self.select((name,)))
         self._panel.changed.connect(bridge.change)
         self._panel.reset_asked.connect(bridge.reset)
@@ -83,16 +71,21 @@ class Presenter(QObject):
 
     def _model_changed(self) -> None:
         self._changed.clear()
-        self._graph.set_picture(self._picture)
         self._pane.set_rows([self._row(layer.name) for layer in self._bridge.document.layers])
-        self._show_badges()
         self._show_size()
-        self.select(())
+        self._selection.forget()
+        self._chosen(self._selection.chosen)
+
+    def _chosen(self, chosen: Chosen) -> None:
+        """Layers are edited where they are chosen in the model's own graph."""
+        self._bridge.select(() if chosen.path else chosen.names)
+        self._pane.select(self._bridge.selected)
+        self._show_selection()
+        self._show_layer_plot()
 
     def _specs_changed(self, names: Iterable[str]) -> None:
         """Rows, badges, panel and plots follow in the same tick."""
         self._pane.model.update_rows({name: self._row(name) for name in names})
-        self._show_badges()
         self._show_size()
         self._show_selection()
         self._show_layer_plot()
@@ -110,7 +103,6 @@ class Presenter(QObject):
         self._timer.stop()
         names, self._changed = self._changed, set()
         self._pane.model.update_rows({name: self._row(name) for name in names})
-        self._show_badges()
         self._show_layer_plot()
         if names & set(self._bridge.selected[:1]):
             self._show_weights(self._bridge.selected[0])
@@ -138,16 +130,6 @@ class Presenter(QObject):
         stale = self._bridge.is_stale(name)
         given = self._bridge.planned(name)
         return figures.layer_row(layer, given, self._bridge.sqnr(name), stale=stale)
-
-    def _show_badges(self) -> None:
-        document = self._bridge.document
-        badges = {
-            layer.name: figures.badge(
-                document, layer, self._bridge.planned(layer.name), self._bridge.sqnr(layer.name)
-            )
-            for layer in document.layers
-        }
-        self._graph.set_badges(badges, _LEGEND if badges else None)
 
     def _show_size(self) -> None:
         self._strip.show_size(*figures.weight_bytes(self._bridge.document))

@@ -64,16 +64,20 @@ class Theme:
 _CATEGORIES = MappingProxyType(
     {
         "layer": "#335f9e",
+        "matmul": "#2f6f8f",
+        "attention": "#3d4f9f",
         "activation": "#8c3a33",
         "pool": "#3b6b3d",
         "normalization": "#2f6b5c",
         "shape": "#76543f",
+        "tensor": "#5c5a45",
         "elementwise": "#8a5a14",
         "reduction": "#5f6420",
         "recurrent": "#4c4fa3",
         "quantization": "#7a3f8f",
         "control": "#8a3264",
         "constant": "#5d6470",
+        "group": "#414955",
         "other": "#5d6470",
     }
 )

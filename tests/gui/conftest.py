@@ -37,7 +37,8 @@ def idle(qtbot: QtBot, window: MainWindow) -> Callable[[], None]:
 
     def wait() -> None:
         def quiet() -> bool:
-            return not window.tasks.is_busy() and window.presenter.is_settled()
+            views = (window.presenter, window.graphs, window.graph)
+            return not window.tasks.is_busy() and all(view.is_settled() for view in views)
 
         qtbot.waitUntil(quiet, timeout=30_000)
 

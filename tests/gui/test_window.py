@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.gui.layer_table import ACTIVATIONS, NAME, SQNR, WEIGHTS
@@ -124,7 +124,9 @@ def test_a_click_on_a_card_selects_everywhere(qtbot: QtBot, opened: MainWindow) 
     assert opened.panel.title.full_text() == "2 layers"
 
 
-def test_a_click_in_the_table_selects_everywhere(qtbot: QtBot, opened: MainWindow) -> None:
+def test_a_click_in_the_table_selects_everywhere(
+    qtbot: QtBot, opened: MainWindow, idle: Idle
+) -> None:
     """The graph follows the table."""
     table = opened.findChild(QTableView, "layerTable")
     assert isinstance(table, QTableView)
@@ -132,12 +134,41 @@ def test_a_click_in_the_table_selects_everywhere(qtbot: QtBot, opened: MainWindo
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=where)
     name = table.model().index(2, NAME).data()
     assert opened.graph.selected() == (name,)
+    idle()
     assert opened.graph.rect().contains(opened.graph.card_rect(name))
 
 
-def test_find_goes_to_the_filter(qtbot: QtBot, opened: MainWindow) -> None:
-    """Ctrl+F, a word, Enter: the first layer found is selected."""
+def test_find_goes_to_what_it_finds(qtbot: QtBot, opened: MainWindow, idle: Idle) -> None:
+    """Ctrl+F, a word, Enter: the first node found is selected, also while the bar stays open."""
     qtbot.keyClick(opened, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    field = opened.findChild(QLineEdit, "findField")
+    assert isinstance(field, QLineEdit)
+    assert field.hasFocus()
+    qtbot.keyClicks(field, "op:gemm")
+    idle()
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert opened.graph.selected() == ("/head/Gemm",)
+    assert opened.pane.selected() == ("/head/Gemm",)
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert opened.graph.hasFocus()
+
+
+def test_find_knows_figures(qtbot: QtBot, opened: MainWindow, idle: Idle) -> None:
+    """Layers are found by their error, as the table shows it."""
+    qtbot.keyClick(opened, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    field = opened.findChild(QLineEdit, "findField")
+    known = opened.bridge.all_sqnr()
+    worst = min(known, key=lambda name: known[name])
+    qtbot.keyClicks(field, f"sqnr<{known[worst] + 0.01:.2f}")
+    idle()
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert opened.graph.selected() == (worst,)
+
+
+def test_the_filter_goes_to_the_table(qtbot: QtBot, opened: MainWindow) -> None:
+    """Its keys, a word, Enter: the first layer found is selected."""
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(opened, Qt.Key.Key_F, keys)
     assert opened.pane.filter.hasFocus()
     qtbot.keyClicks(opened.pane.filter, "gemm")
     assert opened.pane.table.model().rowCount() == 1

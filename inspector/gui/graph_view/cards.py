@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
 
 from inspector.graph.model import Dim, Graph, Node, Tensor
-from inspector.graph.operators import category
+from inspector.graph.operators import LAYERS, category, is_onnx_domain
+from inspector.graph.scene import Item, Scene
+from inspector.report.units import count_tick, plural
 
 Measure = Callable[[str], float]
-Kind = Literal["node", "layer", "input", "output"]
+Kind = Literal["node", "layer", "group", "input", "output", "outer"]
+PILLS = frozenset({"input", "output", "outer"})
 
 HEADER_HEIGHT = 26.0
 LINE_HEIGHT = 17.0
@@ -18,8 +23,10 @@ PILL_HEIGHT = 26.0
 PADDING = 10.0
 BADGE_WIDTH = 200.0
 LABEL_GAP = 6.0
-MAX_WIDTH = 320.0
+MIN_WIDTH, MAX_WIDTH = 52.0, 320.0
 SYMBOL_LENGTH = 8
+_SHOWN_ATTRIBUTES = 12
+_VALUE_LENGTH = 60
 
 _SLOTS = {
     "Conv": ("X", "W", "B"),
@@ -57,18 +64,27 @@ class Fonts:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What cards show beside their operator and constants."""
+
+    attributes: bool = False
+    names: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """One node, graph input or graph output as it is drawn.
+    """One item of the scene as it is drawn.
 
     Attributes:
-        name: of the node or tensor.
+        name: of the node, group or tensor.
         kind: a layer's card has room for its badge.
-        title: the operator, or the tensor's name on a pill.
+        title: the operator, the group, or the tensor's name on a pill.
         category: which header colour.
         subtitle: the layer's name; empty for others.
-        lines: (label, text) of each constant input.
+        lines: (label, text) of each constant input, attribute or count.
         width: pixels.
         height: pixels.
+        opens: a double click goes into what the card stands for.
     """
 
     name: str
@@ -79,16 +95,108 @@ class Card:
     lines: tuple[tuple[str, str], ...]
     width: float
     height: float
+    opens: bool = False
+
+    @property
+    def is_pill(self) -> bool:
+        """Whether it stands for a tensor and not for nodes."""
+        return self.kind in PILLS
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """A tensor that flows from one card to another (by their numbers)."""
+@dataclass(slots=True)
+class _Maker:
+    """Makes the cards of one scene; equal cards are measured once."""
 
-    source: int
-    target: int
-    tensor: str
-    label: str
+    scene: Scene
+    fonts: Fonts
+    detail: Detail
+    badges: bool
+    marked: frozenset[str]
+    bodies: frozenset[str]
+    widths: dict[tuple[str, tuple[tuple[str, str], ...], str], float] = field(default_factory=dict)
+
+    def card(self, item: Item) -> Card:
+        if item.kind in PILLS:
+            return self._pill(item)
+        if item.kind == "group":
+            return self._group(item)
+        return self._node(item)
+
+    def _pill(self, item: Item) -> Card:
+        width = min(self.fonts.title(item.name) + 2 * PADDING + 8, MAX_WIDTH)
+        kind: Kind = "input" if item.kind == "input" else "output"
+        kind = "outer" if item.kind == "outer" else kind
+        return Card(item.name, kind, item.name, "constant", "", (), width, PILL_HEIGHT)
+
+    def _group(self, item: Item) -> Card:
+        graph = self.scene.graph
+        layers = sum(1 for name in item.members if graph.node(name).op_type in LAYERS)
+        lines = [("", plural(len(item.members), "node"))]
+        lines += [("", plural(layers, "layer"))] if layers else []
+        size = _constant_bytes(self.scene, item.members)
+        lines += [("", size)] if size else []
+        return self._sized(item.name, "group", item.title, "group", "", tuple(lines), opens=True)
+
+    def _node(self, item: Item) -> Card:
+        node = self.scene.graph.node(item.name)
+        is_layer = self.badges and is_onnx_domain(node.domain) and node.op_type in LAYERS
+        is_layer = is_layer or item.name in self.marked
+        lines = tuple(self._lines(node))
+        subtitle = node.name if is_layer or self.detail.names else ""
+        opens = bool(node.subgraphs) or node.op_type in self.bodies
+        kind: Kind = "layer" if is_layer else "node"
+        written = self.scene.constants.get(item.name, ())
+        specs = 2 if any(slot < 2 for slot, _ in written) else 1
+        return self._sized(
+            item.name,
+            kind,
+            item.title,
+            category(item.title if is_layer else node.op_type),
+            subtitle,
+            lines,
+            opens=opens,
+            specs=specs,
+        )
+
+    def _sized(
+        self,
+        name: str,
+        kind: Kind,
+        title: str,
+        colour: str,
+        subtitle: str,
+        lines: tuple[tuple[str, str], ...],
+        *,
+        opens: bool,
+        specs: int = 0,
+    ) -> Card:
+        key = (title, lines, subtitle if kind != "layer" else "")
+        width = self.widths.get(key)
+        if width is None:
+            gap = LABEL_GAP
+            rows = [self.fonts.strong(a) + (gap if a else 0) + self.fonts.body(b) for a, b in lines]
+            name_width = self.fonts.body(key[2]) if key[2] else 0.0
+            heading = self.fonts.title(title) + (16 if opens else 0)
+            width = max(heading, name_width, *rows, 0.0) + 2 * PADDING
+            self.widths[key] = width
+        rows_shown = len(lines) + (1 if subtitle else 0)
+        height = HEADER_HEIGHT + LINE_HEIGHT * rows_shown + (8 if rows_shown else 0)
+        if kind == "layer":
+            width = max(width, BADGE_WIDTH)
+            height = HEADER_HEIGHT + LINE_HEIGHT * (len(lines) + 1 + specs) + 17
+        width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+        return Card(name, kind, title, colour, subtitle, lines, width, height, opens)
+
+    def _lines(self, node: Node) -> Iterator[tuple[str, str]]:
+        graph = self.scene.graph
+        for slot, name in self.scene.constants.get(node.name, ()):
+            tensor = graph.tensors.get(name)
+            if tensor is not None:
+                yield _slot_name(node.op_type, slot, len(node.inputs)), _constant_text(tensor)
+        for attribute, body in node.subgraphs.items():
+            yield attribute, plural(len(body.nodes), "node")
+        if self.detail.attributes:
+            yield from _attributes(node)
 
 
 def shape_text(shape: tuple[Dim, ...] | None) -> str:
@@ -107,67 +215,29 @@ def _dim_text(dim: Dim) -> str:
     return dim
 
 
-def build_cards(graph: Graph, fonts: Fonts) -> tuple[Card, ...]:
-    """Cards of the graph inputs, the nodes in graph order, and the graph outputs."""
-    layers = {layer.name for layer in graph.layers}
-    cards = [_pill(name, "input", fonts) for name in graph.inputs]
-    cards += [_node_card(graph, node, node.name in layers, fonts) for node in graph.nodes]
-    cards += [_pill(name, "output", fonts) for name in graph.outputs]
-    return tuple(cards)
+def build_cards(
+    scene: Scene,
+    fonts: Fonts,
+    detail: Detail | None = None,
+    *,
+    badges: bool = True,
+    marked: frozenset[str] = frozenset(),
+    bodies: frozenset[str] = frozenset(),
+) -> tuple[Card, ...]:
+    """A card for each item of a scene.
 
+    Args:
+        scene: what is shown.
+        fonts: measures of the card's fonts.
+        detail: what is shown beside the constants; nothing by default.
+        badges: whether layers get room for a badge: those of the main graph do.
+        marked: other nodes with a badge: those of a model that is quantized already.
+        bodies: operators that are functions of the model, whose bodies can be looked at.
 
-def build_wires(graph: Graph) -> tuple[Wire, ...]:
-    """All edges; constants are written on the cards that read them and have none."""
-    first = len(graph.inputs)
-    sources = {name: index for index, name in enumerate(graph.inputs)}
-    for index, node in enumerate(graph.nodes, start=first):
-        sources.update({name: index for name in node.outputs if name})
-    wires: dict[tuple[int, int, str], None] = {}
-    for index, node in enumerate(graph.nodes, start=first):
-        for name in (*node.inputs, *node.outer_inputs):
-            if name in sources:
-                wires[(sources[name], index, name)] = None
-    for index, name in enumerate(graph.outputs, start=first + len(graph.nodes)):
-        if name in sources:
-            wires[(sources[name], index, name)] = None
-    return tuple(Wire(a, b, name, _label(graph, name)) for a, b, name in wires)
-
-
-def _label(graph: Graph, tensor: str) -> str:
-    known = graph.tensors.get(tensor)
-    return shape_text(known.shape) if known is not None else ""
-
-
-def _pill(name: str, kind: Literal["input", "output"], fonts: Fonts) -> Card:
-    width = min(fonts.title(name) + 2 * PADDING + 8, MAX_WIDTH)
-    return Card(name, kind, name, "constant", "", (), width, PILL_HEIGHT)
-
-
-def _node_card(graph: Graph, node: Node, is_layer: bool, fonts: Fonts) -> Card:
-    lines = tuple(_constants(graph, node))
-    widest = max((fonts.strong(a) + LABEL_GAP + fonts.body(b) for a, b in lines), default=0.0)
-    width = max(fonts.title(node.op_type), widest) + 2 * PADDING
-    height = HEADER_HEIGHT + LINE_HEIGHT * len(lines) + (8 if lines else 0)
-    if is_layer:
-        width = max(width, BADGE_WIDTH)
-        height = HEADER_HEIGHT + LINE_HEIGHT * (len(lines) + 3) + 17
-    return Card(
-        node.name,
-        "layer" if is_layer else "node",
-        node.op_type,
-        category(node.op_type),
-        node.name if is_layer else "",
-        lines,
-        min(max(width, 52.0), MAX_WIDTH),
-        height,
-    )
-
-
-def _constants(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
-    for slot, name in enumerate(node.inputs):
-        tensor = graph.tensors.get(name)
-        if tensor is not None and tensor.constant and tensor.producer is None:
-            yield _slot_name(node.op_type, slot, len(node.inputs)), _constant_text(tensor)
+    Cost: linear, about 60 ms for 20,000 nodes.
+    """
+    maker = _Maker(scene, fonts, detail or Detail(), badges, marked, bodies)
+    return tuple(maker.card(item) for item in scene.items)
 
 
 def _slot_name(op_type: str, slot: int, count: int) -> str:
@@ -178,3 +248,49 @@ def _slot_name(op_type: str, slot: int, count: int) -> str:
 def _constant_text(tensor: Tensor) -> str:
     text = shape_text(tensor.shape)
     return f"⟨{text}⟩" if text else "⟨scalar⟩"
+
+
+def _attributes(node: Node) -> Iterator[tuple[str, str]]:
+    shown = [
+        (name, value_text(value))
+        for name, value in node.attributes.items()
+        if not isinstance(value, Graph)
+    ]
+    yield from shown[:_SHOWN_ATTRIBUTES]
+    if len(shown) > _SHOWN_ATTRIBUTES:
+        yield "", f"and {len(shown) - _SHOWN_ATTRIBUTES} more"
+
+
+def value_text(value: Any) -> str:
+    """An attribute's value on one short line."""
+    if isinstance(value, np.ndarray):
+        if value.size > 8:
+            return f"{value.dtype}[{shape_text(value.shape)}]"
+        value = tuple(value.ravel().tolist())
+    if isinstance(value, tuple):
+        shown = ", ".join(value_text(item) for item in value[:8])
+        return f"{shown}, … {len(value)}" if len(value) > 8 else shown
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
+
+
+def _constant_bytes(scene: Scene, members: tuple[str, ...]) -> str:
+    """How many parameters the nodes of a group hold, in short."""
+    total = 0
+    for member in members:
+        for _, name in scene.constants.get(member, ()):
+            tensor = scene.graph.tensors.get(name)
+            total += (tensor.size or 0) if tensor is not None else 0
+    return f"{count_tick(total)} parameters" if total else ""
+
+
+def labels_of(graph: Graph, *, names: bool) -> Callable[[str], str]:
+    """What is written on a tensor's edge: its shape, or its name."""
+    tensors: Mapping[str, Tensor] = graph.tensors
+
+    def shape(tensor: str) -> str:
+        known = tensors.get(tensor)
+        return shape_text(known.shape) if known is not None else ""
+
+    return (lambda tensor: tensor) if names else shape

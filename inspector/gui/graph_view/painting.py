@@ -1,36 +1,32 @@
-"""How cards, edges and pills are painted. Plain functions: one pass over what is in view."""
+"""How cards, edges and pills are painted. Plain functions: one pass over what is in view.
+
+What is shown follows from the zoom: everything while its text is readable; below that the title
+alone, as large as the card lets it be; then shapes; then flat colours.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import (
-    QBrush,
-    QColor,
-    QFontMetricsF,
-    QPainter,
-    QPainterPath,
-    QPen,
-    QPolygonF,
-)
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
-from inspector.gui.graph_view.cards import (
-    HEADER_HEIGHT,
-    LABEL_GAP,
-    LINE_HEIGHT,
-    PADDING,
-    Card,
-)
-from inspector.gui.graph_view.picture import BODY_PIXELS, TITLE_PIXELS, card_font
-from inspector.gui.theme import Theme
+from inspector.gui.graph_view.brushes import ELIDE_MIDDLE, ELIDE_START, Brushes
+from inspector.gui.graph_view.cards import HEADER_HEIGHT, LABEL_GAP, LINE_HEIGHT, PADDING, Card
+from inspector.gui.graph_view.picture import Picture
+from inspector.gui.graph_view.stubs import Stub
 
-TEXT_SCALE = 0.55
+TEXT_SCALE = 0.7
 """Below this zoom text would be too small to read and is left out."""
-CARD_SCALE = 0.22
+CARD_SCALE = 0.2
 """Below this zoom a card is one flat rectangle."""
+HEAT_WIDTH = 5.0
 RADIUS = 6.0
+_SHOWN_TITLES = (11.0, 10.0, 9.0)
+"""Sizes in which titles are shown from afar, in pixels of the screen."""
 _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
+_NO_CLIP = int(Qt.TextFlag.TextDontClip)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
@@ -42,10 +38,12 @@ class Badge:
     Attributes:
         weights: spec in text form; empty for a layer without weights.
         activations: spec in text form.
-        figure: the layer's error with its unit; empty where it is not known.
-        colour: heat colour of the error; None where it is not known.
+        figure: the chosen quantity with its unit; empty where it is not known.
+        colour: heat colour of the quantity; None where it is not known.
         is_float: the layer is left alone.
         why: why the layer does not get what was asked for; empty where it does.
+        stale: the figure belongs to an earlier choice.
+        title: the quantity's name, for the tooltip.
     """
 
     weights: str
@@ -54,87 +52,146 @@ class Badge:
     colour: QColor | None = None
     is_float: bool = False
     why: str = ""
+    stale: bool = False
+    title: str = ""
 
 
-class Brushes:
-    """Pens, brushes and fonts of a theme, made once."""
-
-    def __init__(self, theme: Theme) -> None:
-        self.theme = theme
-        self.title = card_font(TITLE_PIXELS, bold=True)
-        self.body = card_font(BODY_PIXELS)
-        self.strong = card_font(BODY_PIXELS, bold=True)
-        self.metrics = QFontMetricsF(self.body)
-        self.strong_metrics = QFontMetricsF(self.strong)
-        self.title_metrics = QFontMetricsF(self.title)
-        self.text = QPen(QColor(theme.text))
-        self.muted = QPen(QColor(theme.muted))
-        self.accent = QPen(QColor(theme.accent))
-        self.white = QPen(QColor("#ffffff"))
-        self.edge = QPen(QColor(theme.edge), 1.2)
-        self.hairline = QPen(QColor(theme.edge), 1.0)
-        self.hairline.setCosmetic(True)
-        self.stub = QPen(QColor(theme.edge), 1.2, Qt.PenStyle.DashLine)
-        self.border = QPen(QColor(theme.card_border), 1.0)
-        self.chosen = QPen(QColor(theme.accent), 2.4)
-        self.rule = QPen(QColor(theme.border), 1.0)
-        self.card = QBrush(QColor(theme.card))
-        self.canvas = QBrush(QColor(theme.canvas))
-        self.raised = QBrush(QColor(theme.raised))
-        self.headers = {name: QBrush(QColor(c)) for name, c in theme.categories.items()}
-
-    def header(self, category: str) -> QBrush:
-        """The brush of an operator category."""
-        return self.headers.get(category, self.headers["other"])
+def _no_label(_tensor: str) -> str:
+    return ""
 
 
-def paint_flat(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes) -> None:
-    """A card too small to show more than its category."""
-    painter.fillRect(rect, brushes.header(card.category))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is painted, beside what is in it.
+
+    Attributes:
+        brushes: the theme's.
+        badges: what is said on the cards of layers, by node name.
+        label: what is written on a tensor's edge.
+        heated: whether cards far away show heat colours instead of their operator's.
+    """
+
+    brushes: Brushes
+    badges: Mapping[str, Badge] = field(default_factory=dict)
+    label: Callable[[str], str] = _no_label
+    heated: bool = False
 
 
-def paint_card(
-    painter: QPainter,
-    card: Card,
-    rect: QRectF,
-    brushes: Brushes,
-    badge: Badge | None,
-    *,
-    chosen: bool,
-    text: bool,
+def paint_links(
+    painter: QPainter, picture: Picture, links: Iterable[int], look: Look, scale: float
 ) -> None:
-    """One card with header, constants and badge."""
-    if card.kind in ("input", "output"):
-        _pill(painter, card, rect, brushes, text=text)
+    """Curves, with arrowheads and labels where they can be seen."""
+    brushes = look.brushes
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(brushes.edge if scale >= CARD_SCALE else brushes.hairline)
+    shown = list(links)
+    for link in shown:
+        painter.drawPath(picture.path(link))
+    if scale < CARD_SCALE:
         return
-    pen = brushes.chosen if chosen else brushes.border
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(brushes.edge.color())
+    for link in shown:
+        painter.drawPolygon(_arrow(picture, link))
+    if scale >= TEXT_SCALE:
+        for link in shown:
+            x, y = picture.labels[link].tolist()
+            text = look.label(picture.scene.tensors[link]) if x == x else ""
+            if text:
+                _label(painter, text, x, y, brushes)
+
+
+def _arrow(picture: Picture, link: int) -> QPolygonF:
+    """The head at the end of a link, in the direction in which it arrives."""
+    (x0, y0), (x, y) = picture.drawing.route(link)[-2:].tolist()
+    if picture.direction == "down":
+        back = -7 if y >= y0 else 7
+        return QPolygonF([QPointF(x, y), QPointF(x - 3.6, y + back), QPointF(x + 3.6, y + back)])
+    back = -7 if x >= x0 else 7
+    return QPolygonF([QPointF(x, y), QPointF(x + back, y - 3.6), QPointF(x + back, y + 3.6)])
+
+
+def _label(painter: QPainter, text: str, x: float, y: float, brushes: Brushes) -> None:
+    """What a tensor is, on a patch of canvas that hides the line behind it."""
+    shown = brushes.elided(text, 180.0, ELIDE_MIDDLE)
+    width = brushes.metrics.horizontalAdvance(shown)
+    patch = QRectF(x - width / 2 - 3, y - 8, width + 6, 15)
+    painter.fillRect(patch, brushes.canvas)
+    painter.setFont(brushes.body)
+    painter.setPen(brushes.muted)
+    painter.drawText(patch, _CENTRE, shown)
+
+
+def paint_stub(painter: QPainter, stub: Stub, look: Look, scale: float) -> None:
+    """A short dashed line and the label that leads to the other end."""
+    if scale < CARD_SCALE:
+        return
+    brushes = look.brushes
+    x0, y0, x1, y1 = stub.line
+    painter.setPen(brushes.edge)
+    painter.drawLine(QPointF(x0, y0), QPointF(x1, y1))
+    left, top, right, bottom = stub.chip
+    chip = QRectF(left, top, right - left, bottom - top)
+    painter.setPen(brushes.border)
+    painter.setBrush(brushes.raised)
+    painter.drawRoundedRect(chip, 7, 7)
+    if scale >= TEXT_SCALE:
+        painter.setFont(brushes.body)
+        painter.setPen(brushes.accent)
+        text = brushes.elided(stub.text, chip.width() - 12, ELIDE_MIDDLE)
+        painter.drawText(chip, _CENTRE, text)
+
+
+def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: float) -> None:
+    """One card or pill, as much of it as the zoom lets one read."""
+    if card.is_pill:
+        _pill(painter, card, rect, look, scale)
+        return
+    badge = look.badges.get(card.name) if card.kind == "layer" else None
+    if scale < CARD_SCALE:
+        painter.fillRect(rect, flat_colour(card, badge, look))
+        return
+    brushes = look.brushes
     shape = QPainterPath()
     shape.addRoundedRect(rect, RADIUS, RADIUS)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(brushes.card)
-    painter.drawPath(shape)
-    painter.setBrush(brushes.header(card.category))
-    painter.drawPath(_header_shape(rect))
-    if text:
-        _title(painter, card, rect, brushes)
-        top = _subtitle(painter, card, rect, brushes)
-        top = _lines(painter, card, rect, top, brushes)
-        if card.kind == "layer" and badge is not None:
-            _badge(painter, rect, top, badge, brushes)
-            if badge.figure:
-                header = QRectF(rect.left(), rect.top(), rect.width() - PADDING, HEADER_HEIGHT)
-                _figure(painter, header, badge, brushes)
-    elif badge is not None and badge.colour is not None:
-        bar = QRectF(rect.left() + 8, rect.bottom() - 14, rect.width() - 16, 6)
-        painter.fillRect(bar, badge.colour)
-    painter.setPen(pen)
+    if card.kind == "group":
+        _pile(painter, rect, brushes)
+    painter.fillPath(shape, brushes.card)
+    if scale >= TEXT_SCALE:
+        _readable(painter, card, rect, badge, look)
+    else:
+        _far(painter, card, rect, badge, look, scale)
+    alone = badge is not None and badge.is_float
+    painter.setPen(brushes.float_border if alone else brushes.border)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(shape)
 
 
+def flat_colour(card: Card, badge: Badge | None, look: Look) -> QColor:
+    """The one colour of a card that is too small for anything else."""
+    if look.heated and badge is not None and badge.colour is not None:
+        return badge.colour
+    colour = look.brushes.header(card.category).color()
+    if look.heated:
+        faded = QColor(look.brushes.theme.edge)
+        faded.setAlphaF(0.45)
+        return faded
+    return colour
+
+
+def _pile(painter: QPainter, rect: QRectF, brushes: Brushes) -> None:
+    """The edges of more cards behind a group's."""
+    painter.setPen(brushes.border)
+    painter.setBrush(brushes.raised)
+    for step in (6.0, 3.0):
+        painter.drawRoundedRect(rect.translated(step, step), RADIUS, RADIUS)
+    painter.setPen(Qt.PenStyle.NoPen)
+
+
 def _header_shape(rect: QRectF) -> QPainterPath:
     """The upper part of a card: rounded above, straight below unless it is all of the card."""
-    header = QRectF(rect.left(), rect.top(), rect.width(), HEADER_HEIGHT)
+    header = QRectF(rect.left(), rect.top(), rect.width(), min(HEADER_HEIGHT, rect.height()))
     shape = QPainterPath()
     shape.setFillRule(Qt.FillRule.WindingFill)
     shape.addRoundedRect(header, RADIUS, RADIUS)
@@ -143,131 +200,164 @@ def _header_shape(rect: QRectF) -> QPainterPath:
     return shape
 
 
-def _title(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes) -> None:
+def _readable(painter: QPainter, card: Card, rect: QRectF, badge: Badge | None, look: Look) -> None:
+    brushes = look.brushes
+    header = _header_shape(rect)
+    painter.fillPath(header, brushes.header(card.category))
+    if badge is not None and badge.is_float:
+        painter.fillPath(header, brushes.hatch)
+    figure = badge.figure if badge is not None else ""
+    _title(painter, card, rect, brushes, figure)
+    top = _subtitle(painter, card, rect, brushes)
+    top = _lines(painter, card, rect, top, brushes)
+    if badge is None:
+        return
+    _specs(painter, rect, top, badge, brushes)
+    if figure:
+        _figure(painter, rect, badge, brushes)
+    if badge.colour is not None:
+        _heat_bar(painter, rect, badge)
+
+
+def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
+    """The heat colour along the card's left side, where it meets no text."""
+    if badge.colour is None:
+        return
+    bar = QRectF(rect.left(), rect.top() + HEADER_HEIGHT, HEAT_WIDTH, rect.height())
+    bar.setBottom(rect.bottom() - RADIUS)
+    colour = QColor(badge.colour)
+    colour.setAlphaF(0.35 if badge.stale else 1.0)
+    painter.fillRect(bar, colour)
+
+
+def _far(
+    painter: QPainter, card: Card, rect: QRectF, badge: Badge | None, look: Look, scale: float
+) -> None:
+    """Header colour over all of the card's head, and the title as large as it can be read."""
+    brushes = look.brushes
+    heat = badge.colour if badge is not None and look.heated else None
+    fill = QPainterPath()
+    fill.addRoundedRect(rect, RADIUS, RADIUS)
+    painter.fillPath(fill, brushes.header(card.category))
+    if badge is not None and badge.is_float:
+        painter.fillPath(fill, brushes.hatch)
+    if heat is not None:
+        width = max(HEAT_WIDTH, 5.0 / scale)
+        painter.fillRect(QRectF(rect.left(), rect.top(), width, rect.height()), heat)
+    _far_title(painter, card.title, rect.adjusted(3, 0, -3, 0), brushes, scale)
+
+
+def _far_title(
+    painter: QPainter, title: str, inner: QRectF, brushes: Brushes, scale: float
+) -> None:
+    """The title in the largest of the readable sizes in which all of it fits; else none."""
+    for pixels in _SHOWN_TITLES:
+        font, metrics = brushes.sized(round(pixels / scale))
+        if metrics.capHeight() * 1.6 <= inner.height():
+            if metrics.horizontalAdvance(title) <= inner.width():
+                painter.setFont(font)
+                painter.setPen(brushes.white)
+                painter.drawText(inner, _CENTRE | _NO_CLIP, title)
+                return
+
+
+def _title(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes, figure: str) -> None:
     painter.setFont(brushes.title)
     painter.setPen(brushes.white)
     inner = QRectF(rect.left() + PADDING, rect.top(), rect.width() - 2 * PADDING, HEADER_HEIGHT)
-    title = brushes.title_metrics.elidedText(
-        card.title, Qt.TextElideMode.ElideRight, inner.width() + 1
-    )
-    painter.drawText(inner, _LEFT if rect.height() > HEADER_HEIGHT else _CENTRE, title)
+    taken = brushes.metrics.horizontalAdvance(figure) + 22 if figure else 0.0
+    taken += 16 if card.opens else 0.0
+    title = brushes.elided(card.title, inner.width() - taken, title=True)
+    bare = rect.height() <= HEADER_HEIGHT and not card.opens
+    painter.drawText(inner, _CENTRE if bare else _LEFT, title)
+    if card.opens:
+        painter.drawText(inner, _RIGHT, "▸")
 
 
 def _subtitle(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes) -> float:
     top = rect.top() + HEADER_HEIGHT + 4
     if not card.subtitle:
         return top
-    _row(painter, rect, top, card.subtitle, brushes, brushes.muted, Qt.TextElideMode.ElideLeft)
+    row = _row(rect, top)
+    painter.setFont(brushes.body)
+    painter.setPen(brushes.muted)
+    painter.drawText(row, _LEFT, brushes.elided(card.subtitle, row.width(), ELIDE_START))
     return top + LINE_HEIGHT
 
 
 def _lines(painter: QPainter, card: Card, rect: QRectF, top: float, brushes: Brushes) -> float:
     for label, value in card.lines:
-        row = QRectF(rect.left() + PADDING, top, rect.width() - 2 * PADDING, LINE_HEIGHT)
-        painter.setFont(brushes.strong)
-        painter.setPen(brushes.text)
-        painter.drawText(row, _LEFT, label)
-        indent = brushes.strong_metrics.horizontalAdvance(label) + LABEL_GAP
+        row = _row(rect, top)
+        indent = 0.0
+        if label:
+            painter.setFont(brushes.strong)
+            painter.setPen(brushes.text)
+            shown = brushes.elided(label, row.width() * 0.6)
+            painter.drawText(row, _LEFT, shown)
+            indent = brushes.strong_metrics.horizontalAdvance(shown) + LABEL_GAP
         painter.setFont(brushes.body)
+        painter.setPen(brushes.text if label else brushes.muted)
         rest = row.adjusted(indent, 0, 0, 0)
-        painter.drawText(rest, _LEFT, _elided(value, rest.width(), brushes))
+        painter.drawText(rest, _LEFT, brushes.elided(value, rest.width()))
         top += LINE_HEIGHT
     return top
 
 
-def _row(
-    painter: QPainter,
-    rect: QRectF,
-    top: float,
-    text: str,
-    brushes: Brushes,
-    pen: QPen,
-    mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
-) -> None:
-    row = QRectF(rect.left() + PADDING, top, rect.width() - 2 * PADDING, LINE_HEIGHT)
-    painter.setFont(brushes.body)
-    painter.setPen(pen)
-    painter.drawText(row, _LEFT, _elided(text, row.width(), brushes, mode))
+def _row(rect: QRectF, top: float) -> QRectF:
+    return QRectF(rect.left() + PADDING, top, rect.width() - 2 * PADDING, LINE_HEIGHT)
 
 
-def _elided(
-    text: str,
-    width: float,
-    brushes: Brushes,
-    mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
-) -> str:
-    return brushes.metrics.elidedText(text, mode, width + 1)
-
-
-def _badge(painter: QPainter, rect: QRectF, top: float, badge: Badge, brushes: Brushes) -> None:
+def _specs(painter: QPainter, rect: QRectF, top: float, badge: Badge, brushes: Brushes) -> None:
     top += 4
     painter.setPen(brushes.rule)
     painter.drawLine(QPointF(rect.left() + 1, top), QPointF(rect.right() - 1, top))
     top += 3
     if badge.is_float:
-        _row(painter, rect, top, "left in float", brushes, brushes.muted)
+        painter.setFont(brushes.body)
+        painter.setPen(brushes.muted)
+        painter.drawText(_row(rect, top), _LEFT, "left in float")
         return
     for label, spec in (("W", badge.weights), ("A", badge.activations)):
         if not spec:
             continue
-        row = QRectF(rect.left() + PADDING, top, rect.width() - 2 * PADDING, LINE_HEIGHT)
+        row = _row(rect, top)
         painter.setFont(brushes.strong)
         painter.setPen(brushes.accent)
         painter.drawText(row, _LEFT, label)
         rest = row.adjusted(16, 0, 0, 0)
         painter.setFont(brushes.body)
         painter.setPen(brushes.text)
-        painter.drawText(rest, _LEFT, _elided(spec, rest.width(), brushes))
+        painter.drawText(rest, _LEFT, brushes.elided(spec, rest.width()))
         top += LINE_HEIGHT
 
 
-def _figure(painter: QPainter, header: QRectF, badge: Badge, brushes: Brushes) -> None:
-    """The error at the right end of the header, with its heat colour."""
+def _figure(painter: QPainter, rect: QRectF, badge: Badge, brushes: Brushes) -> None:
+    """The chosen quantity at the right end of the header, with its heat colour; faint if stale."""
+    header = QRectF(rect.left(), rect.top(), rect.width() - PADDING, HEADER_HEIGHT)
     painter.setFont(brushes.body)
-    painter.setPen(brushes.white)
+    painter.setPen(brushes.faint_white if badge.stale else brushes.white)
     painter.drawText(header, _RIGHT, badge.figure)
     if badge.colour is not None:
         width = brushes.metrics.horizontalAdvance(badge.figure)
-        painter.setBrush(badge.colour)
-        painter.drawEllipse(QRectF(header.right() - width - 14, header.center().y() - 4, 8, 8))
+        dot = QRectF(header.right() - width - 15, header.center().y() - 4.5, 9, 9)
+        painter.setPen(brushes.white)
+        painter.setBrush(Qt.BrushStyle.NoBrush if badge.stale else badge.colour)
+        painter.drawEllipse(dot)
 
 
-def _pill(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes, *, text: bool) -> None:
+def _pill(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: float) -> None:
+    brushes = look.brushes
+    if scale < CARD_SCALE:
+        painter.fillRect(rect, brushes.raised)
+        return
     painter.setPen(brushes.border)
+    if card.kind == "outer":
+        painter.setPen(brushes.float_border)
     painter.setBrush(brushes.raised)
     painter.drawRoundedRect(rect, rect.height() / 2, rect.height() / 2)
-    if text:
+    if scale >= TEXT_SCALE:
         painter.setFont(brushes.title)
         painter.setPen(brushes.text)
         inner = rect.adjusted(PADDING, 0, -PADDING, 0)
-        title = brushes.title_metrics.elidedText(
-            card.title, Qt.TextElideMode.ElideMiddle, inner.width() + 1
-        )
+        title = brushes.elided(card.title, inner.width(), ELIDE_MIDDLE, title=True)
         painter.drawText(inner, _CENTRE, title)
-
-
-def paint_edge(
-    painter: QPainter, path: QPainterPath, tip: QPointF, brushes: Brushes, *, cut: bool
-) -> None:
-    """A curve with its arrowhead."""
-    painter.setPen(brushes.stub if cut else brushes.edge)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.drawPath(path)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(brushes.edge.color())
-    x, y = tip.x(), tip.y()
-    painter.drawPolygon(
-        QPolygonF([QPointF(x, y), QPointF(x - 3.6, y - 7), QPointF(x + 3.6, y - 7)])
-    )
-
-
-def paint_label(painter: QPainter, text: str, centre: QPointF, brushes: Brushes) -> None:
-    """The shape of a tensor on its edge, on a patch of canvas that hides the line behind it."""
-    width = brushes.metrics.horizontalAdvance(text)
-    patch = QRectF(centre.x() - width / 2 - 3, centre.y() - 8, width + 6, 15)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(brushes.canvas)
-    painter.drawRect(patch)
-    painter.setFont(brushes.body)
-    painter.setPen(brushes.muted)
-    painter.drawText(patch, _CENTRE, text)

@@ -1,59 +1,85 @@
-"""A graph ready to paint: cards, places and the curves between them. Built off the main thread."""
+"""A graph ready to paint: cards, places and the curves between them. Built off the main thread.
+
+What grows with the graph is held in flat arrays: 20,000 nodes are a dozen arrays and a tuple of
+cards, and only the curves in sight become paths.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QFontMetricsF, QPainterPath
 
-from inspector.graph.layout import RANK_GAP, Layout, layout
-from inspector.graph.model import Graph
-from inspector.gui.graph_view.cards import Card, Fonts, Wire, build_cards, build_wires
+from inspector.graph.layout import Direction, Layout, layout
+from inspector.graph.scene import Scene
+from inspector.gui.graph_view.cards import Card, Detail, Fonts, build_cards
+from inspector.gui.graph_view.stubs import Stub, build_stubs
 
 TITLE_PIXELS = 13
 BODY_PIXELS = 11
-STUB = 26.0
+_LEAVING, _MEETING = 0.32, 0.68
+"""Where on its curve a label is: near the end where curves are apart."""
+
+Points = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """Everything the view needs; coordinates in pixels at 100 %.
 
     Attributes:
-        cards: what is drawn.
-        wires: what connects them.
-        index: number of the card of each node name.
+        scene: what is shown.
+        direction: where edges lead.
+        cards: one for each item of the scene.
         boxes: left, top, right, bottom of each card, shape (cards, 4).
-        paths: the curve of each wire.
-        path_boxes: left, top, right, bottom of each curve, shape (wires, 4).
-        labels: where the label of each wire is centred; None for a wire without a label.
-        arrows: the tip of each wire's arrow, shape (wires, 2).
-        cut: for each wire whether it is only shown as a stub at each end.
+        drawing: the routes of the links.
+        link_boxes: left, top, right, bottom of each link, shape (links, 4); empty boxes (right
+            before left) for links that are cut.
+        labels: where the label of each link is centred, shape (links, 2); NaN for none.
+        stubs: both ends of the links that are cut.
         bounds: of the whole picture.
     """
 
+    scene: Scene
+    direction: Direction
     cards: tuple[Card, ...]
-    wires: tuple[Wire, ...]
-    index: Mapping[str, int]
-    boxes: NDArray[np.float64]
-    paths: tuple[QPainterPath, ...]
-    path_boxes: NDArray[np.float64]
-    labels: tuple[QPointF | None, ...]
-    arrows: NDArray[np.float64]
-    cut: tuple[bool, ...]
+    boxes: Points
+    drawing: Layout
+    link_boxes: Points
+    labels: Points
+    stubs: tuple[Stub, ...]
     bounds: QRectF
 
     def rect(self, number: int) -> QRectF:
         """The rectangle of a card."""
-        left, top, right, bottom = self.boxes[number]
+        left, top, right, bottom = self.boxes[number].tolist()
         return QRectF(left, top, right - left, bottom - top)
+
+    @cached_property
+    def stub_boxes(self) -> Points:
+        """Left, top, right, bottom of each stub with its line, shape (stubs, 4)."""
+        return np.array([stub.reach for stub in self.stubs], dtype=np.float64).reshape(-1, 4)
+
+    def path(self, link: int) -> QPainterPath:
+        """The curve of a link: straight through ranks, a smooth S between them."""
+        points = self.drawing.route(link).tolist()
+        path = QPainterPath(QPointF(*points[0]))
+        x0, y0 = points[0]
+        for x1, y1 in points[1:]:
+            if x0 == x1 or y0 == y1:
+                path.lineTo(x1, y1)
+            elif self.direction == "down":
+                middle = (y0 + y1) / 2
+                path.cubicTo(x0, middle, x1, middle, x1, y1)
+            else:
+                middle = (x0 + x1) / 2
+                path.cubicTo(middle, y0, middle, y1, x1, y1)
+            x0, y0 = x1, y1
+        return path
 
 
 def card_font(pixels: int, *, bold: bool = False) -> QFont:
@@ -76,96 +102,91 @@ def card_fonts() -> Fonts:
     )
 
 
-def build_picture(graph: Graph, fonts: Fonts) -> Picture:
-    """Lay a graph out and prepare all that is painted."""
-    cards = build_cards(graph, fonts)
-    wires = build_wires(graph)
-    sizes = [(card.width, card.height) for card in cards]
-    drawing = layout(sizes, [(wire.source, wire.target) for wire in wires])
-    boxes = np.hstack([drawing.positions, drawing.positions + np.array(sizes).reshape(-1, 2)])
-    routes = _with_stubs(wires, drawing, boxes)
-    paths = tuple(_curve(route) for route in routes)
+def build_picture(
+    scene: Scene,
+    fonts: Fonts,
+    direction: Direction = "down",
+    detail: Detail | None = None,
+    *,
+    badges: bool = True,
+    marked: frozenset[str] = frozenset(),
+    bodies: frozenset[str] = frozenset(),
+) -> Picture:
+    """Lay a scene out and prepare all that is painted.
+
+    The arguments after `direction` are those of :func:`build_cards`. Cost: near-linear, about
+    0.7 s for 20,000 nodes.
+    """
+    cards = build_cards(scene, fonts, detail, badges=badges, marked=marked, bodies=bodies)
+    sizes = np.array([(card.width, card.height) for card in cards]).reshape(-1, 2)
+    names = {name: number for number, name in enumerate(dict.fromkeys(scene.tensors))}
+    carried = np.array([names[name] for name in scene.tensors], dtype=np.int64)
+    drawing = layout(sizes, scene.links, tensors=carried, direction=direction)
+    boxes = np.hstack([drawing.positions, drawing.positions + sizes])
+    stubs = build_stubs(scene, boxes, drawing.cut, fonts.body, direction)
     return Picture(
+        scene,
+        direction,
         cards,
-        wires,
-        {card.name: i for i, card in enumerate(cards) if card.kind in ("node", "layer")},
         boxes,
-        paths,
-        _path_boxes(paths),
-        tuple(_label_places(wires, drawing.routes)),
-        np.array([route[-1] for route in routes]).reshape(-1, 2),
-        tuple(len(route) == 0 for route in drawing.routes),
-        QRectF(0, 0, drawing.width, drawing.height),
+        drawing,
+        _link_boxes(drawing),
+        _label_places(scene.links, carried, drawing, direction),
+        stubs,
+        _bounds(drawing, stubs),
     )
 
 
-def _with_stubs(
-    wires: Sequence[Wire], drawing: Layout, boxes: NDArray[np.float64]
-) -> list[NDArray[np.float64]]:
-    """Routes, with a short piece above the target in place of those that were cut out."""
-    routes = []
-    for wire, route in zip(wires, drawing.routes, strict=True):
-        if len(route):
-            routes.append(route)
-            continue
-        left, top, right, _ = boxes[wire.target]
-        x = (left + right) / 2 - min(30.0, (right - left) / 3)
-        routes.append(np.array([[x, top - STUB], [x, top]]))
-    return routes
+def _bounds(drawing: Layout, stubs: tuple[Stub, ...]) -> QRectF:
+    bounds = QRectF(0, 0, drawing.width, drawing.height)
+    for stub in stubs:
+        left, top, right, bottom = stub.reach
+        bounds = bounds.united(QRectF(left, top, right - left, bottom - top))
+    return bounds
 
 
-def _curve(route: NDArray[np.float64]) -> QPainterPath:
-    """Straight through ranks, a smooth S between them."""
-    path = QPainterPath(QPointF(*route[0]))
-    for (x0, y0), (x1, y1) in pairwise(route):
-        if x0 == x1:
-            path.lineTo(x1, y1)
-        else:
-            middle = (y0 + y1) / 2
-            path.cubicTo(x0, middle, x1, middle, x1, y1)
-    return path
-
-
-def _path_boxes(paths: Sequence[QPainterPath]) -> NDArray[np.float64]:
-    boxes = np.zeros((len(paths), 4))
-    for row, path in enumerate(paths):
-        box = path.controlPointRect()
-        boxes[row] = (box.left(), box.top(), box.right(), box.bottom())
+def _link_boxes(drawing: Layout) -> Points:
+    """Boxes of the routes; a curve between two corners stays within their box."""
+    boxes = np.tile([np.inf, np.inf, -np.inf, -np.inf], (len(drawing.starts) - 1, 1))
+    drawn = ~drawing.cut
+    if drawn.any():
+        starts = drawing.starts[:-1][drawn]
+        boxes[drawn, :2] = np.minimum.reduceat(drawing.corners, starts)
+        boxes[drawn, 2:] = np.maximum.reduceat(drawing.corners, starts)
     return boxes
 
 
 def _label_places(
-    wires: Sequence[Wire], routes: Sequence[NDArray[np.float64]]
-) -> list[QPointF | None]:
+    links: NDArray[np.int32], tensors: NDArray[np.int64], drawing: Layout, direction: Direction
+) -> Points:
     """One label for each tensor, where its curve leaves the others.
 
     Curves that leave one card part towards their targets; those of different cards meet there. A
     label goes to the end where its curve is alone.
     """
-    leaving = Counter(wire.source for wire in wires)
-    seen: set[str] = set()
-    places: list[QPointF | None] = []
-    for wire, route in zip(wires, routes, strict=True):
-        if wire.tensor in seen or not wire.label or len(route) < 2:
-            places.append(None)
-            continue
-        seen.add(wire.tensor)
-        pieces = list(pairwise(route))
-        slanted = [piece for piece in pieces if piece[0][0] != piece[1][0]]
-        if not slanted:
-            start, end = pieces[-1]
-            middle = (max(start[1], end[1] - RANK_GAP) + end[1]) / 2
-            places.append(QPointF(start[0], middle))
-        elif leaving[wire.source] > 1:
-            places.append(_on_curve(*slanted[-1], 0.68))
-        else:
-            places.append(_on_curve(*slanted[0], 0.32))
+    places = np.full((len(tensors), 2), np.nan)
+    lengths = np.diff(drawing.starts)
+    drawn = np.flatnonzero(lengths > 1)
+    labelled = drawn[np.unique(tensors[drawn], return_index=True)[1]]
+    if not len(labelled):
+        return places
+    main = 1 if direction == "down" else 0
+    across = 1 - main
+    link_of = np.repeat(np.arange(len(tensors)), lengths)
+    starts, ends = drawing.corners[:-1], drawing.corners[1:]
+    inside = link_of[:-1] == link_of[1:]
+    slanted = np.flatnonzero(inside & (starts[:, across] != ends[:, across]))
+    first, last = np.full(len(tensors), -1), np.full(len(tensors), -1)
+    first[link_of[slanted[::-1]]] = slanted[::-1]
+    last[link_of[slanted]] = slanted
+    crowded = np.bincount(links[:, 0])[links[labelled, 0]] > 1
+    piece = np.where(crowded, last[labelled], first[labelled])
+    straight = piece < 0
+    piece = np.where(straight, drawing.starts[labelled + 1] - 2, piece)
+    t = np.where(straight, 0.5, np.where(crowded, _MEETING, _LEAVING))
+    begin, end = starts[piece], ends[piece]
+    aside = np.where(straight, t, 3 * t**2 - 2 * t**3)
+    ahead = np.where(straight, t, 1.5 * (1 - t) ** 2 * t + 1.5 * (1 - t) * t**2 + t**3)
+    places[labelled, across] = begin[:, across] + (end - begin)[:, across] * aside
+    places[labelled, main] = begin[:, main] + (end - begin)[:, main] * ahead
     return places
-
-
-def _on_curve(start: NDArray[np.float64], end: NDArray[np.float64], t: float) -> QPointF:
-    """The point at parameter t of the S between two corners (see `_curve`)."""
-    along = 3 * t**2 - 2 * t**3
-    down = 1.5 * (1 - t) ** 2 * t + 1.5 * (1 - t) * t**2 + t**3
-    x, y = start + (end - start) * np.array([along, down])
-    return QPointF(x, y)

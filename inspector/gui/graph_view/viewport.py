@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF
 
+from inspector.graph.layout import Direction
+
 MIN_SCALE, MAX_SCALE = 0.005, 4.0
 MARGIN = 28.0
 
@@ -55,15 +57,22 @@ def fitted(bounds: QRectF, size: QSizeF) -> Viewport:
     return centred(bounds.center(), scale, size)
 
 
-def opening(bounds: QRectF, size: QSizeF, readable: float) -> Viewport:
-    """The first look: all of it where that is readable, else the top at a readable zoom."""
+def opening(
+    bounds: QRectF, size: QSizeF, readable: float, direction: Direction = "down"
+) -> Viewport:
+    """The first look: all of it where that is readable, else its start at a readable zoom."""
     whole = fitted(bounds, size)
     if whole.scale >= readable:
         return whole
-    wide = max(size.width() - 2 * MARGIN, 1.0) / max(bounds.width(), 1.0)
-    scale = min(max(wide, readable), 1.0)
-    top = centred(bounds.center(), scale, size)
-    return replace(top, y=MARGIN - bounds.top() * scale)
+    if direction == "down":
+        room = max(size.width() - 2 * MARGIN, 1.0) / max(bounds.width(), 1.0)
+    else:
+        room = max(size.height() - 2 * MARGIN, 1.0) / max(bounds.height(), 1.0)
+    scale = min(max(room, readable), 1.0)
+    start = centred(bounds.center(), scale, size)
+    if direction == "down":
+        return replace(start, y=MARGIN - bounds.top() * scale)
+    return replace(start, x=MARGIN - bounds.left() * scale)
 
 
 def centred(point: QPointF, scale: float, size: QSizeF) -> Viewport:
@@ -71,10 +80,3 @@ def centred(point: QPointF, scale: float, size: QSizeF) -> Viewport:
     return Viewport(
         scale, size.width() / 2 - point.x() * scale, size.height() / 2 - point.y() * scale
     )
-
-
-def revealing(view: Viewport, rect: QRectF, size: QSizeF) -> Viewport:
-    """The view itself where the rectangle is in it already, else with it in the middle."""
-    shown = view.to_widget(rect)
-    inside = QRectF(0, 0, size.width(), size.height()).contains(shown)
-    return view if inside else centred(rect.center(), view.scale, size)

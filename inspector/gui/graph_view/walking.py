@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 from PySide6.QtCore import Qt
 
 from inspector.gui.graph_view.picture import Picture
 
+_AHEAD = {"down": Qt.Key.Key_Down, "right": Qt.Key.Key_Right}
+_BACK = {"down": Qt.Key.Key_Up, "right": Qt.Key.Key_Left}
+_BEFORE = {"down": Qt.Key.Key_Left, "right": Qt.Key.Key_Up}
 
-def neighbour(picture: Picture, start: str | None, key: Qt.Key) -> str | None:
-    """The node that an arrow key leads to from another.
+
+def neighbour(
+    picture: Picture, start: int | None, key: Qt.Key, came_from: int | None
+) -> int | None:
+    """The card that an arrow key leads to from another.
 
     Args:
         picture: the graph.
         start: where the walk is; None begins at the first node.
-        key: Up to a producer, Down to a consumer, Left and Right along the rank.
+        key: along the edges to a consumer, against them to a producer, or across along the rank.
+        came_from: the card visited before, which is preferred where it is one of several.
 
     Returns:
-        Its name; None where there is nothing in that direction.
+        Its number; None where there is nothing in that direction.
     """
-    if start is None or start not in picture.index:
-        return next(iter(picture.index), None)
-    here = picture.index[start]
-    if key == Qt.Key.Key_Down:
-        reached = [wire.target for wire in picture.wires if wire.source == here]
-    elif key == Qt.Key.Key_Up:
-        reached = [wire.source for wire in picture.wires if wire.target == here]
+    cards = picture.cards
+    if start is None:
+        return next((number for number, card in enumerate(cards) if not card.is_pill), None)
+    links = picture.scene.links
+    if key == _AHEAD[picture.direction]:
+        reached = links[links[:, 0] == start, 1]
+    elif key == _BACK[picture.direction]:
+        reached = links[links[:, 1] == start, 0]
     else:
-        reached = _beside(picture, here, -1 if key == Qt.Key.Key_Left else 1)
-    names = (picture.cards[number] for number in reached)
-    return next((card.name for card in names if card.kind in ("node", "layer")), None)
+        return _beside(picture, start, -1 if key == _BEFORE[picture.direction] else 1)
+    near = [number for number in dict.fromkeys(reached.tolist()) if not cards[number].is_pill]
+    if came_from in near:
+        return came_from
+    return _nearest(picture, start, near)
 
 
-def _beside(picture: Picture, here: int, direction: int) -> list[int]:
+def _nearest(picture: Picture, start: int, numbers: Iterable[int]) -> int | None:
+    """The card whose middle is nearest across the direction of the edges."""
+    axis = 0 if picture.direction == "down" else 1
+    middles = (picture.boxes[:, axis] + picture.boxes[:, axis + 2]) / 2
+    return min(numbers, key=lambda number: abs(middles[number] - middles[start]), default=None)
+
+
+def _beside(picture: Picture, start: int, way: int) -> int | None:
+    """The next card of the same rank."""
     boxes = picture.boxes
-    middle = (boxes[here, 1] + boxes[here, 3]) / 2
-    level = (boxes[:, 1] <= middle) & (boxes[:, 3] >= middle)
-    ahead = level & ((boxes[:, 0] - boxes[here, 0]) * direction > 0)
-    found = [int(i) for i in ahead.nonzero()[0]]
-    return sorted(found, key=lambda i: abs(float(boxes[i, 0] - boxes[here, 0])))
+    main, across = (1, 0) if picture.direction == "down" else (0, 1)
+    middle = (boxes[start, main] + boxes[start, main + 2]) / 2
+    level = (boxes[:, main] <= middle) & (boxes[:, main + 2] >= middle)
+    offset = (boxes[:, across] - boxes[start, across]) * way
+    ahead = np.flatnonzero(level & (offset > 0))
+    found = [n for n in ahead.tolist() if not picture.cards[n].is_pill]
+    return min(found, key=lambda number: float(offset[number]), default=None)

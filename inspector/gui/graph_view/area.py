@@ -1,0 +1,114 @@
+"""Painting a part of a picture: what lies in it, and how much of it the zoom shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QPainter
+
+from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
+from inspector.gui.graph_view.painting import (
+    Look,
+    flat_colour,
+    paint_card,
+    paint_links,
+    paint_stub,
+)
+from inspector.gui.graph_view.picture import Picture
+
+_SHORT = 7.0
+"""Links shorter than this many pixels are not drawn among distant cards."""
+_MOST_LINKS = 400
+
+
+def numbers_within(boxes: NDArray[np.float64], area: QRectF) -> NDArray[np.intp]:
+    """Which boxes (n, 4) touch an area."""
+    hit = (boxes[:, 0] <= area.right()) & (boxes[:, 2] >= area.left())
+    hit &= (boxes[:, 1] <= area.bottom()) & (boxes[:, 3] >= area.top())
+    return np.flatnonzero(hit)
+
+
+class AreaPainter:
+    """Paints areas of one picture in one look."""
+
+    def __init__(self, picture: Picture, look: Look) -> None:
+        self.picture = picture
+        self.look = look
+        self._shades: NDArray[np.uint8] | None = None
+
+    def paint(self, painter: QPainter, area: QRectF, scale: float) -> None:
+        """Paint what lies in an area; the painter has picture coordinates."""
+        picture, look = self.picture, self.look
+        painter.fillRect(area, look.brushes.canvas)
+        cards = numbers_within(picture.boxes, area)
+        if scale < DISTANT_SCALE:
+            self._distant(painter, area, scale, cards)
+            return
+        links = numbers_within(picture.link_boxes, area)
+        paint_links(painter, picture, links.tolist(), look, scale)
+        for number in numbers_within(picture.stub_boxes, area).tolist():
+            paint_stub(painter, picture.stubs[number], look, scale)
+        for number in cards.tolist():
+            paint_card(painter, picture.cards[number], picture.rect(number), look, scale)
+
+    def _distant(
+        self, painter: QPainter, area: QRectF, scale: float, cards: NDArray[np.intp]
+    ) -> None:
+        picture = self.picture
+        side = round(area.width() * scale * painter.device().devicePixelRatio())
+        back = self.look.brushes.canvas.color()
+        image = raster(
+            picture.boxes[cards],
+            self.shades[cards],
+            area.left(),
+            area.top(),
+            side,
+            side / area.width(),
+            (back.red(), back.green(), back.blue()),
+        )
+        painter.drawImage(area, image)
+        boxes = picture.link_boxes
+        length = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+        near = numbers_within(boxes, area)
+        near = near[length[near] * scale >= _SHORT]
+        if len(near) > _MOST_LINKS:
+            near = near[np.argsort(-length[near], kind="stable")[:_MOST_LINKS]]
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
+        paint_links(painter, picture, near.tolist(), self.look, scale)
+
+    @property
+    def shades(self) -> NDArray[np.uint8]:
+        """The colour of each card from afar, shape (cards, 3)."""
+        if self._shades is None:
+            self._shades = self._all_shades()
+        return self._shades
+
+    def _all_shades(self) -> NDArray[np.uint8]:
+        look = self.look
+        back = look.brushes.canvas.color()
+        known: dict[str, tuple[int, int, int]] = {}
+        shades = np.empty((len(self.picture.cards), 3), np.uint8)
+        for number, card in enumerate(self.picture.cards):
+            badge = look.badges.get(card.name) if card.kind == "layer" else None
+            if look.heated and badge is not None and badge.colour is not None:
+                shades[number] = _over(flat_colour(card, badge, look), back)
+                continue
+            if card.category not in known:
+                known[card.category] = _over(flat_colour(card, None, look), back)
+            shades[number] = known[card.category]
+        return shades
+
+
+def _over(colour: QColor, back: QColor) -> tuple[int, int, int]:
+    """A colour on a background, as red, green and blue."""
+    part = colour.alphaF()
+    pairs: Iterable[tuple[int, int]] = (
+        (colour.red(), back.red()),
+        (colour.green(), back.green()),
+        (colour.blue(), back.blue()),
+    )
+    red, green, blue = (round(part * a + (1 - part) * b) for a, b in pairs)
+    return red, green, blue

@@ -1,0 +1,119 @@
+"""What is painted over the tiles: selection, hovering, finds, the rubber band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from inspector.gui.graph_view.area import numbers_within
+from inspector.gui.graph_view.brushes import Brushes
+from inspector.gui.graph_view.painting import RADIUS
+from inspector.gui.graph_view.picture import Picture
+from inspector.gui.graph_view.viewport import Viewport
+
+_LEAST = 5.0
+"""A marked card is at least this many widget pixels large, so that it is seen from afar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is lit up on a picture.
+
+    Attributes:
+        selected: numbers of the selected cards.
+        found: numbers of the cards that a search found.
+        links: numbers of the links of the tensor under the pointer or chosen.
+        ends: numbers of the cards at the ends of those links.
+    """
+
+    selected: frozenset[int] = frozenset()
+    found: frozenset[int] = frozenset()
+    links: tuple[int, ...] = ()
+    ends: frozenset[int] = frozenset()
+
+
+def numbers_of(picture: Picture | None, names: Iterable[str]) -> frozenset[int]:
+    """The cards that show nodes."""
+    place = picture.scene.place if picture is not None else {}
+    return frozenset(place[name] for name in names if name in place)
+
+
+def find_marks(
+    picture: Picture | None, selected: Iterable[str], tensor: str | None, found: Iterable[str]
+) -> Marks:
+    """What is lit up when nodes are selected and found, and a tensor is pointed at."""
+    links: tuple[int, ...] = ()
+    ends: frozenset[int] = frozenset()
+    if picture is not None and tensor is not None:
+        scene = picture.scene
+        links = tuple(n for n, name in enumerate(scene.tensors) if name == tensor)
+        ends = frozenset(scene.links[list(links)].ravel().tolist())
+    return Marks(numbers_of(picture, selected), numbers_of(picture, found), links, ends)
+
+
+def paint_marks(
+    painter: QPainter,
+    picture: Picture,
+    marks: Marks,
+    brushes: Brushes,
+    view: Viewport,
+    seen: QRectF,
+) -> None:
+    """Light up what is marked; the painter has widget coordinates."""
+    painter.save()
+    painter.translate(round(view.x), round(view.y))
+    painter.scale(view.scale, view.scale)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if marks.links:
+        painter.setPen(_pen(brushes.theme.accent, 2.2))
+        shown = set(numbers_within(picture.link_boxes, seen).tolist())
+        for link in shown.intersection(marks.links):
+            painter.drawPath(picture.path(link))
+    painter.restore()
+    cards = set(numbers_within(picture.boxes, seen).tolist())
+    _outline(painter, picture, cards & marks.found, view, brushes.theme.warning, 2.0, 3.0)
+    _outline(painter, picture, cards & marks.ends, view, brushes.theme.accent, 1.4, 2.0)
+    _outline(painter, picture, cards & marks.selected, view, brushes.theme.accent, 2.6, 1.0)
+
+
+def _pen(colour: str, width: float) -> QPen:
+    pen = QPen(QColor(colour), width)
+    pen.setCosmetic(True)
+    return pen
+
+
+def _outline(
+    painter: QPainter,
+    picture: Picture,
+    cards: Iterable[int],
+    view: Viewport,
+    colour: str,
+    width: float,
+    gap: float,
+) -> None:
+    painter.setPen(_pen(colour, width))
+    fill = QColor(colour)
+    fill.setAlphaF(0.35)
+    for number in cards:
+        rect = view.to_widget(picture.rect(number))
+        rect.translate(round(view.x) - view.x, round(view.y) - view.y)
+        short = rect.height() < _LEAST or rect.width() < _LEAST
+        if short:
+            rect.setSize(rect.size().expandedTo(QRectF(0, 0, _LEAST, _LEAST).size()))
+        painter.setBrush(fill if short else Qt.BrushStyle.NoBrush)
+        radius = RADIUS * view.scale + gap
+        if picture.cards[number].is_pill:
+            radius = rect.height() / 2 + gap
+        painter.drawRoundedRect(rect.adjusted(-gap, -gap, gap, gap), radius, radius)
+
+
+def paint_rubber_band(painter: QPainter, band: QRectF, brushes: Brushes) -> None:
+    """The rectangle that is being drawn around what shall be selected."""
+    fill = QColor(brushes.theme.accent)
+    fill.setAlphaF(0.12)
+    painter.setPen(_pen(brushes.theme.accent, 1.0))
+    painter.setBrush(fill)
+    painter.drawRect(band)
