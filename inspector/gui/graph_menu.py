@@ -12,20 +12,17 @@ from inspector.graph.groups import Group
 from inspector.gui.graph_view.cards import Card
 from inspector.quant.spec import QuantSpec
 
+_spec = QuantSpec.parse
 PRESETS = (
-    ("8 bits", QuantSpec.parse("int8:channel"), QuantSpec.parse("uint8:tensor")),
-    (
-        "8 bits, 16-bit activations",
-        QuantSpec.parse("int8:channel"),
-        QuantSpec.parse("uint16:tensor"),
-    ),
-    ("4-bit weights", QuantSpec.parse("int4:channel:mse"), None),
-    ("4-bit weights in blocks of 32", QuantSpec.parse("int4:block32:mse"), None),
-    ("2-bit weights in blocks of 16", QuantSpec.parse("int2:block16:mse"), None),
+    ("8 bits", _spec("int8:channel"), _spec("uint8:tensor")),
+    ("8 bits, 16-bit activations", _spec("int8:channel"), _spec("uint16:tensor")),
+    ("4-bit weights", _spec("int4:channel:mse"), None),
+    ("4-bit weights in blocks of 32", _spec("int4:block32:mse"), None),
+    ("2-bit weights in blocks of 16", _spec("int2:block16:mse"), None),
 )
 """Name, weights and activations (None: as they are) of the specs that the menu offers."""
 
-FLOAT = QuantSpec.parse("float")
+FLOAT = _spec("float")
 _SHOWN = 48
 
 

@@ -54,9 +54,9 @@ class Shown:
     """
 
     path: tuple[Step, ...] = ()
-    folding: Folding = Folding()
+    folding: Folding = field(default_factory=Folding)
     direction: Direction = "down"
-    detail: Detail = Detail()
+    detail: Detail = field(default_factory=Detail)
     tensor_names: bool = False
 
 

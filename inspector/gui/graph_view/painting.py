@@ -253,12 +253,12 @@ def _far_title(
     """The title in the largest of the readable sizes in which all of it fits; else none."""
     for pixels in _SHOWN_TITLES:
         font, metrics = brushes.sized(round(pixels / scale))
-        if metrics.capHeight() * 1.6 <= inner.height():
-            if metrics.horizontalAdvance(title) <= inner.width():
-                painter.setFont(font)
-                painter.setPen(brushes.white)
-                painter.drawText(inner, _CENTRE | _NO_CLIP, title)
-                return
+        low = metrics.capHeight() * 1.6 <= inner.height()
+        if low and metrics.horizontalAdvance(title) <= inner.width():
+            painter.setFont(font)
+            painter.setPen(brushes.white)
+            painter.drawText(inner, _CENTRE | _NO_CLIP, title)
+            return
 
 
 def _title(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes, figure: str) -> None:
