@@ -1,10 +1,9 @@
 """Long computations in a process of their own, so that the window keeps answering.
 
-Shape inference and ranking a graph run in compiled code that keeps Python's lock from start to
-end: on a thread they would stop the window as if they ran in it. Between :func:`start` and
-:func:`stop` they run in one child process instead, which also means that a library that crashes
-there takes nothing down with it. Without a child (the command line, small work, no process to be
-had) they run where they are called.
+Shape inference and layout keep Python's lock for long: on a thread they would stop the window as
+if they ran in it. Between :func:`start` and :func:`stop` they run in one child process instead,
+where a crash takes nothing down with it. Without a child (the command line, small work, no process
+to be had) they run where they are called.
 
 The child is a fresh interpreter (nothing is forked: Qt has threads) that never runs the program's
 own start. A function travels by its name, arguments and results as pickles over two pipes; when its
@@ -25,6 +24,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from ctypes import CDLL
 from importlib import import_module
 from typing import IO, Any, Final, Generic, TypeVar
 
@@ -58,9 +58,7 @@ class Answer(Generic[T]):
     def __init__(
         self, function: Callable[..., T], args: Sequence[Any], future: Future[Any] | None
     ) -> None:
-        self._function = function
-        self._args = args
-        self._future = future
+        self._function, self._args, self._future = function, args, future
 
     def result(self) -> T:
         """Wait for it; raises what the function raised, and as :func:`call`."""
@@ -215,8 +213,7 @@ class _Helper:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._child: _Child | None = None
-        self._was_there = False
-        self._closed = False
+        self._was_there = self._closed = False
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="offload")
         self._thread.submit(self._warm_up)
@@ -347,6 +344,14 @@ def serve(limit: float) -> None:
         _write(answers, answer)
         del answer
         gc.collect()
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Let go of what is free: glibc would keep twice of what the child needs while it waits."""
+    trim = getattr(CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _pipes() -> tuple[queue.SimpleQueue[bytes], IO[bytes]]:

@@ -172,6 +172,7 @@ class Files(QObject):
     def _model_arrived(self, opened: Opened) -> None:
         self._sketch = None
         before = self.document.opened if self.document.is_open else None
+        self._bridge.expect(opened.plans)
         self.document.set_model(opened.model)
         obstacle = opened.model.obstacle
         if opened.recipe is not None:

@@ -13,9 +13,10 @@ from inspector.evaluate.images import IMAGE_SUFFIXES
 from inspector.evaluate.statistics import Calibration, is_statistics, load_calibration
 from inspector.graph.model import Graph
 from inspector.gui.collector import resting
+from inspector.gui.plans import WholePlan, plan_all
 from inspector.gui.tasks import Context
 from inspector.session.opening import OpenModel, open_model, read_structure
-from inspector.session.recipe import Recipe, load_recipe, recipe_of_model
+from inspector.session.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of_model
 
 Kind = Literal["model", "data", "recipe"]
 _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
@@ -23,9 +24,10 @@ _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A model made ready, and the recipe it was saved with, if it was saved here."""
+    """A model made ready, what the usual choices do to it, and the recipe it was saved with."""
 
     model: OpenModel
+    plans: WholePlan
     recipe: Recipe | None = None
 
 
@@ -55,7 +57,8 @@ def read_model(path: Path, context: Context) -> Opened:
             raise CancelledError
         context.tell(sketch)
         opened = open_model(sketch)
-        return Opened(opened, _carried(opened))
+        specs = DEFAULT_RECIPE.resolve_all(opened.graph.layers)
+        return Opened(opened, plan_all(opened.placement, specs), _carried(opened))
 
 
 def _carried(opened: OpenModel) -> Recipe | None:

@@ -52,6 +52,14 @@ class Task:
         return self._cancelled.is_set()
 
 
+def _start_threads(pool: ThreadPoolExecutor) -> None:
+    """Start all threads now: to start one, the window would wait for those that are at work."""
+    started = threading.Event()
+    for _ in range(_WORKERS):
+        pool.submit(started.wait)
+    started.set()
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     task: Task
@@ -114,6 +122,7 @@ class Tasks(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
+        _start_threads(self._pool)
         self._numbers = itertools.count(1)
         self._current: dict[str, Task] = {}
         self._callbacks: dict[int, Callable[[Any], None]] = {}
