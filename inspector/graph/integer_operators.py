@@ -58,7 +58,7 @@ def _binary(title: str) -> IntegerOperator:
 _WEIGHTED = (Operand(0, 0, 1, 2), Operand(1, 3, 4, 5))
 _INTEGER = (Operand(0, 0, None, 2), Operand(1, 1, None, 3))
 
-_OPERATORS: Final[Mapping[str, IntegerOperator]] = MappingProxyType(
+OPERATORS: Final[Mapping[str, IntegerOperator]] = MappingProxyType(
     {
         "ConvInteger": IntegerOperator("Conv", _INTEGER),
         "MatMulInteger": IntegerOperator("MatMul", _INTEGER),
@@ -102,6 +102,7 @@ _OPERATORS: Final[Mapping[str, IntegerOperator]] = MappingProxyType(
         ),
     }
 )  # fmt: skip
+"""By name; QLinearConcat, whose inputs are not counted, is told by `integer_operator` alone."""
 
 SCALED_LATER: Final = frozenset({"ConvInteger", "MatMulInteger"})
 """Operators that write int32 sums, which the nodes behind them scale."""
@@ -121,4 +122,4 @@ def integer_operator(node: Node) -> IntegerOperator | None:
         triples = range(2, len(node.inputs), 3)
         operands = (Operand(slot, at, at + 1, at + 2) for slot, at in enumerate(triples))
         return IntegerOperator("Concat", tuple(operands), (0, 1))
-    return _OPERATORS.get(node.op_type)
+    return OPERATORS.get(node.op_type)

@@ -147,8 +147,9 @@ def stored(
         if block_size <= 0 and scales is not None and len(scales) > 1:
             axis = next(index for index, dim in enumerate(scales) if dim != 1)
         along = axis + rank if axis < 0 and rank is not None else axis
-    found = Stored("", codes, scale, zero_point, along, max(block_size, 0), int(match[1]), dtype)
-    return replace(found, spec=_spec(found, None))
+    block_size = max(block_size, 0)
+    spec = _spec(dtype, along, block_size, None)
+    return Stored(spec, codes, scale, zero_point, along, block_size, int(match[1]), dtype)
 
 
 def as_read_by(found: Stored, node: Node, title: str, slot: int, rank: int | None) -> Stored:
@@ -162,7 +163,8 @@ def as_read_by(found: Stored, node: Node, title: str, slot: int, rank: int | Non
         rank: number of the tensor's dimensions, where it is known.
     """
     if node.op_type == "MatMulNBits" and found.block_size:
-        return replace(found, spec=_spec(found, found.axis))
+        channel = found.axis
+        return replace(found, spec=_spec(found.dtype, channel, found.block_size, channel))
     if found.axis is None or rank is None:
         return found
     channel = channel_axis(node, title, slot, rank)
@@ -171,7 +173,7 @@ def as_read_by(found: Stored, node: Node, title: str, slot: int, rank: int | Non
     if found.block_size:
         is_left = title == "MatMul" and slot == 0
         channel = block_axis(-2 if is_left else channel, rank)
-    return replace(found, spec=_spec(found, channel))
+    return replace(found, spec=_spec(found.dtype, found.axis, found.block_size, channel))
 
 
 def channel_axis(node: Node, title: str, slot: int, rank: int) -> int | None:
@@ -185,11 +187,12 @@ def channel_axis(node: Node, title: str, slot: int, rank: int) -> int | None:
     return None
 
 
-def _spec(found: Stored, implied: int | None) -> str:
-    dtype = _SPEC_DTYPES.get(found.dtype, found.dtype)
+def _spec(dtype: str, axis: int | None, block_size: int, implied: int | None) -> str:
+    """The text form; "" where there is none. The axis is left out if it is the implied one."""
+    dtype = _SPEC_DTYPES.get(dtype, dtype)
     if dtype not in DTYPES:
         return ""
-    if found.axis is None:
+    if axis is None:
         return f"{dtype}:tensor"
-    part = f"block{found.block_size}" if found.block_size else "channel"
-    return f"{dtype}:{part}" if found.axis == implied else f"{dtype}:{part}@{found.axis}"
+    part = f"block{block_size}" if block_size else "channel"
+    return f"{dtype}:{part}" if axis == implied else f"{dtype}:{part}@{axis}"
