@@ -25,6 +25,9 @@ from inspector.session.quantities import Quantity
 LOW, HIGH = 0, 1
 _SIDE, _TOP, _BAR, _HANDLE = 7, 4, 10, 7.0
 _LEAST_GAP = 0.02
+"""Of the axis, between two ends that are dragged together."""
+_DOT = 0.004
+"""Of the axis: a range as short has no ends that could be told apart."""
 _MOST_TICKS = 6
 _STEP_DB, _STEP_FACTOR = 1.0, 1.1
 _FARTHEST = 600.0  # as a power of e: floats end at 709
@@ -76,15 +79,22 @@ class Axis:
 
 def axis_for(quantity: Quantity, low: float, high: float) -> Axis:
     """An axis with some room on both sides of a range."""
-    tight = Axis(low, high, quantity.scale == "log")
-    return Axis(tight.value(-0.2), tight.value(1.2), tight.log)
+    return _roomy(low, high, log=quantity.scale == "log")
 
 
 def stretched(axis: Axis, low: float, high: float) -> Axis:
-    """The same axis, longer where a range goes beyond it."""
+    """The same axis, longer where a range goes beyond it; a new one where the range is a dot."""
     tight = Axis(min(low, axis.low), max(high, axis.high), axis.log)
     left = axis.low if low >= axis.low else tight.value(-0.05)
-    return Axis(left, axis.high if high <= axis.high else tight.value(1.05), axis.log)
+    longer = Axis(left, axis.high if high <= axis.high else tight.value(1.05), axis.log)
+    if longer.place(high) - longer.place(low) < _DOT:
+        return _roomy(low, high, log=axis.log)
+    return longer
+
+
+def _roomy(low: float, high: float, *, log: bool) -> Axis:
+    tight = Axis(low, high, log)
+    return Axis(tight.value(-0.2), tight.value(1.2), log)
 
 
 def stepped(quantity: Quantity, value: float, steps: float) -> float:
