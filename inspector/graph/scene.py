@@ -253,7 +253,7 @@ def _folded_constants(graph: Graph, hidden: Mapping[str, str]) -> dict[str, str]
         kept.update(node.outer_inputs)
     found: dict[str, str] = {}
     for node in graph.nodes:
-        if node.op_type != "Constant":
+        if node.op_type != "Constant" or node.inputs or node.outer_inputs:
             continue
         outputs = [name for name in node.outputs if name]
         if not kept.intersection(outputs):

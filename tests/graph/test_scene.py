@@ -81,6 +81,13 @@ def test_constant_nodes_that_are_written_nowhere_are_seen(
     assert scene.constants == {}
 
 
+def test_constant_nodes_that_read_are_seen(graph_of: Make, check_scene: Make) -> None:
+    """No such thing exists, but a damaged file may have it."""
+    scene = build_scene(graph_of(["a Constant: -> v", "b Constant: v -> w", "c Relu: w -> y"]))
+    check_scene(scene)
+    assert [item.name for item in scene.items if item.kind == "node"] == ["b", "c"]
+
+
 def test_what_subgraphs_read_is_linked(graph_of: Make, links_of: Make) -> None:
     """A node depends on what its branches read."""
     graph = graph_of(["r Relu: x -> h", "i If: x -> y | h"])
