@@ -7,6 +7,7 @@ from types import MappingProxyType
 import onnx
 from onnx import ModelProto, version_converter
 
+from inspector import offload
 from inspector.errors import UnsupportedError
 from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.draft import Draft
@@ -29,6 +30,7 @@ def raise_opset(model: Model, version: int) -> Model:
 
     Raises:
         UnsupportedError: an operator of the model cannot be converted.
+        InspectorError: the converter crashed, in a process of its own.
     """
     if opset_of(model) >= version:
         return model
@@ -44,15 +46,28 @@ def raise_opset(model: Model, version: int) -> Model:
             f"quantizers need: ONNX does not define its operators {', '.join(unknown)}.",
             f"Export it with opset {version} or later, without them.",
         )
-    try:
-        converted = version_converter.convert_version(model.proto, version)
-    except Exception as error:  # the converter's C++ code raises bare RuntimeErrors and more
+    data, size = model.proto.SerializeToString(), len(model.proto.graph.node)
+    found = offload.call(convert_bytes, data, version, size=size)
+    if isinstance(found, str):
         raise UnsupportedError(
-            f"The model cannot be converted from opset {opset_of(model)} to {version}: "
-            f"{_first_line(error)}.",
+            f"The model cannot be converted from opset {opset_of(model)} to {version}: {found}.",
             f"Export it with opset {version} or later.",
-        ) from error
+        )
+    converted = ModelProto()
+    converted.ParseFromString(found)
     return _with_values_of(model, converted, version)
+
+
+def convert_bytes(data: bytes, version: int) -> bytes | str:
+    """A serialized light proto in another opset, or why that cannot be."""
+    proto = ModelProto()
+    proto.ParseFromString(data)
+    try:
+        converted: ModelProto = version_converter.convert_version(proto, version)
+    except Exception as error:  # the converter's C++ code raises bare RuntimeErrors and more
+        return _first_line(error)
+    serialized: bytes = converted.SerializeToString()
+    return serialized
 
 
 def _undefined_operators(proto: ModelProto) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
+from inspector import offload
 from inspector.errors import UnsupportedError
 from inspector.onnxio.draft import whole_proto
 from inspector.onnxio.loading import model_of
@@ -106,3 +107,26 @@ def test_a_model_of_other_domains_only(build: Build) -> None:
     proto.opset_import[0].domain = "ai.onnx.contrib"
     with pytest.raises(UnsupportedError, match="does not say which opset"):
         raise_opset(model_of(proto), 13)
+
+
+def test_another_process_converts_and_refuses_alike(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same model, and the same words."""
+    model = model_of(_network(build, 9))
+    proto = _network(build, 9)
+    proto.graph.node[0].ClearField("input")
+    broken = model_of(proto)
+    key = raise_opset(model, 13).key
+    with pytest.raises(UnsupportedError) as here:
+        raise_opset(broken, 13)
+    monkeypatch.setattr(offload, "SMALL", 0)
+    monkeypatch.setattr(offload, "WARM", ())
+    offload.start()
+    try:
+        assert raise_opset(model, 13).key == key
+        with pytest.raises(UnsupportedError) as there:
+            raise_opset(broken, 13)
+    finally:
+        offload.stop()
+    assert here.value.message == there.value.message
