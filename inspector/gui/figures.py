@@ -50,6 +50,11 @@ def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) 
     )
 
 
+def bare_row(layer: Layer) -> LayerRow:
+    """One row of the table before anything else is known."""
+    return LayerRow(layer.name, layer.op_type, "", "", None, layer.parameters)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The quantity that layers are coloured by, of one layer."""

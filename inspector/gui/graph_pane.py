@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QPoint
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.gui.find_bar import FindBar
@@ -10,12 +9,12 @@ from inspector.gui.graph_view.legend import HeatLegend
 from inspector.gui.graph_view.minimap import Minimap
 from inspector.gui.graph_view.view import GraphView
 from inspector.gui.tasks import Tasks
-from inspector.gui.theme import SPACE_S, Theme
+from inspector.gui.theme import Theme
 from inspector.gui.trail import Trail
 
 
 class GraphPane(QWidget):
-    """Puts the parts together and keeps them in their corners."""
+    """Puts the parts together; what floats keeps itself in its corner."""
 
     def __init__(self, tasks: Tasks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,23 +29,8 @@ class GraphPane(QWidget):
         column.setSpacing(0)
         column.addWidget(self.trail)
         column.addWidget(self.view, 1)
-        for part in (self.view, self.legend, self.minimap):
-            part.installEventFilter(self)
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         for part in (self.view, self.legend, self.minimap, self.find_bar):
             part.apply_theme(theme)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep what floats in its corner when anything changes its size."""
-        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
-            self._place()
-        return super().eventFilter(watched, event)
-
-    def _place(self) -> None:
-        area = self.view.rect().adjusted(SPACE_S, SPACE_S, -SPACE_S, -SPACE_S)
-        self.legend.move(area.bottomLeft() - QPoint(0, self.legend.height() - 1))
-        size = self.minimap.size()
-        self.minimap.move(area.bottomRight() - QPoint(size.width() - 1, size.height() - 1))
-        self.find_bar.place()

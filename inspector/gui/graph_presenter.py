@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
@@ -20,8 +21,9 @@ from inspector.gui.graph_view.stubs import Stub
 from inspector.gui.heat import Heat
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.stage import Stage, Staged
+from inspector.session.quantities import WEIGHT_SQNR
 
-_SLICE = 250
+_SLICE = 120
 """Badges made in one go: more would be felt."""
 _MOST_PLACES = 30
 
@@ -49,7 +51,7 @@ class GraphPresenter(QObject):
         super().__init__(parent)
         self._bridge, self._stage, self._selection, self._heat = bridge, stage, selection, heat
         self._pane, self._view = pane, pane.view
-        self._badges: dict[str, Badge] = {}
+        self._heat_shown: object = None
         self._todo: dict[str, None] = {}
         self._timer = QTimer(self)
         self._timer.setInterval(0)
@@ -77,10 +79,7 @@ class GraphPresenter(QObject):
     def refresh(self, names: Iterable[str]) -> None:
         """Make the badges of layers anew: a few at once, many in slices."""
         self._todo.update(dict.fromkeys(names))
-        if len(self._todo) <= _SLICE:
-            self._make_some()
-        elif not self._timer.isActive():
-            self._timer.start()
+        self._make_some()
 
     def set_tensor_names(self, names: bool) -> None:
         """Write names instead of shapes on the edges."""
@@ -103,7 +102,9 @@ class GraphPresenter(QObject):
     def _connect(self) -> None:
         self._tensor_names = self._is_sketch = False
         self._stage.changed.connect(self._show)
-        self._heat.changed.connect(self._all_badges)
+        self._heat.changed.connect(self._heat_changed)
+        self._bridge.specs_changed.connect(self.refresh)
+        self._bridge.facts_changed.connect(self.refresh)
         self._selection.changed.connect(self._chosen)
         self._bridge.model_changed.connect(self._model_changed)
         view, trail = self._view, self._pane.trail
@@ -129,9 +130,8 @@ class GraphPresenter(QObject):
         self._label()
         self._selection.go_to(staged.shown.path)
         self._show_trail(staged)
-        self._badges = {}
-        self._all_badges()
         self._map()
+        self._all_badges()
 
     def _label(self) -> None:
         graph = self._stage.graph()
@@ -169,17 +169,21 @@ class GraphPresenter(QObject):
 
     # Badges
 
+    def _heat_changed(self) -> None:
+        """All colours are others, or only those that are heard of anyway."""
+        heat = self._heat
+        shown = (heat.quantity, heat.range)
+        if shown != self._heat_shown or heat.quantity is not WEIGHT_SQNR:
+            self._heat_shown = shown
+            self.refresh(self._layers())
+
     def _all_badges(self) -> None:
         staged = self._stage.staged
         if staged is None:
             return
-        self._badges = dict(_stored_badges(staged))
-        layers = self._layers()
-        if layers:
-            self.refresh(layers)
-        else:
-            self._todo.clear()
-            self._set_badges()
+        self._todo.clear()
+        self._view.set_badges(dict(_stored_badges(staged)))
+        self.refresh(self._layers())
 
     def _layers(self) -> dict[str, Layer]:
         """The layers on the picture, by name: those of the model's own graph."""
@@ -190,15 +194,17 @@ class GraphPresenter(QObject):
 
     def _make_some(self) -> None:
         known = self._layers()
-        for name in list(self._todo)[:_SLICE]:
+        made: dict[str, Badge] = {}
+        for name in list(islice(self._todo, _SLICE)):
             del self._todo[name]
             if name in known:
-                self._badges[name] = self._badge(name)
-        if self._todo and not self._timer.isActive():
+                made[name] = self._badge(name)
+        self._view.update_badges(made)
+        if self._todo:
             self._timer.start()
-        elif not self._todo:
+        else:
             self._timer.stop()
-        self._set_badges()
+            self._colour_map()
 
     def _badge(self, name: str) -> Badge:
         document, heat = self._bridge.document, self._heat
@@ -211,10 +217,9 @@ class GraphPresenter(QObject):
             ),
         )
 
-    def _set_badges(self) -> None:
-        self._view.set_badges(self._badges)
+    def _colour_map(self) -> None:
         colours = self._view.colours()
-        if colours is not None and not self._todo:
+        if colours is not None:
             self._pane.minimap.set_colours(colours.shades)
 
     # What is chosen

@@ -39,6 +39,7 @@ SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
 _WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62}
 _CELL_PADDING = 20
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,20 @@ class LayerTableModel(QAbstractTableModel):
 
     def update_rows(self, rows: Mapping[str, LayerRow]) -> None:
         """Replace single rows."""
+        changed = []
         for name, row in rows.items():
             number = self._index.get(name)
             if number is not None and self._rows[number] != row:
                 self._rows[number] = row
-                self.dataChanged.emit(self.index(number, 0), self.index(number, PARAMETERS))
+                changed.append(number)
+        if len(changed) > _FEW:  # one long message costs the views less than many short ones
+            self._tell(min(changed), max(changed))
+        else:
+            for number in changed:
+                self._tell(number, number)
+
+    def _tell(self, first: int, last: int) -> None:
+        self.dataChanged.emit(self.index(first, 0), self.index(last, PARAMETERS))
 
     def row(self, number: int) -> LayerRow:
         """The layer in a row of this model (not of the sorted view)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
@@ -18,6 +19,8 @@ from inspector.quant.spec import Role
 from inspector.report.units import plural
 
 _GATHER_MS = 40
+_SLICE = 150
+"""Rows made in one go: more would be felt."""
 _NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
@@ -39,10 +42,9 @@ class Presenter(QObject):
         self._bridge = bridge
         self._selection, self._pane, self._panel = selection, pane, panel
         self._plots, self._strip = plots, strip
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_GATHER_MS)
         self._timer.timeout.connect(self._show_gathered)
         self._connect()
 
@@ -71,7 +73,10 @@ class Presenter(QObject):
 
     def _model_changed(self) -> None:
         self._changed.clear()
-        self._pane.set_rows([self._row(layer.name) for layer in self._bridge.document.layers])
+        layers = self._bridge.document.layers
+        self._pane.set_rows([figures.bare_row(layer) for layer in layers])
+        self._changed.update(dict.fromkeys(layer.name for layer in layers))
+        self._show_gathered()
         self._show_size()
         self._selection.forget()
         self._chosen(self._selection.chosen)
@@ -84,28 +89,34 @@ class Presenter(QObject):
         self._show_layer_plot()
 
     def _specs_changed(self, names: Iterable[str]) -> None:
-        """Rows, badges, panel and plots follow in the same tick."""
-        self._pane.model.update_rows({name: self._row(name) for name in names})
+        """Panel and plots follow in the same tick, and so do rows that are not too many."""
+        self._changed.update(dict.fromkeys(names))
+        self._show_gathered()
         self._show_size()
         self._show_selection()
-        self._show_layer_plot()
 
     def _facts_changed(self, names: Iterable[str]) -> None:
         """Figures from the background are gathered, so that many of them cost one repaint."""
         names = set(names)
-        self._changed |= names
+        self._changed.update(dict.fromkeys(names))
         if names & set(self._bridge.selected[:1]):
             self._show_gathered()
+            self._show_weights(self._bridge.selected[0])
         elif not self._timer.isActive():
-            self._timer.start()
+            self._timer.start(_GATHER_MS)
 
     def _show_gathered(self) -> None:
-        self._timer.stop()
-        names, self._changed = self._changed, set()
+        """Show what changed, in slices where it is much: those that are looked at first."""
+        chosen = [name for name in self._bridge.selected if name in self._changed]
+        names = list(islice(dict.fromkeys((*chosen, *self._changed)), _SLICE))
+        for name in names:
+            del self._changed[name]
         self._pane.model.update_rows({name: self._row(name) for name in names})
-        self._show_layer_plot()
-        if names & set(self._bridge.selected[:1]):
-            self._show_weights(self._bridge.selected[0])
+        if self._changed:
+            self._timer.start(0)
+        else:
+            self._timer.stop()
+            self._show_layer_plot()
 
     def _calibration_changed(self) -> None:
         calibration = self._bridge.document.calibration

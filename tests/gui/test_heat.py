@@ -423,7 +423,7 @@ def test_the_legend_is_bound(qtbot: QtBot, opened: Room) -> None:
     """It shows what the heat is, and its user changes it."""
     view = QWidget()
     qtbot.addWidget(view)
-    view.resize(800, 600)
+    view.resize(1000, 800)
     legend = HeatLegend(view)
     bind(opened.heat, legend)
     view.show()

@@ -373,3 +373,21 @@ def test_ticks_are_round() -> None:
     assert len(Axis(1.0, 1e15, log=True).ticks()) <= 6
     assert tick_text(2e4, log=True) == "20k"
     assert tick_text(-5.0, log=False) == "−5"
+
+
+def test_it_folds_where_room_is_scarce(qtbot: QtBot) -> None:
+    """In a small view only colours and range are shown, until the pointer or the focus comes."""
+    view = QWidget()
+    qtbot.addWidget(view)
+    view.resize(500, 400)
+    legend = HeatLegend(view)
+    legend.set_quantities(QUANTITIES)
+    view.show()
+    legend.show_quantity(WEIGHT_SQNR, 10.0, 60.0, True)
+    assert legend.is_folded()
+    assert not legend.chooser.isVisible()
+    folded = legend.height()
+    view.resize(1200, 900)
+    assert not legend.is_folded()
+    assert legend.chooser.isVisible()
+    assert legend.height() > folded

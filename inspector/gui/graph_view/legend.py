@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QLinearGradient,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -17,6 +14,7 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
+    QApplication,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -37,55 +35,22 @@ from inspector.gui.graph_view.heat_bar import (
 )
 from inspector.gui.graph_view.range_end import RangeEnd
 from inspector.gui.graph_view.swatches import Notes, Swatches
-from inspector.gui.theme import LIGHT, RADIUS, SPACE_S, SPACE_XS, TEXT_BODY, TEXT_SMALL, Theme, heat
+from inspector.gui.theme import LIGHT, RADIUS, SPACE_S, SPACE_XS, TEXT_BODY, TEXT_SMALL, Theme
 from inspector.report.quantity_text import parse_quantity, quantity_text
 from inspector.session.quantities import Better, Quantity, is_range
 
-if TYPE_CHECKING:
-    from inspector.gui.graph_view.brushes import Brushes
-
-WIDTH, HEIGHT, MARGIN = 150.0, 46.0, 8.0
-CARD_WIDTH = 260
+CARD_WIDTH, SMALL_WIDTH = 260, 172
+_ROOMY = (760, 620)
+"""From this width and height of the view on, the legend is never in the way."""
 _LARGEST = 1e15
+_NO_LIMIT = 16_777_215
+"""Qt's own word for a height that is not limited."""
 _LONGEST = 160
 _MEANINGS: dict[Better, str] = {
     "high": "worse → better",
     "low": "small → large",
     "none": "small → large",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Legend:
-    """What the heat colours mean: a quantity with its unit, and the range shown."""
-
-    title: str
-    low: float
-    high: float
-    unit: str
-
-
-def paint_legend(painter: QPainter, area: QRect, legend: Legend, brushes: Brushes) -> None:
-    """Paint it into the lower left corner."""
-    box = QRectF(MARGIN, area.height() - HEIGHT - MARGIN, WIDTH, HEIGHT)
-    painter.setPen(brushes.border)
-    painter.setBrush(brushes.card)
-    painter.drawRoundedRect(box, 6, 6)
-    painter.setFont(brushes.body)
-    painter.setPen(brushes.text)
-    inner = box.adjusted(10, 4, -10, -6)
-    top = QRectF(inner.left(), inner.top(), inner.width(), 15)
-    painter.drawText(top, int(Qt.AlignmentFlag.AlignLeft), legend.title)
-    bar = QRectF(inner.left(), inner.top() + 17, inner.width(), 6)
-    gradient = QLinearGradient(QPointF(bar.left(), 0), QPointF(bar.right(), 0))
-    for step in range(11):
-        gradient.setColorAt(step / 10, heat(step / 10))
-    painter.fillRect(bar, gradient)
-    painter.setPen(brushes.muted)
-    ends = QRectF(inner.left(), bar.bottom() + 1, inner.width(), 14)
-    low, high = f"{legend.low:g}", f"{legend.high:g} {legend.unit}"
-    painter.drawText(ends, int(Qt.AlignmentFlag.AlignLeft), low)
-    painter.drawText(ends, int(Qt.AlignmentFlag.AlignRight), high)
 
 
 class HeatLegend(QFrame):
@@ -113,6 +78,7 @@ class HeatLegend(QFrame):
         self._ends = (0.0, 1.0)
         self._axis: Axis | None = None
         self._notes = Notes()
+        self._is_auto = True
         self.chooser = QComboBox(self)
         self.chooser.setObjectName("heatQuantity")
         self.chooser.setAccessibleName("What the layers are coloured by")
@@ -135,6 +101,9 @@ class HeatLegend(QFrame):
         self._connect()
         self.apply_theme(LIGHT)
         parent.installEventFilter(self)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._focus_moved)
 
     def _lay_out(self) -> None:
         self.notice.setWordWrap(True)
@@ -162,7 +131,6 @@ class HeatLegend(QFrame):
         column.addLayout(foot)
         for row in (head, ends, foot):
             row.setSpacing(SPACE_XS)
-        self.setFixedWidth(CARD_WIDTH)
 
     def _connect(self) -> None:
         self.chooser.activated.connect(self._choose)
@@ -206,15 +174,14 @@ class HeatLegend(QFrame):
             self.bar.show_range(quantity, low, high, self._axis)
             self.low.show_text(quantity_text(quantity, low))
             self.high.show_text(quantity_text(quantity, high))
-            self.meaning.setText(_MEANINGS[quantity.better])
         self._quantity, self._ends = quantity, (low, high)
         key = "" if quantity is None else quantity.key
         self.chooser.setCurrentIndex(self.chooser.findData(key))
         self.chooser.setToolTip("" if quantity is None else quantity.explanation)
+        self._is_auto = auto
         for part in (self.bar, self.low, self.meaning, self.high):
             part.setVisible(quantity is not None)
-        self.auto.setVisible(quantity is not None and not auto)
-        self._place()
+        self._unfold()
 
     def show_notes(self, notes: Notes) -> None:
         """Explain the marks on the layers, and say why numbers are missing."""
@@ -280,16 +247,52 @@ class HeatLegend(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the corner when the view changes its size."""
         if watched is self._view and event.type() == QEvent.Type.Resize:
-            self._place()
+            self._unfold()
         return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent) -> bool:
+        """Unfold under the pointer and for the keyboard."""
+        if event.type() in (QEvent.Type.Enter, QEvent.Type.Leave):
+            self._unfold()
+        return super().event(event)
+
+    def _focus_moved(self, _before: QWidget | None, _now: QWidget | None) -> None:
+        self._unfold()
+
+    def is_folded(self) -> bool:
+        """Whether only the colours and their range are shown, to leave room for the graph."""
+        if self._quantity is None:
+            return False
+        size = self._view.size()
+        roomy = size.width() >= _ROOMY[0] and size.height() >= _ROOMY[1]
+        focus = QApplication.focusWidget()
+        used = focus is not None and self.isAncestorOf(focus)
+        used = used or self.underMouse() or self.chooser.view().isVisible()
+        return not (roomy or used or self.bar.is_held())
+
+    def _unfold(self) -> None:
+        """Show all, or only what tells what the colours mean."""
+        folded, quantity = self.is_folded(), self._quantity
+        if quantity is not None:
+            unit = f", {quantity.unit}" if quantity.unit else ""
+            self.meaning.setText(
+                f"{quantity.title}{unit}" if folded else _MEANINGS[quantity.better]
+            )
+        self.chooser.setVisible(not folded)
+        for end in (self.low, self.high):
+            end.setVisible(quantity is not None and not folded)
+        self.auto.setVisible(quantity is not None and not self._is_auto and not folded)
+        self.swatches.setMaximumHeight(0 if folded else _NO_LIMIT)
+        self._place()
 
     def _place(self) -> None:
         layout = self.layout()
         assert layout is not None
         layout.activate()
-        height = layout.totalHeightForWidth(CARD_WIDTH)
+        width = SMALL_WIDTH if self.is_folded() else CARD_WIDTH
+        height = layout.totalHeightForWidth(width)
         height = layout.totalSizeHint().height() if height < 0 else height
-        self.resize(CARD_WIDTH, height)
+        self.setFixedSize(width, height)
         self.move(SPACE_S, self._view.height() - height - SPACE_S)
 
     def paintEvent(self, _event: QPaintEvent) -> None:

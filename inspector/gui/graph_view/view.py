@@ -125,12 +125,23 @@ class GraphView(QWidget):
 
     def set_badges(self, badges: Mapping[str, Badge]) -> None:
         """Say on each layer's card how it is quantized, and colour it."""
-        before, badges = self._look.badges, dict(badges)
+        before = self._look.badges
         changed = [n for n in badges.keys() | before.keys() if badges.get(n) != before.get(n)]
+        heated = any(badge.colour is not None for badge in badges.values())
+        self._show_badges(dict(badges), changed, heated=heated)
+
+    def update_badges(self, badges: Mapping[str, Badge]) -> None:
+        """Say something else on the cards of some layers."""
+        before = self._look.badges
+        changed = [name for name, badge in badges.items() if before.get(name) != badge]
+        heated = any(badge.colour is not None for badge in badges.values())
+        self._show_badges({**before, **badges}, changed, heated=heated or self._look.heated)
+
+    def _show_badges(
+        self, badges: Mapping[str, Badge], changed: Sequence[str], *, heated: bool
+    ) -> None:
         if not changed:
             return
-        heated = any(badge.colour is not None for badge in badges.values())
-        far = self._area is not None and (heated or self._look.heated)
         look = replace(self._look, badges=badges, heated=heated)
         if heated != self._look.heated:
             self._new_look(look)
@@ -139,8 +150,6 @@ class GraphView(QWidget):
             if self._picture is not None:
                 self._area = AreaPainter(self._picture, look)
                 self._spoil(changed)
-        if far:
-            self.view_changed.emit()
         self.update()
 
     def set_label(self, label: Callable[[str], str]) -> None:

@@ -16,6 +16,26 @@ from inspector.gui.plots.shapes import channel_bars
 from inspector.gui.theme import Theme
 from inspector.report.units import decibel_text
 
+MOST_BARS = 256
+"""More bars than this are slower to paint than the eye can tell them apart."""
+
+
+def worst_of_each(values: NDArray[np.float64], most: int) -> tuple[NDArray[np.intp], int]:
+    """One value for each bar where there are more values than bars.
+
+    Args:
+        values: shape (n,), NaN where they are not known.
+        most: bars at most.
+
+    Returns:
+        The number of the lowest value of each bar, and how many values a bar stands for.
+    """
+    per_bar = max(1, -(-len(values) // most))
+    filled = np.full(-(-len(values) // per_bar) * per_bar, np.inf)
+    filled[: len(values)] = np.where(np.isnan(values), np.inf, values)
+    lowest = filled.reshape(-1, per_bar).argmin(axis=1)
+    return lowest + np.arange(len(lowest)) * per_bar, per_bar
+
 
 class ChannelPlot(PlotCard):
     """SQNR of each channel.
@@ -82,6 +102,8 @@ class LayerErrorPlot(PlotCard):
         self._values: NDArray[np.float64] = np.zeros(0)
         self._chosen: frozenset[str] = frozenset()
         self._summary = ""
+        self._shown: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._per_bar = 1
 
     def show_layers(
         self, names: Sequence[str], sqnr: Sequence[float | None], chosen: Sequence[str], note: str
@@ -102,24 +124,29 @@ class LayerErrorPlot(PlotCard):
     def _redraw(self) -> None:
         if not len(self._names):
             return
-        heights = np.where(np.isfinite(self._values), self._values, 0.0)
-        plain, marked = pg.mkBrush(self.theme.original), pg.mkBrush(self.theme.quantized)
+        shown, self._per_bar = worst_of_each(self._values, MOST_BARS)
+        heights = np.where(np.isfinite(self._values[shown]), self._values[shown], 0.0)
+        marks = np.array([name in self._chosen for name in self._names])
+        marked = np.add.reduceat(marks, np.arange(0, len(marks), self._per_bar)) > 0
+        brushes = (pg.mkBrush(self.theme.original), pg.mkBrush(self.theme.quantized))
+        self._shown = shown
         self._bars.setOpts(
-            x=np.arange(len(heights)),
+            x=(np.arange(len(shown)) + 0.5) * self._per_bar - 0.5,
             height=heights,
-            width=0.8,
+            width=0.8 * self._per_bar,
             pen=None,
-            brushes=[marked if name in self._chosen else plain for name in self._names],
+            brushes=[brushes[int(mark)] for mark in marked],
         )
         top = float(heights.max(initial=1.0)) or 1.0
         low = min(0.0, float(heights.min(initial=0.0)))
-        self.plot.setRange(xRange=(-0.5, len(heights) - 0.5), yRange=(low, top), padding=0.03)
+        self.plot.setRange(xRange=(-0.5, len(self._names) - 0.5), yRange=(low, top), padding=0.03)
 
     def _at(self, scene: QPointF) -> int | None:
         if self.is_empty() or not self.plot.sceneBoundingRect().contains(scene):
             return None
         number = round(self.plot.getViewBox().mapSceneToView(scene).x())
-        return number if 0 <= number < len(self._names) else None
+        known = 0 <= number < len(self._names)
+        return int(self._shown[number // self._per_bar]) if known else None
 
     def _clicked(self, event: Any) -> None:
         number = self._at(event.scenePos())
