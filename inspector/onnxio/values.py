@@ -185,25 +185,29 @@ class DequantizedValues(Values):
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """See `Values.read`; float32."""
         codes = self.codes.read(start, stop).astype(np.float32)
-        rows = self._rows(start, stop)
-        codes -= self.zero_point[rows]
-        codes *= self.scale[rows]
+        if self.axis is None or start >= stop:
+            codes -= self.zero_point[0]
+            codes *= self.scale[0]
+            return codes
+        inner, length = prod(self.shape[self.axis + 1 :]), self.shape[self.axis]
+        if self.block_size:
+            rows = self._blocks(np.arange(start, stop, dtype=np.int64), inner, length)
+            codes -= self.zero_point[rows]
+            codes *= self.scale[rows]
+            return codes
+        runs = np.arange(start // inner, (stop - 1) // inner + 1, dtype=np.int64)
+        lengths = np.minimum((runs + 1) * inner, stop) - np.maximum(runs * inner, start)
+        runs %= length
+        codes -= np.repeat(self.zero_point[runs], lengths)
+        codes *= np.repeat(self.scale[runs], lengths)
         return codes
 
-    def _rows(self, start: int, stop: int) -> NDArray[np.int64] | int:
-        """Which scale each value has."""
-        if self.axis is None:
-            return 0
-        inner, length = prod(self.shape[self.axis + 1 :]), self.shape[self.axis]
-        places = np.arange(start, stop, dtype=np.int64)
+    def _blocks(self, places: NDArray[np.int64], inner: int, length: int) -> NDArray[np.int64]:
+        """Which scale the value at each place has."""
         outer = places // inner
-        if not self.block_size:
-            rows: NDArray[np.int64] = outer % length
-            return rows
         blocks = -(-length // self.block_size)
         along = (outer % length) // self.block_size
-        blocked: NDArray[np.int64] = ((outer // length) * blocks + along) * inner + places % inner
-        return blocked
+        return ((outer // length) * blocks + along) * inner + places % inner
 
 
 def dequantized(model: Model, codes: Values, how: Dequantization) -> DequantizedValues:

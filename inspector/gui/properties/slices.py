@@ -16,6 +16,8 @@ from inspector.onnxio.values import CHUNK, Values
 MOST_ROWS = 4_000_000
 """More rows (or columns) are folded: older table views keep some bytes for each."""
 MOST_PIXELS = 512
+_MOST_VALUES = 1 << 31
+"""A plane of more values (a sparse one) would take too long to read."""
 
 Floats = NDArray[np.float32]
 
@@ -134,7 +136,7 @@ def picture(
     Raises:
         CancelledError: `cancelled` said so.
     """
-    if not plane.is_matrix or values.is_text:
+    if not plane.is_matrix or values.is_text or plane.size > _MOST_VALUES:
         return None
     rows, columns = plane.rows, plane.columns
     tall, wide = -(-rows // MOST_PIXELS), -(-columns // MOST_PIXELS)
