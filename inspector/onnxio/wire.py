@@ -223,15 +223,9 @@ def split_weights(store: Store, threshold: int) -> Split:
     if not places:
         return Split(store.read(0, store.size), {})
     parts.append(store.read(kept, graph.end))
-    body = b"".join(parts)
-    tag = _encode(_MODEL_GRAPH << 3 | _BYTES)
-    light = b"".join(
-        (
-            store.read(0, graph.start),
-            tag,
-            _encode(len(body)),
-            body,
-            store.read(graph.end, store.size),
-        )
+    head = (
+        store.read(0, graph.start),
+        _encode(_MODEL_GRAPH << 3 | _BYTES),
+        _encode(sum(map(len, parts))),
     )
-    return Split(light, places)
+    return Split(b"".join((*head, *parts, store.read(graph.end, store.size))), places)
