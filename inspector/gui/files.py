@@ -42,6 +42,7 @@ class Files(QObject):
     """Reads what is opened or dropped into the document, and writes what is saved.
 
     Signals:
+        opening: another model is being read.
         sketched: the Sketch of a model that can be drawn already, and will be the document's.
         withdrawn: that model cannot be opened after all; the document's is to be drawn again.
         message: (kind, text, hint) for the message bar.
@@ -49,6 +50,7 @@ class Files(QObject):
         saved: the result of a save.
     """
 
+    opening = Signal()
     sketched = Signal(object)
     withdrawn = Signal()
     message = Signal(str, str, str)
@@ -82,12 +84,12 @@ class Files(QObject):
             except InspectorError as error:
                 self._refused(error)
         models = [path for path, kind in found if kind == "model"]
-        if len(models) > 1:
-            text = f"{models[0].name} is opened, the first of {len(models)} models."
-            self.message.emit("info", text, "One model at a time is open in this window.")
         for path, kind in sorted(found, key=lambda item: _ORDER[item[1]]):
             if kind != "model" or path == models[0]:
                 self._open(path, kind)
+        if len(models) > 1:
+            text = f"{models[0].name} is opened, the first of {len(models)} models."
+            self.message.emit("info", text, "One model at a time is open in this window.")
 
     def open_recipe(self, path: Path) -> None:
         """Open a recipe, or take it from a model that was saved with one."""
@@ -96,6 +98,7 @@ class Files(QObject):
     def _open(self, path: Path, kind: Kind) -> None:
         if kind == "model":
             self._later.clear()
+            self.opening.emit()
             for channel in (DATA, RECIPE):
                 self._tasks.cancel(channel)
             # What was drawn of a model that did not arrive stays until this one is drawn.

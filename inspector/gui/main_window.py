@@ -203,6 +203,7 @@ class MainWindow(QMainWindow):
         self.tasks.progressed.connect(self.strip.work_progressed)
         self.tasks.ended.connect(self.strip.work_ended)
         self.strip.cancel_asked.connect(self._cancel)
+        self.files.opening.connect(self.messages.withdraw_notes)
         self.files.sketched.connect(lambda sketch: self.graphs.sketch(sketch.graph))
         self.files.withdrawn.connect(self._withdrawn)
         self.files.message.connect(self._show_message)
@@ -347,6 +348,8 @@ class MainWindow(QMainWindow):
             self.actions_[f"action{name}"].setEnabled(is_open)
         for name in ("SaveRecipe", "OpenRecipe", "Find"):
             self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
+        self.graph_pane.legend.setVisible(bool(self.document.layers))
+        self.plots.setVisible(not is_open or bool(self.document.layers))
         possible = bool(self.document.layers) and self.document.opened.obstacle is None
         for name in ("Calibrate", "Random", "Save"):
             self.actions_[f"action{name}"].setEnabled(possible)

@@ -150,6 +150,12 @@ class MessageBar(QWidget):
         """Everything shown, one message a line."""
         return "\n".join(f"{m.text} {m.hint}".strip() for m in self.messages())
 
+    def withdraw_notes(self) -> None:
+        """Take back all but errors: another model is being opened, and they spoke of the last."""
+        for message in self.messages():
+            if message.kind != "error":
+                message.dismiss()
+
     def withdraw_offers(self) -> None:
         """Take away what was offered for a model that is not open any more."""
         for message in self.messages():

@@ -11,14 +11,18 @@ from PySide6.QtGui import QColor, QPainter
 
 from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
 from inspector.gui.graph_view.painting import (
+    TEXT_SCALE,
     Look,
     flat_colour,
     paint_card,
+    paint_labels,
     paint_links,
     paint_stub,
 )
 from inspector.gui.graph_view.picture import Picture
 
+_OUTLINE = 8.0
+"""How far lines, arrowheads and the pile of a group reach beyond their boxes."""
 _SHORT = 7.0
 """Links shorter than this many pixels are not drawn among distant cards."""
 _MOST_LINKS = 400
@@ -43,13 +47,17 @@ class AreaPainter:
         """Paint what lies in an area; the painter has picture coordinates."""
         picture, look = self.picture, self.look
         painter.fillRect(area, look.brushes.canvas)
-        cards = numbers_within(picture.boxes, area)
+        around = area.adjusted(-_OUTLINE, -_OUTLINE, _OUTLINE, _OUTLINE)
+        cards = numbers_within(picture.boxes, around)
         if scale < DISTANT_SCALE:
             self._distant(painter, area, scale, cards)
             return
-        links = numbers_within(picture.link_boxes, area)
+        links = numbers_within(picture.link_boxes, around)
         paint_links(painter, picture, links.tolist(), look, scale)
-        for number in numbers_within(picture.stub_boxes, area).tolist():
+        if scale >= TEXT_SCALE:
+            places = numbers_within(picture.label_boxes, area)
+            paint_labels(painter, picture, places.tolist(), look)
+        for number in numbers_within(picture.stub_boxes, around).tolist():
             paint_stub(painter, picture.stubs[number], look, scale)
         for number in cards.tolist():
             paint_card(painter, picture.cards[number], picture.rect(number), look, scale)

@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
 from inspector.gui.graph_view.brushes import ELIDE_MIDDLE, ELIDE_START, Brushes
 from inspector.gui.graph_view.cards import HEADER_HEIGHT, LABEL_GAP, LINE_HEIGHT, PADDING, Card
-from inspector.gui.graph_view.picture import Picture
+from inspector.gui.graph_view.picture import LABEL_WIDTH, Picture
 from inspector.gui.graph_view.stubs import Stub
 
 TEXT_SCALE = 0.7
@@ -93,12 +93,15 @@ def paint_links(
     painter.setBrush(brushes.edge.color())
     for link in shown:
         painter.drawPolygon(_arrow(picture, link))
-    if scale >= TEXT_SCALE:
-        for link in shown:
+
+
+def paint_labels(painter: QPainter, picture: Picture, links: Iterable[int], look: Look) -> None:
+    """What the tensors of links are, for links that have a place for a label."""
+    for link in links:
+        text = look.label(picture.scene.tensors[link])
+        if text:
             x, y = picture.labels[link].tolist()
-            text = look.label(picture.scene.tensors[link]) if x == x else ""
-            if text:
-                _label(painter, text, x, y, brushes)
+            _label(painter, text, x, y, look.brushes)
 
 
 def _arrow(picture: Picture, link: int) -> QPolygonF:
@@ -113,7 +116,7 @@ def _arrow(picture: Picture, link: int) -> QPolygonF:
 
 def _label(painter: QPainter, text: str, x: float, y: float, brushes: Brushes) -> None:
     """What a tensor is, on a patch of canvas that hides the line behind it."""
-    shown = brushes.elided(text, 180.0, ELIDE_MIDDLE)
+    shown = brushes.elided(text, LABEL_WIDTH, ELIDE_MIDDLE)
     width = brushes.metrics.horizontalAdvance(shown)
     patch = QRectF(x - width / 2 - 3, y - 8, width + 6, 15)
     painter.fillRect(patch, brushes.canvas)

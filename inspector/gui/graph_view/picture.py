@@ -21,6 +21,8 @@ from inspector.gui.graph_view.stubs import Stub, build_stubs
 
 TITLE_PIXELS = 13
 BODY_PIXELS = 11
+LABEL_WIDTH = 180.0
+"""No label is wider, in pixels."""
 _LEAVING, _MEETING = 0.32, 0.68
 """Where on its curve a label is: near the end where curves are apart."""
 
@@ -58,6 +60,12 @@ class Picture:
         """The rectangle of a card."""
         left, top, right, bottom = self.boxes[number].tolist()
         return QRectF(left, top, right - left, bottom - top)
+
+    @cached_property
+    def label_boxes(self) -> Points:
+        """Room for each link's label, shape (links, 4); NaN, which is nowhere, for none."""
+        reach = np.array([LABEL_WIDTH / 2 + 4, 9.0])
+        return np.hstack([self.labels - reach, self.labels + reach])
 
     @cached_property
     def stub_boxes(self) -> Points:
