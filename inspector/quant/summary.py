@@ -235,12 +235,16 @@ def _streamed(chunks: Chunks, integer: bool, zero: float, absent: int, bins: int
     if absent:
         moments.add(absent, 0.0, 0.0)
         heights[binner.index(np.zeros(1))] += absent
+    mean = math.ldexp(moments.mean, exponent)
+    std = math.ldexp(math.sqrt(moments.squares / moments.count), exponent)
+    if found.low == found.high:  # not to the last bit only
+        mean, std = float(found.low), 0.0
     return Summary(
         found.count,
         found.low,
         found.high,
-        math.ldexp(moments.mean, exponent),
-        math.ldexp(math.sqrt(moments.squares / moments.count), exponent),
+        mean,
+        std,
         *known,
         binner.edges,
         heights,
@@ -275,12 +279,19 @@ class Binner:
             room = abs(first) / 2 or 0.5
             first, last = first - room, last + room
         self._first, self._factor = first, self.bins / (last - first)
-        self.edges = np.ldexp(np.linspace(first, last, self.bins + 1), self._exponent)
+        most_real = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):
+            edges = np.ldexp(np.linspace(first, last, self.bins + 1), self._exponent)
+        self.edges = np.clip(edges, -most_real, most_real)
+        if self.bins > 1:
+            self.edges[0], self.edges[-1] = low, high
 
     def index(self, values: NDArray[Any]) -> NDArray[np.intp]:
         """(n,) which bin each value is in; all must lie in the range."""
         if self._whole:
-            offset = values - values.dtype.type(self._low)
+            # The difference of two int32 may need more bits; that of two uint64 here does not.
+            wide = values.astype(np.int64) if values.dtype.kind == "i" else values
+            offset = wide - wide.dtype.type(self._low)
             whole: NDArray[np.intp] = (offset // self._width).astype(np.intp)
             return whole
         scaled = np.ldexp(values.astype(np.float64), -self._exponent)

@@ -29,7 +29,7 @@ def summary(array: NDArray[Any], chunk: int = 7, **options: Any) -> Summary:
     return summarize(pieces, **options)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=400)
 @given(
     st.sampled_from(NUMBERS).flatmap(lambda kind: hnp.arrays(np.dtype(kind), st.integers(1, 60))),
     st.integers(1, 70),
@@ -96,6 +96,15 @@ def test_zeros_that_a_file_leaves_out_count(kind: type) -> None:
     assert sparse.std == pytest.approx(dense.std)
     np.testing.assert_array_equal(sparse.counts, dense.counts)
     assert summarize(lambda: [], absent=4).sparsity == 1.0
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, 5e-324, 0.0, 3.0])
+def test_one_value_has_room_on_both_sides(value: float) -> None:
+    """And edges that can be drawn, however large it is."""
+    found = summary(np.full(3, value))
+    assert np.isfinite(found.edges).all()
+    assert found.edges[0] <= value <= found.edges[-1]
+    assert (found.std, found.counts.tolist()) == (0.0, [3.0])
 
 
 def test_nothing_has_no_figures() -> None:

@@ -138,7 +138,7 @@ class _Setter:
         line = Line(QRectF(0, top, self._laid.width, self._y - top), key)
         line.opens, line.value, line.target, line.row = opens, value, pair.target, pair
         self._laid.lines.append(line)
-        if opens:
+        if opens and (pair.name or is_open):
             sign = QRectF(3, top + height / 2 - 5, 10, 10)
             self._laid.marks.append(Mark(sign, "open" if is_open else "closed"))
 
