@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QSplitter,
     QStackedWidget,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -23,9 +24,9 @@ from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
+from inspector.gui.graph_actions import connect_graph_actions
 from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
-from inspector.gui.graph_view.cards import Detail
 from inspector.gui.graph_view.picture import card_fonts
 from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
@@ -33,6 +34,8 @@ from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar, Offer
 from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.presenter import Presenter
+from inspector.gui.properties.pane import PropertyPane
+from inspector.gui.property_presenter import PropertyPresenter
 from inspector.gui.resources import app_icon, sample_models
 from inspector.gui.selection import Selection
 from inspector.gui.spec_panel import SpecPanel
@@ -42,6 +45,7 @@ from inspector.gui.tasks import Tasks
 from inspector.gui.theme import MODES, Theme, ThemeManager
 from inspector.gui.welcome import Welcome
 from inspector.session.document import Document
+from inspector.session.opening import Sketch
 
 TITLE = "Quant Inspector"
 _OPEN_FILTER = (
@@ -100,7 +104,14 @@ class MainWindow(QMainWindow):
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours everywhere."""
-        for part in (self.actions_, self.pane, self.graph_pane, self.plots, self.messages):
+        for part in (
+            self.actions_,
+            self.pane,
+            self.graph_pane,
+            self.plots,
+            self.messages,
+            self.properties,
+        ):
             part.apply_theme(theme)
         for action in self.actions_.themes.actions():
             action.setChecked(action.data() == self.themes.mode)
@@ -139,6 +150,8 @@ class MainWindow(QMainWindow):
         self.graph_pane = GraphPane(self.tasks)
         self.graph = self.graph_pane.view
         self.panel = SpecPanel()
+        self.properties = PropertyPane(self.tasks)
+        self.tabs = _tabs((("Quantize", self.panel), ("Properties", self.properties)))
         self.plots = PlotPane()
         self.messages = MessageBar()
         self.strip = StatusStrip()
@@ -159,13 +172,21 @@ class MainWindow(QMainWindow):
             self.graph,
             self,
         )
+        self.sidebar = PropertyPresenter(
+            self.bridge,
+            self.stage,
+            self.selection,
+            self.tabs,
+            self.properties,
+            self,
+        )
         bind(self.heat, self.graph_pane.legend)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         self.views = _splitter(across, (self.pane, self.graph_pane), (450, 530))
         self.views.setStretchFactor(1, 1)
         self.rows = _splitter(down, (self.views, self.plots), (480, 220))
         self.rows.setStretchFactor(0, 1)
-        self.columns = _splitter(across, (self.rows, self.panel), (980, 300))
+        self.columns = _splitter(across, (self.rows, self.tabs), (980, 300))
         self.columns.setStretchFactor(0, 1)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.welcome)
@@ -192,7 +213,17 @@ class MainWindow(QMainWindow):
         actions["actionUndo"].triggered.connect(self.bridge.undo)
         actions["actionRedo"].triggered.connect(self.bridge.redo)
         actions["actionFilter"].triggered.connect(self._filter)
-        self._connect_graph()
+        connect_graph_actions(
+            self.actions_,
+            self.graph_pane,
+            self.stage,
+            self.graphs,
+            self.selection,
+        )
+        actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
+        self.graphs.properties_asked.connect(self.sidebar.come_forward)
+        self.graphs.table_asked.connect(self.pane.show_layer)
+        self.stage.changed.connect(self._staged)
         actions["actionShortcuts"].triggered.connect(
             lambda: show_shortcuts(self, self.actions_.keys())
         )
@@ -204,7 +235,7 @@ class MainWindow(QMainWindow):
         self.tasks.ended.connect(self.strip.work_ended)
         self.strip.cancel_asked.connect(self._cancel)
         self.files.opening.connect(self.messages.withdraw_notes)
-        self.files.sketched.connect(lambda sketch: self.graphs.sketch(sketch.graph))
+        self.files.sketched.connect(self._sketched)
         self.files.withdrawn.connect(self._withdrawn)
         self.files.message.connect(self._show_message)
         self.files.offered.connect(self._show_offer)
@@ -215,55 +246,21 @@ class MainWindow(QMainWindow):
         self.welcome.open_asked.connect(self._ask_for_file)
         self.welcome.sample_asked.connect(self.open_path)
 
-    def _connect_graph(self) -> None:
-        """What the actions do with the graph."""
-        graph, stage, find_bar = self.graph, self.stage, self.graph_pane.find_bar
-        for name, wish in (
-            ("Find", find_bar.open),
-            ("FindNext", find_bar.next),
-            ("FindPrevious", find_bar.previous),
-            ("Upstream", self.graphs.select_upstream),
-            ("Downstream", self.graphs.select_downstream),
-            ("Back", self.selection.back),
-            ("Forward", self.selection.forward),
-            ("Fit", graph.fit),
-            ("FullSize", graph.full_size),
-            ("FitSelection", graph.fit_selection),
-            ("FoldAll", lambda: stage.close_all(self.graphs.anchor())),
-            ("OpenAll", lambda: stage.set_closed(frozenset(), anchor=self.graphs.anchor())),
-        ):
-            self.actions_[f"action{name}"].triggered.connect(wish)
-        toggled = {
-            "Rightwards": lambda on: stage.set_direction(
-                "right" if on else "down", self.graphs.anchor()
-            ),
-            "Raw": lambda on: stage.set_raw(on, self.graphs.anchor()),
-            "Attributes": lambda _: self._set_detail(),
-            "Names": lambda _: self._set_detail(),
-            "TensorNames": self.graphs.set_tensor_names,
-        }
-        for name, toggle in toggled.items():
-            self.actions_[f"action{name}"].toggled.connect(toggle)
-        stage.changed.connect(self._staged)
-        self.graphs.table_asked.connect(self.pane.show_layer)
-
-    def _set_detail(self) -> None:
-        attributes = self.actions_["actionAttributes"].isChecked()
-        detail = Detail(attributes, self.actions_["actionNames"].isChecked())
-        self.stage.set_detail(detail, self.graphs.anchor())
+    def _sketched(self, sketch: Sketch) -> None:
+        """A model can be drawn already; the rest of it is on its way."""
+        self.selection.forget()
+        self.graphs.sketch(sketch.graph)
+        self.sidebar.set_model(sketch.source)
 
     def _withdrawn(self) -> None:
         """The model that was drawn already did not come."""
         self.graphs.take_back()
+        self.sidebar.set_model(self.document.opened.source if self.document.is_open else None)
         self._model_changed()
 
     def _staged(self) -> None:
-        """There is a graph; the menu says how it is shown, however that was asked for."""
+        """There is a graph to look at."""
         self.stack.setCurrentWidget(self.columns)
-        action = self.actions_["actionRaw"]
-        action.blockSignals(True)
-        action.setChecked(self.stage.shown.folding.raw)
-        action.blockSignals(False)
 
     def _restore(self) -> None:
         self.resize(1280, 800)
@@ -376,6 +373,15 @@ class MainWindow(QMainWindow):
             action.setToolTip(
                 f"{verb} {label} ({keys})" if possible else f"Nothing to {verb.lower()}"
             )
+
+
+def _tabs(pages: Sequence[tuple[str, QWidget]]) -> QTabWidget:
+    tabs = QTabWidget()
+    tabs.setObjectName("sideTabs")
+    tabs.setDocumentMode(True)
+    for title, page in pages:
+        tabs.addTab(page, title)
+    return tabs
 
 
 def _splitter(

@@ -50,8 +50,14 @@ def find_marks(
     if picture is not None and tensor is not None:
         scene = picture.scene
         links = tuple(n for n, name in enumerate(scene.tensors) if name == tensor)
-        ends = frozenset(scene.links[list(links)].ravel().tolist())
+        ends = frozenset(scene.links[list(links)].ravel().tolist()) or _holders(picture, tensor)
     return Marks(numbers_of(picture, selected), numbers_of(picture, found), links, ends)
+
+
+def _holders(picture: Picture, tensor: str) -> frozenset[int]:
+    """The cards in which a tensor without a line is written: those that read a constant."""
+    known = picture.scene.graph.tensors.get(tensor)
+    return numbers_of(picture, known.consumers) if known is not None else frozenset()
 
 
 def paint_marks(

@@ -172,9 +172,13 @@ class GraphView(QWidget):
             self.glide_to(self._picture.scene.place[known[0]])
 
     def show_tensor(self, tensor: str | None) -> None:
-        """Light the way of a tensor up until something else is chosen."""
+        """Light the way of a tensor up until something else is chosen, and bring it into sight."""
         self._tensor = tensor
         self._mark()
+        if self._picture is not None and self._marks.ends:
+            boxes, seen = self._picture.boxes, numbers_within(self._picture.boxes, self.seen())
+            if self._marks.ends.isdisjoint(seen.tolist()):
+                self.glide_to(min(self._marks.ends, key=lambda number: float(boxes[number, 1])))
 
     def apply_theme(self, theme: Theme) -> None:
         """Paint in a theme's colours."""
