@@ -285,6 +285,7 @@ class Bridge(QObject):
             else:
                 self._stale.add(name)
                 self._queue.add(name)
+        self._queue.prefer(self._selected)
         self._queue.work()
 
     def _learn(self, name: str, facts: TensorFacts) -> None:

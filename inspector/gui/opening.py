@@ -14,11 +14,14 @@ from inspector.evaluate.statistics import Calibration, is_statistics, load_calib
 from inspector.graph.model import Graph
 from inspector.gui.collector import resting
 from inspector.gui.plans import WholePlan, plan_all
+from inspector.gui.stage import PICTURE
 from inspector.gui.tasks import Context
 from inspector.session.opening import OpenModel, open_model, read_structure
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of_model
 
 Kind = Literal["model", "data", "recipe"]
+_DRAWING_SECONDS = 10.0
+"""How long the rest of a model waits until it is drawn."""
 _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
 
 
@@ -56,6 +59,9 @@ def read_model(path: Path, context: Context) -> Opened:
         if context.cancelled():
             raise CancelledError
         context.tell(sketch)
+        context.give_way(PICTURE, _DRAWING_SECONDS)
+        if context.cancelled():
+            raise CancelledError
         opened = open_model(sketch)
         specs = DEFAULT_RECIPE.resolve_all(opened.graph.layers)
         return Opened(opened, plan_all(opened.placement, specs), _carried(opened))

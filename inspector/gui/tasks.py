@@ -12,7 +12,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -24,6 +24,9 @@ from inspector.errors import CancelledError
 T = TypeVar("T")
 _WORKERS = 3
 _PROGRESS_SECONDS = 0.05
+_BREATH_SECONDS = 0.004
+"""Work that breathes holds the window up no longer than this, while the window waits for it."""
+_PATIENCE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +78,13 @@ class Context:
         task: Task,
         move: Callable[[Task, int, int], None],
         hand: Callable[[_Outcome], None],
+        gate: Gate,
     ) -> None:
         self._task = task
         self._move = move
         self._hand = hand
-        self._moved = 0.0
+        self._gate = gate
+        self._moved = self._breathed = 0.0
 
     def cancelled(self) -> bool:
         """Whether the work should stop."""
@@ -99,6 +104,54 @@ class Context:
         the same rule: only while this is the newest request of its channel.
         """
         self._hand(_Outcome(self._task, value))
+
+    def breathe(self) -> None:
+        """Let the window go first; to be called between parts of long work, as often as one likes.
+
+        Python runs one thread at a time, so whatever the window does meanwhile would take twice as
+        long.
+        """
+        if time.monotonic() - self._breathed >= _BREATH_SECONDS:
+            self._gate.pass_through(_PATIENCE_SECONDS)
+            self._breathed = time.monotonic()
+
+    def give_way(self, channel: str, seconds: float) -> None:
+        """Wait until a channel has nothing to do and the window is at rest, for some seconds.
+
+        What was told before has arrived by then.
+        """
+        until = time.monotonic() + seconds
+        while not self.cancelled() and (now := time.monotonic()) < until:
+            passed = self._gate.pass_through(min(until - now, _PATIENCE_SECONDS))
+            if passed and not self._gate.is_busy(channel):
+                if time.monotonic() - now < _BREATH_SECONDS:
+                    return
+            else:
+                time.sleep(_BREATH_SECONDS)
+
+
+class Gate(QObject):
+    """Where work waits for the window: what is asked here is answered after what it does now."""
+
+    _asked = Signal(object)
+
+    def __init__(self, current: Mapping[str, Task], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._current = current
+        self._asked.connect(self._answer)
+
+    def pass_through(self, seconds: float) -> bool:
+        """Wait until the main thread has come by; False if it did not in that time."""
+        asked = threading.Event()
+        self._asked.emit(asked)
+        return asked.wait(seconds)
+
+    def is_busy(self, channel: str) -> bool:
+        """Whether a channel waits for an answer."""
+        return channel in self._current
+
+    def _answer(self, asked: threading.Event) -> None:
+        asked.set()
 
 
 class Tasks(QObject):
@@ -129,6 +182,7 @@ class Tasks(QObject):
         self._early: dict[int, Callable[[Any], None]] = {}
         self._futures: dict[int, Future[None]] = {}
         self._closed = False
+        self._gate = Gate(self._current, self)
         self._arrived.connect(self._deliver)
         self._told.connect(self._deliver_early)
         self._moved.connect(self._report)
@@ -193,7 +247,8 @@ class Tasks(QObject):
 
     def _run(self, task: Task, work: Callable[[Context], Any]) -> None:
         try:
-            outcome = _Outcome(task, value=work(Context(task, self._moved.emit, self._told.emit)))
+            context = Context(task, self._moved.emit, self._told.emit, self._gate)
+            outcome = _Outcome(task, value=work(context))
         except Exception as error:
             outcome = _Outcome(task, error=error)
         self._arrived.emit(outcome)

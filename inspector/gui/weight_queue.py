@@ -1,11 +1,13 @@
 """The weights whose figures are waited for, worked off in the background a few at a time.
 
 A model may have thousands of small weights: one at a time they would wait for the window between
-any two of them, all at once the one that is looked at would wait for all.
+any two of them, all at once the one that is looked at would wait for all. Each batch also costs
+the window a look at all that is new.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ from inspector.gui.tasks import Context, Tasks
 from inspector.session.facts import WeightRequest, WeightResponse
 
 WEIGHTS = "weights"
-_BATCH_SECONDS = 0.03
-_BATCH = 64
+_BATCH_SECONDS = 0.15
+_BATCH = 512
 
 WeightAnswer = tuple[str, "WeightResponse | InspectorError"]
 """A layer's name, and its figures or why there are none."""
@@ -48,6 +50,7 @@ class WeightQueue:
         self._request_of = request_of
         self._take = take
         self._waiting: dict[str, None] = {}
+        self._hurry = threading.Event()
 
     @property
     def is_done(self) -> bool:
@@ -59,10 +62,11 @@ class WeightQueue:
         self._waiting[name] = None
 
     def prefer(self, names: Iterable[str]) -> None:
-        """Put layers that wait at the front."""
+        """Put layers that wait at the front, and let them not wait for a whole batch."""
         first = {name: None for name in names if name in self._waiting}
         if first:
             self._waiting = {**first, **self._waiting}
+            self._hurry.set()
 
     def clear(self) -> None:
         """Forget all, and stop what is under way."""
@@ -78,21 +82,25 @@ class WeightQueue:
             requests = [(name, self._request_of(name)) for name in names]
             batch = [(name, request) for name, request in requests if request is not None]
             if batch:
-                self._tasks.submit(WEIGHTS, partial(_run, batch), self._arrived)
+                self._hurry = threading.Event()
+                self._tasks.submit(WEIGHTS, partial(_run, batch, self._hurry), self._arrived)
 
     def _arrived(self, done: _Done) -> None:
         self._waiting = {**dict.fromkeys(done.left), **self._waiting}
         self._take(done.answers)
 
 
-def _run(batch: Sequence[tuple[str, WeightRequest]], context: Context) -> _Done:
-    """As many as can be done in a short time, but one at least."""
+def _run(
+    batch: Sequence[tuple[str, WeightRequest]], hurry: threading.Event, context: Context
+) -> _Done:
+    """As many as can be done in a short time, but one at least; and no more when told to hurry."""
     until = time.monotonic() + _BATCH_SECONDS
     answers: list[WeightAnswer] = []
     for name, request in batch:
-        if answers and (time.monotonic() > until or context.cancelled()):
+        if answers and (time.monotonic() > until or hurry.is_set() or context.cancelled()):
             break
         answers.append((name, _answer(request)))
+        context.breathe()
     return _Done(tuple(answers), tuple(name for name, _ in batch[len(answers) :]))
 
 

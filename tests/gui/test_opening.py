@@ -16,6 +16,7 @@ from inspector.gui import opening
 from inspector.gui.bridge import Bridge
 from inspector.gui.collector import resting
 from inspector.gui.files import MODEL, Files
+from inspector.gui.stage import PICTURE
 from inspector.gui.tasks import Tasks
 from inspector.session.document import Document
 from inspector.session.opening import OpenModel, Sketch, open_model
@@ -229,3 +230,23 @@ def test_the_collector_rests_until_the_last_one_is_done() -> None:
         assert not gc.isenabled()  # somebody else's wish
     finally:
         gc.enable()
+
+
+def test_the_rest_waits_until_the_model_is_drawn(
+    qtbot: QtBot, files: Files, tasks: Tasks, log: _Log, model: Path
+) -> None:
+    """Two at once would make the picture come later, and the model no sooner."""
+    release = threading.Event()
+
+    def draw(sketch: Sketch) -> None:
+        tasks.submit(
+            PICTURE, lambda _: release.wait(10), lambda _: log.events.append(("drawn", ""))
+        )
+
+    files.sketched.connect(draw)
+    files.open_paths([model])
+    qtbot.waitUntil(lambda: tasks.is_busy(PICTURE))
+    qtbot.wait(30)
+    release.set()
+    _wait(qtbot, tasks)
+    assert log.kinds == ["sketched", "drawn", "model"]

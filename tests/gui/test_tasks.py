@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
 from inspector.errors import CancelledError, ModelError
@@ -163,3 +165,73 @@ def test_nothing_is_started_after_closing(qtbot: QtBot) -> None:
     qtbot.wait(20)
     assert ran == []
     assert not tasks.is_busy()
+
+
+def test_work_gives_way_to_a_channel(qtbot: QtBot, tasks: Tasks) -> None:
+    """Until its answer is there; what was told before has arrived by then."""
+    heard: list[str] = []
+    release = threading.Event()
+
+    def slow(_: Context) -> str:
+        release.wait(10)
+        return "picture"
+
+    def draw(_: object) -> None:
+        tasks.submit("picture", slow, heard.append)
+
+    def work(context: Context) -> str:
+        context.tell("sketch")
+        context.give_way("picture", 30.0)
+        heard.append("went on")
+        return "model"
+
+    tasks.submit("model", work, heard.append, early=draw)
+    qtbot.waitUntil(lambda: tasks.is_busy("picture"))
+    qtbot.wait(30)
+    assert heard == []
+    release.set()
+    qtbot.waitUntil(lambda: not tasks.is_busy())
+    assert heard == ["picture", "went on", "model"]
+
+
+def test_work_does_not_wait_for_ever(qtbot: QtBot, tasks: Tasks) -> None:
+    """Not for a channel that stays busy, nor when it was cancelled meanwhile."""
+    release = threading.Event()
+    over: list[str] = []
+    tasks.submit("picture", lambda _: release.wait(20), lambda _: None)
+
+    def wait(name: str, seconds: float) -> None:
+        def work(context: Context) -> None:
+            context.give_way("picture", seconds)
+            over.append(name)
+
+        tasks.submit(name, work, lambda _: None)
+
+    wait("short", 0.05)
+    qtbot.waitUntil(lambda: over == ["short"])
+    wait("long", 600.0)
+    qtbot.wait(20)
+    assert over == ["short"]
+    tasks.cancel("long")
+    qtbot.waitUntil(lambda: over == ["short", "long"])
+    release.set()
+
+
+def test_work_that_breathes_lets_the_window_go_first(qtbot: QtBot, tasks: Tasks) -> None:
+    """What the main thread has to do is done before the work goes on."""
+    order: list[str] = []
+    ready, go = threading.Event(), threading.Event()
+
+    def work(context: Context) -> None:
+        context.breathe()
+        ready.set()
+        go.wait(10)
+        time.sleep(0.01)
+        context.breathe()
+        order.append("work")
+
+    tasks.submit("a", work, lambda _: order.append("answer"))
+    qtbot.waitUntil(ready.is_set)
+    QTimer.singleShot(0, lambda: (go.set(), time.sleep(0.05), order.append("window")))
+    qtbot.waitUntil(lambda: "answer" in order)
+    assert order == ["window", "work", "answer"]

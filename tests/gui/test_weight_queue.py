@@ -87,7 +87,7 @@ def test_each_is_worked_off_once(
     found = dict(office.answers)
     assert found["n7"] == "N7"
     assert isinstance(found["bad"], InspectorError)
-    assert max(office.batches) == (1 if seconds == 0.0 else weight_queue._BATCH)
+    assert max(office.batches) == (1 if seconds == 0.0 else 151)
 
 
 def test_the_preferred_come_first(
@@ -103,6 +103,24 @@ def test_the_preferred_come_first(
     office.queue.work()
     qtbot.waitUntil(lambda: office.queue.is_done)
     assert "".join(office.names) == "cbadef"
+
+
+def test_the_preferred_need_not_wait_for_a_batch(
+    qtbot: QtBot, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that takes long ends after what it is at; none of the rest is lost."""
+    monkeypatch.setattr(weight_queue, "_BATCH_SECONDS", 60.0)
+    monkeypatch.setattr(weight_queue, "_BATCH", 3)
+    office = _Office(tasks)
+    for name in "abcdef":
+        office.queue.add(name)
+    office.queue.work()
+    office.queue.prefer("f")
+    office.gate.set()
+    qtbot.waitUntil(lambda: office.queue.is_done)
+    assert office.batches[0] == 1
+    assert sorted(office.names) == list("abcdef")
+    assert office.names.index("f") < office.names.index("d")
 
 
 def test_clearing_forgets_what_waits_and_what_is_under_way(qtbot: QtBot, tasks: Tasks) -> None:
