@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from inspector.errors import ModelError
+from inspector.onnxio.dequantized import dequantized
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import Model, load_model, model_of
 from inspector.onnxio.values import (
@@ -21,7 +23,6 @@ from inspector.onnxio.values import (
     PlainValues,
     SparseValues,
     bytes_of,
-    dequantized,
     tensor_values,
 )
 
@@ -162,6 +163,51 @@ def test_dequantized_stretches_are_those_of_onnx(
     start = data.draw(st.integers(0, codes.size))
     stop = data.draw(st.integers(start, codes.size))
     np.testing.assert_array_equal(values.read(start, stop), expected[start:stop])
+
+
+@pytest.mark.parametrize(
+    ("bits", "zeros"),
+    [(b, z) for b in (2, 4, 8) for z in ("none", "packed", "float") if (b, z) != (8, "float")],
+)
+def test_codes_in_bytes_are_those_of_onnxruntime(bits: int, zeros: str) -> None:
+    """A product with packed weights of the unit matrix gives the weights back."""
+    rng = np.random.default_rng(bits)
+    rows, blocks, size = 6, 3, 16
+    packed = rng.integers(0, 256, (rows, blocks, size * bits // 8), np.uint8)
+    scale = rng.uniform(0.1, 1, rows * blocks).astype(np.float32)
+    points: Any = {
+        "none": None,
+        "packed": rng.integers(0, 256, rows * -(-blocks * bits // 8), np.uint8),
+        "float": rng.uniform(0, 3, (rows, blocks)).astype(np.float32),
+    }[zeros]
+    constants = {"q": packed, "s": scale} | ({} if points is None else {"z": points})
+    columns = blocks * size
+    node = helper.make_node(
+        "MatMulNBits",
+        ["x", *constants],
+        ["y"],
+        domain="com.microsoft",
+        K=columns,
+        N=rows,
+        bits=bits,
+        block_size=size,
+    )
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [columns, columns])],
+        [helper.make_tensor_value_info("y", 1, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    held = model_of(proto)
+    how = Dequantization("s", "z" if "z" in constants else "", 0, size)
+    values = dequantized(held, tensor_values(held, "q"), how)
+    assert values.shape == (rows, columns)
+    session = ort.InferenceSession(proto.SerializeToString())
+    (expected,) = session.run(None, {"x": np.eye(columns, dtype=np.float32)})
+    np.testing.assert_allclose(values.read(0, values.size).reshape(rows, -1), expected.T, atol=2e-2)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ from inspector.gui.properties.tensor_page import (
 from inspector.gui.properties.tensor_panel import TensorPanel
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import Theme
+from inspector.onnxio.dequantized import DequantizedValues
 from inspector.onnxio.loading import Model
-from inspector.onnxio.values import Dequantization, DequantizedValues, Values
+from inspector.onnxio.values import Dequantization, Values
 from inspector.quant.distribution import Histogram
 
 CHANNEL, SLICE, EXPORT = "tensor", "tensor slice", "tensor export"
@@ -59,7 +60,7 @@ class PropertyPane(QWidget):
         node_asked: name of a node that was clicked.
         body_asked: a node whose body shall be opened, and the attribute that holds it; "" for the
             body of a model function.
-        failed: an InspectorError of what the user asked for.
+        failed: an InspectorError: a tensor's values cannot be read or written.
     """
 
     tensor_asked = Signal(str)
@@ -255,11 +256,11 @@ class PropertyPane(QWidget):
             self.failed.emit(found)
             return
         self._opened = found
-        if found.trouble is not None:
-            self.failed.emit(found.trouble)
         self.panel.show_values(
             found.real or found.stored, has_forms=found.real is not None, stored=False
         )
+        if found.trouble is not None:
+            self.panel.show_note(str(found.trouble))
         self._count()
 
     def _show_form(self, stored: bool) -> None:
@@ -343,5 +344,7 @@ def _stored_zero(real: DequantizedValues | None) -> float | None:
     """The code that stands for zero; None where that differs along the tensor."""
     if real is None:
         return 0.0
+    if real.shape != real.stored_shape:  # several codes in a byte
+        return None
     zeros = np.unique(real.zero_point)
     return float(zeros[0]) if len(zeros) == 1 else None

@@ -16,7 +16,8 @@ from inspector.gui.properties.words import (
     shape_text,
     size_text,
 )
-from inspector.onnxio.values import Dequantization, DequantizedValues
+from inspector.onnxio.dequantized import DequantizedValues
+from inspector.onnxio.values import Dequantization
 from inspector.quant.distribution import Histogram
 from inspector.quant.summary import Summary
 from inspector.report.units import count_text, percent_text, plural, value_text
@@ -146,16 +147,19 @@ def quantization_rows(
         rows.append(Pair("Zero point", zero or one_line(how.zero_point, SHORT), "link", target))
     else:
         rows.append(Pair("Zero point", "0"))
-    rows.append(Pair("Granularity", _granularity(how)))
+    axis = how.axis if values is None else values.axis
+    rows.append(Pair("Granularity", _granularity(axis, how.block_size)))
+    if values is not None and values.shape != values.stored_shape:
+        rows.append(Pair("Real shape", shape_text(values.shape)))
     return tuple(rows)
 
 
-def _granularity(how: Dequantization) -> str:
-    if how.axis is None:
+def _granularity(axis: int | None, block_size: int) -> str:
+    if axis is None:
         return "per tensor"
-    if how.block_size:
-        return f"blocks of {count_text(how.block_size)}, axis {how.axis}"
-    return f"per channel, axis {how.axis}"
+    if block_size:
+        return f"blocks of {count_text(block_size)}, axis {axis}"
+    return f"per channel, axis {axis}"
 
 
 def _ends(values: DequantizedValues) -> tuple[str, str]:

@@ -173,6 +173,10 @@ class TensorPanel(QWidget):
     def show_trouble(self, text: str) -> None:
         """Say why there are no values."""
         self.clear()
+        self.show_note(text)
+
+    def show_note(self, text: str) -> None:
+        """Say what is amiss with the values that are shown."""
         self.trouble.setText(text)
         self.trouble.show()
 

@@ -19,14 +19,9 @@ from inspector.gui.properties.slices import Picture, Plane, picture
 from inspector.gui.properties.tensor_page import summary_figures
 from inspector.gui.properties.words import LONG, number_text, value_text
 from inspector.gui.tasks import Context
+from inspector.onnxio.dequantized import DequantizedValues, dequantized
 from inspector.onnxio.loading import Model
-from inspector.onnxio.values import (
-    Dequantization,
-    DequantizedValues,
-    Values,
-    dequantized,
-    tensor_values,
-)
+from inspector.onnxio.values import Dequantization, Values, tensor_values
 from inspector.quant.summary import Summary, summarize
 from inspector.report.units import bytes_text, count_text
 
