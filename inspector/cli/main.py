@@ -36,6 +36,8 @@ work without a window.
       4-bit weights in blocks of 32, but 8 bits for every Gemm
   quant-inspector compare digits_cnn.onnx small.onnx --calibration digits_eval.npz
       how near the outputs are
+  quant-inspector render digits_cnn.onnx -o digits_cnn.svg
+      its graph as a picture, also as PNG and PDF
 
 A SPEC says how one tensor is quantized: DTYPE[:GRANULARITY][:RANGE][:FLAG...], where what is left
 out follows from what the tensor is.
