@@ -24,11 +24,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from ctypes import CDLL
 from importlib import import_module
 from typing import IO, Any, Final, Generic, TypeVar
 
 from inspector.errors import CancelledError, InspectorError
+from inspector.memory import give_memory_back
 
 T = TypeVar("T")
 
@@ -344,14 +344,7 @@ def serve(limit: float) -> None:
         _write(answers, answer)
         del answer
         gc.collect()
-        _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """Let go of what is free: glibc would keep twice of what the child needs while it waits."""
-    trim = getattr(CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+        give_memory_back()
 
 
 def _pipes() -> tuple[queue.SimpleQueue[bytes], IO[bytes]]:

@@ -23,6 +23,7 @@ from inspector.gui.plans import Plans, WholePlan
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Tasks
 from inspector.gui.weight_queue import WeightAnswer, WeightQueue
+from inspector.memory import give_memory_back
 from inspector.quant.spec import QuantSpec
 from inspector.session.document import Document
 from inspector.session.edits import (
@@ -43,7 +44,7 @@ from inspector.session.events import (
 from inspector.session.facts import TensorFacts, WeightRequest
 
 T = TypeVar("T")
-_ESTIMATE, _SAVED = "estimate", "saved weights"
+_ESTIMATE, _SAVED, _MEMORY = "estimate", "saved weights", "memory"
 _QUICK_SECONDS = 0.01
 """How long figures may be found at once, before the rest goes to the background."""
 
@@ -238,6 +239,7 @@ class Bridge(QObject):
                 self.fidelity_changed.emit()
                 self.saved_changed.emit(self.document.is_dirty)
                 self._look_at(layer.name for layer in self.document.layers)
+                self._tidy()
             case RecipeChanged(layers):
                 layers = self._plans.anew(layers)
                 self._look_at(layers)
@@ -295,6 +297,11 @@ class Bridge(QObject):
         else:
             self._sqnr[name] = facts.profile.total_sqnr_db
 
+    def _tidy(self) -> None:
+        """Once a model and its figures are there, what it took to find them is no longer needed."""
+        if self._queue.is_done:
+            self.tasks.submit(_MEMORY, lambda _: give_memory_back(), lambda _: None)
+
     def _weight_request(self, name: str) -> WeightRequest | None:
         layer = self.document.layer(name)
         return self.document.facts.weight_request(layer, self.planned(name).weights)
@@ -311,6 +318,7 @@ class Bridge(QObject):
         self._queue.prefer(self._selected)
         self.facts_changed.emit(frozenset(name for name, _ in answers))
         self._queue.work()
+        self._tidy()
         self._look_at_saved()
 
     def _look_at_saved(self) -> None:
