@@ -14,7 +14,8 @@ MAX_POINTS = 14_400.0
 """The longest side that readers of PDF promise to show: 200 inches."""
 POINTS = 0.75
 """Points in a pixel: 96 pixels are an inch, as in SVG."""
-_PER_INCH = 1200
+_PER_INCH = 96
+"""Units of coordinates, which may be fractions; hatching is as fine as these."""
 
 
 def page_scale(width: float, height: float, scale: float) -> float:
@@ -50,7 +51,7 @@ def write_pdf(file: BinaryIO, sheet: Sheet, creator: str) -> float:
     if not painter.begin(writer):
         raise SaveError("The graph cannot be drawn as PDF.", "Try SVG or PNG.")
     try:
-        _paint(painter, sheet, scale * _PER_INCH / 96)
+        _paint(painter, sheet, scale)
     finally:
         painter.end()
     file.write(buffer.data().data())
@@ -61,7 +62,7 @@ def _paint(painter: QPainter, sheet: Sheet, scale: float) -> None:
     painter.scale(scale, scale)
     painter.translate(-sheet.area.topLeft())
     # The page is whole points large, so up to one larger than the area.
-    spare = 1 / (POINTS * scale / _PER_INCH * 96)
+    spare = 1 / (POINTS * scale)
     painter.fillRect(sheet.area.adjusted(0, 0, spare, spare), sheet.look.brushes.canvas)
     parts = parts_of(sheet)
     for number, part in enumerate(parts):
