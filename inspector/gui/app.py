@@ -28,7 +28,7 @@ def application() -> QApplication:
     return made
 
 
-_SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.001
 """How long a worker may hold the interpreter while the window waits for it."""
 
 
@@ -42,7 +42,7 @@ def run_window(
     """
     offload.start()
     app = application()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         return _run(app, [path for path in (model, recipe, calibration) if path is not None])
     finally:

@@ -23,7 +23,7 @@ from tables import number, table
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "output" / "bench"
 RESULTS = HERE / "RESULTS.md"
-PARTS = ("cost", "quality")
+PARTS = ("cost", "quality", "graph")
 
 
 def main() -> None:
@@ -32,7 +32,11 @@ def main() -> None:
     if options.smoke:
         smoke(options.work)
         return
-    sections = {"cost": lambda: cost_section(options), "quality": lambda: quality_section()}
+    sections = {
+        "cost": lambda: cost_section(options),
+        "quality": lambda: quality_section(),
+        "graph": lambda: graph_section(options),
+    }
     chosen = [options.only] if options.only else PARTS
     found = {part: sections[part]() for part in chosen}
     for text in found.values():
@@ -70,6 +74,25 @@ def cost_section(options: argparse.Namespace) -> str:
     return "\n".join(blocks)
 
 
+def graph_section(options: argparse.Namespace) -> str:
+    """The graph view on graphs of every size, in a window without a screen."""
+    import graph_view
+
+    found = graph_view.measure(options.work, rounds=options.rounds, told=_tell)
+    return "\n\n".join(
+        [
+            "From a file to its picture in a window of 1280 x 800 that is open already (painted), "
+            "in a program that is started for it (cold start), and until every figure of every "
+            "layer is there; the longest time in which the window did not answer; memory of the "
+            "process. The figures of Netron 9.3.3 in Chromium are those of this project's design.",
+            graph_view.opening_table(found),
+            "Frames while panning (the p95 is that of the worst of eleven zooms) and zooming; from "
+            "a click to the selection shown everywhere; from a key to the results of a search:",
+            graph_view.moving_table(found),
+        ]
+    )
+
+
 def quality_section() -> str:
     """The quality of every model there is data for."""
     import cases
@@ -96,6 +119,8 @@ def quality_section() -> str:
 def smoke(work: Path) -> None:
     """Everything once on small models, with checks that figures come out; none of their size."""
     import cases
+    import graph_view
+    import graphs
     import quality
 
     made: Generated = generate("tiny", work, samples=4)
@@ -107,6 +132,10 @@ def smoke(work: Path) -> None:
     assert set(found.ours) == set(quality.RECIPES), found.error
     assert found.best("usual") is not None, quality.failures([found])
     assert found.best("precise") is not None
+    case = graph_view.Case("100 nodes", lambda folder: graphs.transformer(100, folder))
+    drawn = graph_view.measure(work, rounds=1, told=_tell, cases=(case,))
+    assert drawn[case.title]["nodes"] >= 100
+    print(graph_view.opening_table(drawn), graph_view.moving_table(drawn), sep="\n\n", end="\n\n")
     tables = [
         cost.cost_table("tiny", costs),
         cost.command_times(made.model),
@@ -122,7 +151,7 @@ def smoke(work: Path) -> None:
 def _write(found: dict[str, str]) -> None:
     """RESULTS.md, where parts that were not run now keep what they said."""
     old = _sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    titles = {"cost": "Cost of the whole job", "quality": "Quality"}
+    titles = {"cost": "Cost of the whole job", "quality": "Quality", "graph": "Graph view"}
     lines = ["# Benchmarks", "", "Written by `make bench`; see the files beside this one.", ""]
     for part, title in titles.items():
         text = f"{_circumstances()}\n\n{found[part]}" if part in found else old.get(title)

@@ -88,6 +88,7 @@ class GraphView(QWidget):
         self._tensor: str | None = None
         self._hovered: str | None = None
         self._opened = False
+        self._is_sharp = False
         self._ring = False
         self.camera = Camera(self._size, self)
         self.camera.moved.connect(self._moved)
@@ -111,6 +112,7 @@ class GraphView(QWidget):
         self._tensor = self._hovered = None
         self._new_look(self._look if kept else replace(self._look, badges={}))
         self._opened = kept
+        self._is_sharp = False
         self._mark()
         after = self._place_of(anchor)
         if before is not None and after is not None:
@@ -235,6 +237,10 @@ class GraphView(QWidget):
         rect = self._picture.rect(self._picture.scene.place[name])
         return self.camera.view.to_widget(rect).toRect()
 
+    def is_sharp(self) -> bool:
+        """Whether all that was painted last is as it should be."""
+        return self._opened and self._is_sharp
+
     def is_settled(self) -> bool:
         """Whether nothing moves."""
         return not self.camera.is_gliding()
@@ -351,7 +357,10 @@ class GraphView(QWidget):
         if self._picture is not None and self._opened:
             budget = _MOVING_BUDGET if self.camera.is_moving() else _RESTING_BUDGET
             ratio = self.devicePixelRatioF()
-            if not self._tiles.draw(painter, self.camera.view, self._size(), ratio, budget):
+            self._is_sharp = self._tiles.draw(
+                painter, self.camera.view, self._size(), ratio, budget
+            )
+            if not self._is_sharp:
                 QTimer.singleShot(0, self, self.update)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_marks(painter, self._picture, self._marks, brushes, self.camera.view, self.seen())
