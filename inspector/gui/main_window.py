@@ -25,6 +25,7 @@ from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
 from inspector.gui.graph_actions import connect_graph_actions
+from inspector.gui.graph_export import GraphExport
 from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
 from inspector.gui.graph_view.picture import card_fonts
@@ -56,6 +57,12 @@ _RECIPE_FILTER = "Recipes and models saved with one (*.toml *.onnx);;All files (
 _DATA_FILTER = "Calibration data (*.npz *.npy *.png *.jpg *.jpeg *.bmp);;All files (*)"
 
 
+_GRAPH_ACTIONS = (
+    *("Fit", "FullSize", "Rightwards", "Raw", "Attributes", "Names", "TensorNames"),
+    *("FoldAll", "OpenAll", "Properties", "Export", "Find", "FindNext", "FindPrevious"),
+)
+
+
 class MainWindow(QMainWindow):
     """Layers, graph, panel and plots of one model."""
 
@@ -74,6 +81,7 @@ class MainWindow(QMainWindow):
         self.stage = Stage(self.tasks, card_fonts(), self)
         self.selection = Selection(self)
         self.heat = Heat(self.bridge, self.tasks, lambda: self.bridge.grids, self)
+        self.export = GraphExport(self.tasks, self)
         self.actions_ = Actions(self)
         self._build()
         self._connect()
@@ -220,6 +228,8 @@ class MainWindow(QMainWindow):
             self.graphs,
             self.selection,
         )
+        actions["actionExport"].triggered.connect(self._export)
+        self.export.message.connect(self._show_message)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
         self.graphs.properties_asked.connect(self.sidebar.come_forward)
         self.graphs.table_asked.connect(self.pane.show_layer)
@@ -305,6 +315,12 @@ class MainWindow(QMainWindow):
         if name:
             self.files.save_recipe(Path(name))
 
+    def _export(self) -> None:
+        picture = self.graph.picture()
+        if picture is not None and self.document.is_open:
+            seen, path = self.graph.seen(), self.document.opened.path
+            self.export.ask(picture, self.graph.look(), seen, path)
+
     def _folder(self) -> str:
         return str(self.document.opened.path.parent) if self.document.is_open else ""
 
@@ -341,9 +357,9 @@ class MainWindow(QMainWindow):
         is_open = self.document.is_open
         self.stack.setCurrentWidget(self.columns if is_open else self.welcome)
         (self.graph if is_open else self.welcome.open_button).setFocus()
-        for name in ("Fit", "FullSize"):
+        for name in _GRAPH_ACTIONS:
             self.actions_[f"action{name}"].setEnabled(is_open)
-        for name in ("SaveRecipe", "OpenRecipe", "Find"):
+        for name in ("SaveRecipe", "OpenRecipe", "Filter"):
             self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
         self.graph_pane.legend.setVisible(bool(self.document.layers))
         self.plots.setVisible(not is_open or bool(self.document.layers))
