@@ -171,7 +171,7 @@ def export_picture(
         SaveError: the ending is of no known format, or the file cannot be written.
         CancelledError: it was to stop; nothing was written.
 
-    Cost: linear in what is shown; 20,000 nodes take about 4 s as SVG or PDF.
+    Cost: linear in what is shown; 20,000 nodes take 2 to 4 s as SVG or PDF.
     """
     form = format_of(path)
     target = check_target(path)

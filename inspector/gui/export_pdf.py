@@ -33,7 +33,8 @@ def write_pdf(file: BinaryIO, sheet: Sheet, creator: str) -> float:
         CancelledError: the sheet's step asked for it.
         SaveError: Qt does not paint.
 
-    Cost: linear, about 0.2 ms a card; the memory of the file.
+    Cost: linear, about 0.1 ms a card; the memory of the file. Qt packs the page in one go at the
+    end and keeps Python's lock meanwhile: 40 ms for 1,000 cards.
     """
     area = sheet.area
     scale = page_scale(area.width(), area.height(), sheet.scale)
