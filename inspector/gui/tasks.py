@@ -162,12 +162,14 @@ class Tasks(QObject):
         progressed: (task, done, total).
         ended: a task is over, whatever came of it.
         failed: (task, error); not for work that was cancelled or replaced.
+        closing: all was cancelled; what can make work end sooner is to do so now.
     """
 
     started = Signal(object)
     progressed = Signal(object, int, int)
     ended = Signal(object)
     failed = Signal(object, object)
+    closing = Signal()
     _arrived = Signal(object)
     _told = Signal(object)
     _moved = Signal(object, int, int)
@@ -243,6 +245,7 @@ class Tasks(QObject):
         self._closed = True
         for channel in list(self._current):
             self.cancel(channel)
+        self.closing.emit()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, task: Task, work: Callable[[Context], Any]) -> None:

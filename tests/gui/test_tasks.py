@@ -235,3 +235,19 @@ def test_work_that_breathes_lets_the_window_go_first(qtbot: QtBot, tasks: Tasks)
     QTimer.singleShot(0, lambda: (go.set(), time.sleep(0.05), order.append("window")))
     qtbot.waitUntil(lambda: "answer" in order)
     assert order == ["window", "work", "answer"]
+
+
+def test_closing_can_make_work_end(qtbot: QtBot) -> None:
+    """Who can end what a worker waits for hears of it before the window waits for the worker."""
+    tasks = Tasks()
+    release, started = threading.Event(), threading.Event()
+
+    def work(_: Context) -> bool:
+        started.set()
+        return release.wait(60)
+
+    tasks.closing.connect(release.set)
+    tasks.submit("a", work, lambda _: None)
+    qtbot.waitUntil(started.is_set)
+    tasks.close()
+    assert release.is_set()
