@@ -10,7 +10,6 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
-    QFileDialog,
     QMainWindow,
     QSplitter,
     QStackedWidget,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from inspector.gui import settings
 from inspector.gui.actions import Actions
+from inspector.gui.ask import Ask
 from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
@@ -49,14 +49,6 @@ from inspector.session.document import Document
 from inspector.session.opening import Sketch
 
 TITLE = "Quant Inspector"
-_OPEN_FILTER = (
-    "Models, data and recipes (*.onnx *.npz *.npy *.toml *.png *.jpg *.jpeg *.bmp);;"
-    "ONNX models (*.onnx);;Calibration data (*.npz *.npy);;Recipes (*.toml);;All files (*)"
-)
-_RECIPE_FILTER = "Recipes and models saved with one (*.toml *.onnx);;All files (*)"
-_DATA_FILTER = "Calibration data (*.npz *.npy *.png *.jpg *.jpeg *.bmp);;All files (*)"
-
-
 _GRAPH_ACTIONS = (
     *("Fit", "FullSize", "Rightwards", "Raw", "Attributes", "Names", "TensorNames"),
     *("FoldAll", "OpenAll", "Properties", "Export", "Find", "FindNext", "FindPrevious"),
@@ -82,6 +74,7 @@ class MainWindow(QMainWindow):
         self.selection = Selection(self)
         self.heat = Heat(self.bridge, self.tasks, lambda: self.bridge.grids, self)
         self.export = GraphExport(self.tasks, self)
+        self.ask = Ask(self)
         self.actions_ = Actions(self)
         self._build()
         self._connect()
@@ -108,7 +101,7 @@ class MainWindow(QMainWindow):
         if self.files.is_calibrating:
             return
         if self.document.is_open and not self.files.calibrate_again():
-            self._ask_for_data()
+            self.ask.for_data()
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours everywhere."""
@@ -211,12 +204,12 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         actions = self.actions_
-        actions["actionOpen"].triggered.connect(self._ask_for_file)
-        actions["actionOpenRecipe"].triggered.connect(self._ask_for_recipe)
+        actions["actionOpen"].triggered.connect(self.ask.for_file)
+        actions["actionOpenRecipe"].triggered.connect(self.ask.for_recipe)
         actions["actionCalibrate"].triggered.connect(self.calibrate)
         actions["actionRandom"].triggered.connect(self.files.use_random_inputs)
-        actions["actionSave"].triggered.connect(self._ask_where_to_save)
-        actions["actionSaveRecipe"].triggered.connect(self._ask_where_to_save_recipe)
+        actions["actionSave"].triggered.connect(self.ask.where_to_save)
+        actions["actionSaveRecipe"].triggered.connect(self.ask.where_to_save_recipe)
         actions["actionQuit"].triggered.connect(self.close)
         actions["actionUndo"].triggered.connect(self.bridge.undo)
         actions["actionRedo"].triggered.connect(self.bridge.redo)
@@ -228,7 +221,7 @@ class MainWindow(QMainWindow):
             self.graphs,
             self.selection,
         )
-        actions["actionExport"].triggered.connect(self._export)
+        actions["actionExport"].triggered.connect(self.ask.what_to_export)
         self.export.message.connect(self._show_message)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
         self.graphs.properties_asked.connect(self.sidebar.come_forward)
@@ -253,7 +246,7 @@ class MainWindow(QMainWindow):
         self.bridge.specs_changed.connect(self._history_changed)
         self.bridge.saved_changed.connect(self._history_changed)
         self.plots.random_asked.connect(self.files.use_random_inputs)
-        self.welcome.open_asked.connect(self._ask_for_file)
+        self.welcome.open_asked.connect(self.ask.for_file)
         self.welcome.sample_asked.connect(self.open_path)
 
     def _sketched(self, sketch: Sketch) -> None:
@@ -283,50 +276,6 @@ class MainWindow(QMainWindow):
         return {"views": self.views, "rows": self.rows, "columns": self.columns, "plots": plots}
 
     # What the user does
-
-    def _ask_for_file(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open", self._folder(), _OPEN_FILTER)
-        if names:
-            self.open_paths([Path(name) for name in names])
-
-    def _ask_for_data(self) -> None:
-        title = "Open calibration data"
-        names, _ = QFileDialog.getOpenFileNames(self, title, self._folder(), _DATA_FILTER)
-        if names:
-            self.open_paths([Path(name) for name in names])
-
-    def _ask_for_recipe(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open recipe", self._folder(), _RECIPE_FILTER)
-        if name:
-            self.files.open_recipe(Path(name))
-
-    def _ask_where_to_save(self) -> None:
-        suggestion = self._beside("_quantized.onnx")
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save quantized model", suggestion, "ONNX models (*.onnx)"
-        )
-        if name:
-            self.save_quantized(name)
-
-    def _ask_where_to_save_recipe(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save recipe", self._beside(".toml"), "Recipes (*.toml)"
-        )
-        if name:
-            self.files.save_recipe(Path(name))
-
-    def _export(self) -> None:
-        picture = self.graph.picture()
-        if picture is not None and self.document.is_open:
-            seen, path = self.graph.seen(), self.document.opened.path
-            self.export.ask(picture, self.graph.look(), seen, path)
-
-    def _folder(self) -> str:
-        return str(self.document.opened.path.parent) if self.document.is_open else ""
-
-    def _beside(self, ending: str) -> str:
-        path = self.document.opened.path
-        return str(path.with_name(path.stem + ending))
 
     def _filter(self) -> None:
         self.pane.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
