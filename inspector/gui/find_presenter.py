@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from inspector.graph.search import Figures, Match, SearchIndex
 from inspector.gui.bridge import Bridge
@@ -14,6 +14,7 @@ from inspector.gui.stage import Stage, Staged
 from inspector.gui.tasks import Tasks
 
 INDEX = "index"
+_LATER_MS = 400
 
 
 class FindPresenter(QObject):
@@ -37,7 +38,11 @@ class FindPresenter(QObject):
         bar.found.connect(self._go_to)
         bar.matchesChanged.connect(view.set_found)
         stage.changed.connect(self._index)
-        bridge.model_changed.connect(self._learn)
+        bridge.model_changed.connect(self._changed)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_LATER_MS)
+        self._later.timeout.connect(self._learn)
         for signal in (bridge.specs_changed, heat.changed, bridge.calibration_changed):
             signal.connect(lambda *_: bar.refresh_figures())
         self._indexed: object = None
@@ -45,15 +50,20 @@ class FindPresenter(QObject):
     def _index(self, staged: Staged) -> None:
         graph = staged.picture.scene.graph
         if graph is not self._indexed:
-            self._learn()
+            self._changed()
+
+    def _changed(self) -> None:
+        """What was indexed is gone; the new picture comes first."""
+        if self._stage.graph() is not self._indexed:
+            if not self._bar.isVisible():
+                self._bar.set_index(None)
+            self._later.start()
 
     def _learn(self) -> None:
         """Index the graph as it is known by now: before inference it has few shapes."""
         graph = self._stage.graph()
         if graph is None:
             return
-        if self._indexed is None or not self._bar.isVisible():
-            self._bar.set_index(None)
         self._indexed = graph
         self._tasks.submit(INDEX, lambda _: SearchIndex(graph), self._bar.set_index)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector.graph.groups import Groups, find_groups
 from inspector.graph.layout import Direction
@@ -26,6 +26,7 @@ FunctionKey = tuple[str, str, str]
 
 Functions = Mapping[FunctionKey, Graph]
 PICTURE, GROUPS = "picture", "groups"
+_LATER_MS = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,10 @@ class Stage(QObject):
         self._known = _Known()
         self.shown = Shown()
         self.staged: Staged | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_LATER_MS)
+        self._later.timeout.connect(self._find_groups)
 
     # The model
 
@@ -234,8 +239,14 @@ class Stage(QObject):
     def _arrived(self, staged: Staged) -> None:
         self.staged = staged
         self.changed.emit(staged)
-        graph, known = staged.picture.scene.graph, self._known
-        if graph not in known.groups:
+        self._later.start()
+
+    def _find_groups(self) -> None:
+        """Find the groups once the picture is on the screen, which comes first."""
+        if self.staged is None:
+            return
+        graph = self.staged.picture.scene.graph
+        if graph not in self._known.groups:
             self._tasks.submit(
                 GROUPS,
                 lambda _: find_groups(graph),

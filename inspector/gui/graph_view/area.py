@@ -13,7 +13,7 @@ from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
 from inspector.gui.graph_view.painting import (
     TEXT_SCALE,
     Look,
-    flat_colour,
+    far_colour,
     paint_card,
     paint_labels,
     paint_links,
@@ -95,18 +95,16 @@ class AreaPainter:
         return self._shades
 
     def _all_shades(self) -> NDArray[np.uint8]:
-        look = self.look
+        """One colour for each kind of card, and heat over it; linear in the number of badges."""
+        look, picture = self.look, self.picture
         back = look.brushes.canvas.color()
-        known: dict[str, tuple[int, int, int]] = {}
-        shades = np.empty((len(self.picture.cards), 3), np.uint8)
-        for number, card in enumerate(self.picture.cards):
-            badge = look.badges.get(card.name) if card.kind == "layer" else None
-            if look.heated and badge is not None and badge.colour is not None:
-                shades[number] = _over(flat_colour(card, badge, look), back)
-                continue
-            if card.category not in known:
-                known[card.category] = _over(flat_colour(card, None, look), back)
-            shades[number] = known[card.category]
+        palette = [_over(far_colour(kind, look), back) for kind in picture.categories]
+        shades = np.array(palette, np.uint8).reshape(-1, 3)[picture.kinds]
+        if look.heated:
+            place = picture.scene.place
+            for name, badge in look.badges.items():
+                if badge.colour is not None and name in place:
+                    shades[place[name]] = _over(badge.colour, back)
         return shades
 
 

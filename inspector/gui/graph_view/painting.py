@@ -175,12 +175,16 @@ def flat_colour(card: Card, badge: Badge | None, look: Look) -> QColor:
     """The one colour of a card that is too small for anything else."""
     if look.heated and badge is not None and badge.colour is not None:
         return badge.colour
-    colour = look.brushes.header(card.category).color()
-    if look.heated:
-        faded = QColor(look.brushes.theme.edge)
-        faded.setAlphaF(0.45)
-        return faded
-    return colour
+    return far_colour(card.category, look)
+
+
+def far_colour(category: str, look: Look) -> QColor:
+    """The colour of a kind of card from afar: faint where others show heat."""
+    if not look.heated:
+        return look.brushes.header(category).color()
+    faded = QColor(look.brushes.theme.edge)
+    faded.setAlphaF(0.45)
+    return faded
 
 
 def _pile(painter: QPainter, rect: QRectF, brushes: Brushes) -> None:

@@ -37,6 +37,8 @@ class Picture:
         scene: what is shown.
         direction: where edges lead.
         cards: one for each item of the scene.
+        categories: the kinds of cards that there are, by which they are coloured.
+        kinds: for each card the number of its category, shape (cards,).
         boxes: left, top, right, bottom of each card, shape (cards, 4).
         drawing: the routes of the links.
         link_boxes: left, top, right, bottom of each link, shape (links, 4); empty boxes (right
@@ -49,6 +51,8 @@ class Picture:
     scene: Scene
     direction: Direction
     cards: tuple[Card, ...]
+    categories: tuple[str, ...]
+    kinds: NDArray[np.intp]
     boxes: Points
     drawing: Layout
     link_boxes: Points
@@ -132,10 +136,14 @@ def build_picture(
     drawing = layout(sizes, scene.links, tensors=carried, direction=direction)
     boxes = np.hstack([drawing.positions, drawing.positions + sizes])
     stubs = build_stubs(scene, boxes, drawing.cut, fonts.body, direction)
+    categories = tuple(dict.fromkeys(card.category for card in cards))
+    number_of = {category: number for number, category in enumerate(categories)}
     return Picture(
         scene,
         direction,
         cards,
+        categories,
+        np.array([number_of[card.category] for card in cards], dtype=np.intp),
         boxes,
         drawing,
         _link_boxes(drawing),
