@@ -17,8 +17,7 @@ from inspector.gui.planned import Planned
 from inspector.gui.spec_panel import Selection
 from inspector.quant.distribution import Distribution
 from inspector.quant.profile import error_profile
-from inspector.quant.qparams import QParams, weight_axis
-from inspector.quant.rows import blocked_shape
+from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec
 from inspector.report.units import (
     count_text,
@@ -30,8 +29,7 @@ from inspector.report.units import (
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts
 from inspector.session.levels import level_counts
-
-_STORED_BITS = (2, 4, 8, 16)
+from inspector.session.quantities import stored_bytes
 
 
 def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) -> LayerRow:
@@ -183,30 +181,13 @@ def limits(facts: TensorFacts | None) -> tuple[float, float] | None:
     return float(f"{low:.4g}"), float(f"{high:.4g}")
 
 
-def weight_bytes(document: Document) -> tuple[int, int]:
-    """Bytes of the layers' weights and biases in float, and as they would be stored.
+def layer_bytes(document: Document, layer: Layer) -> tuple[int, int]:
+    """Bytes of a layer's weights and bias in float, and as they would be stored.
 
     An estimate: it leaves out the graph itself, which the file needs besides.
     """
-    before = after = 0
-    for layer in document.layers:
-        weights = math.prod(layer.weight_shape or (0,)) if layer.weight is not None else 0
-        rest = layer.parameters - weights
-        before += 4 * (weights + rest)
-        after += 4 * rest + _stored_bytes(document.specs_of(layer.name).weights, layer, weights)
-    return before, after
-
-
-def _stored_bytes(spec: QuantSpec, layer: Layer, weights: int) -> int:
-    if spec.is_float or not spec.is_affine:
-        return 4 * weights
-    bits = next(width for width in _STORED_BITS if width >= spec.bits)
-    scales = 1
-    shape = layer.weight_shape or ()
-    axis, block = weight_axis(spec, layer.channel_axis, len(shape), layer.weight or "")
-    if axis is not None:
-        scales = math.prod(blocked_shape(shape, axis, block)) if block else shape[axis]
-    return -(-weights * bits // 8) + scales * 5
+    spec = document.specs_of(layer.name).weights
+    return 4 * layer.parameters, stored_bytes(layer, spec)
 
 
 def summary(document: Document, sqnr: Mapping[str, float]) -> str:

@@ -47,6 +47,13 @@ class FindPresenter(QObject):
             signal.connect(lambda *_: bar.refresh_figures())
         self._indexed: object = None
 
+    def open(self) -> None:
+        """Bring the bar up, over an index that is not put off any longer."""
+        if self._later.isActive():
+            self._later.stop()
+            self._learn()
+        self._bar.open()
+
     def _index(self, staged: Staged) -> None:
         graph = staged.picture.scene.graph
         if graph is not self._indexed:

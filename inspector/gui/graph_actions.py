@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.gui.actions import Actions
+from inspector.gui.find_presenter import FindPresenter
 from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
 from inspector.gui.graph_view.cards import Detail
@@ -16,6 +17,7 @@ def connect_graph_actions(
     stage: Stage,
     presenter: GraphPresenter,
     selection: Selection,
+    finds: FindPresenter,
 ) -> None:
     """Connect everything under Find and View, and the ways through the selections.
 
@@ -25,10 +27,11 @@ def connect_graph_actions(
         stage: what is shown.
         presenter: knows what shall stay in its place.
         selection: what is chosen.
+        finds: brings the find bar up.
     """
     view, find_bar = pane.view, pane.find_bar
     for name, wish in (
-        ("Find", find_bar.open),
+        ("Find", finds.open),
         ("FindNext", find_bar.next),
         ("FindPrevious", find_bar.previous),
         ("Upstream", presenter.select_upstream),

@@ -248,7 +248,7 @@ class Heat(QObject):
             source.reset()
         if self._bridge.document.is_open:
             self._source().enter()
-        self._tell()
+        self._gather()
 
     def _specs_changed(self, names: object) -> None:
         assert isinstance(names, frozenset)

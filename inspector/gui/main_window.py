@@ -215,11 +215,7 @@ class MainWindow(QMainWindow):
         actions["actionRedo"].triggered.connect(self.bridge.redo)
         actions["actionFilter"].triggered.connect(self._filter)
         connect_graph_actions(
-            self.actions_,
-            self.graph_pane,
-            self.stage,
-            self.graphs,
-            self.selection,
+            self.actions_, self.graph_pane, self.stage, self.graphs, self.selection, self.finds
         )
         actions["actionExport"].triggered.connect(self.ask.what_to_export)
         self.export.message.connect(self._show_message)

@@ -43,6 +43,7 @@ class Presenter(QObject):
         self._selection, self._pane, self._panel = selection, pane, panel
         self._plots, self._strip = plots, strip
         self._changed: dict[str, None] = {}
+        self._bytes: dict[str, tuple[int, int]] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show_gathered)
@@ -76,8 +77,8 @@ class Presenter(QObject):
         layers = self._bridge.document.layers
         self._pane.set_rows([figures.bare_row(layer) for layer in layers])
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
+        self._bytes.clear()
         self._show_gathered()
-        self._show_size()
         self._selection.forget()
         self._chosen(self._selection.chosen)
 
@@ -92,7 +93,6 @@ class Presenter(QObject):
         """Panel and plots follow in the same tick, and so do rows that are not too many."""
         self._changed.update(dict.fromkeys(names))
         self._show_gathered()
-        self._show_size()
         self._show_selection()
 
     def _facts_changed(self, names: Iterable[str]) -> None:
@@ -111,6 +111,7 @@ class Presenter(QObject):
         names = list(islice(dict.fromkeys((*chosen, *self._changed)), _SLICE))
         for name in names:
             del self._changed[name]
+        self._weigh(names)
         self._pane.model.update_rows({name: self._row(name) for name in names})
         if self._changed:
             self._timer.start(0)
@@ -142,8 +143,14 @@ class Presenter(QObject):
         given = self._bridge.planned(name)
         return figures.layer_row(layer, given, self._bridge.sqnr(name), stale=stale)
 
-    def _show_size(self) -> None:
-        self._strip.show_size(*figures.weight_bytes(self._bridge.document))
+    def _weigh(self, names: Iterable[str]) -> None:
+        """What all layers take, once those that changed are weighed anew."""
+        document = self._bridge.document
+        for name in names:
+            self._bytes[name] = figures.layer_bytes(document, document.layer(name))
+        if len(self._bytes) == len(document.layers):
+            floats, stored = zip(*self._bytes.values(), strict=True) if self._bytes else ((), ())
+            self._strip.show_size(sum(floats), sum(stored))
 
     def _show_selection(self) -> None:
         document, selected = self._bridge.document, self._bridge.selected

@@ -18,7 +18,7 @@ from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import load_data
 from inspector.gui import heat_outputs
 from inspector.gui.bridge import Bridge
-from inspector.gui.figures import weight_bytes
+from inspector.gui.figures import layer_bytes
 from inspector.gui.graph_view.legend import HeatLegend
 from inspector.gui.heat import Heat, bind
 from inspector.gui.heat_outputs import CHANNEL
@@ -145,7 +145,9 @@ def test_sizes_add_up_to_what_the_window_says(opened: Room, spec: str) -> None:
     before = opened.heat.value(GEMM)
     opened.spec(weights=spec)
     found = [opened.heat.value(name) for name in opened.names()]
-    assert sum(value for value in found if value is not None) == weight_bytes(opened.document)[1]
+    assert sum(value for value in found if value is not None) == sum(
+        layer_bytes(opened.document, layer)[1] for layer in opened.document.layers
+    )
     assert (opened.heat.value(GEMM) == before) is (spec == "int8")
 
 
