@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
+from inspector.quant.levels import boundaries, sums_by_level
 from inspector.quant.metrics import decibels
 from inspector.quant.qparams import QParams
 from inspector.quant.squared_error import WIDE_GRID, Moments
@@ -19,12 +19,8 @@ Floats = NDArray[np.float64]
 
 _CHUNK = 1 << 15
 
-_SHORT_ROW = 8192
-"""Rows of up to so many values are rounded value by value; looking levels up costs more then."""
-
-_FAINT = 1e-8
-"""Errors below this part of the power are summed value by value: prefix sums are exact to about
-1e-14 of the power, which is too coarse for values that lie on the grid already."""
+_SHORT_ROW = 6
+"""Rows of up to so many values a level are rounded value by value: looking up costs more then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,32 @@ def error_profile(dist: Distribution, qp: QParams) -> ErrorProfile:
     Raises:
         UnsupportedError: ``qp`` has another number of scales.
     """
+    return _profile(dist, qp)[0]
+
+
+def profile_and_counts(
+    dist: Distribution, qp: QParams, most: int
+) -> tuple[ErrorProfile, Floats | None]:
+    """`error_profile` and `level_counts` over all rows, for little more than the former alone.
+
+    Args:
+        dist: what is known of the tensor.
+        qp: one scale per row of ``dist``, or one for all.
+        most: levels up to which counts are wanted; for finer grids they are None.
+
+    Raises:
+        UnsupportedError: ``qp`` has another number of scales.
+    """
+    profile, counts = _profile(dist, qp)
+    if qp.qmax - qp.qmin >= most:
+        return profile, None
+    return profile, level_counts(dist, qp) if counts is None else counts
+
+
+def _profile(dist: Distribution, qp: QParams) -> tuple[ErrorProfile, Floats | None]:
+    """The profile, and the counts where they fall off."""
     scale, zero_point = _per_row(dist, qp)
+    counts = None
     if isinstance(dist, Histogram):
         sums = _estimated(dist, float(scale[0]), int(zero_point[0]), qp)
     elif not isinstance(dist, ExactDistribution):
@@ -79,15 +100,16 @@ def error_profile(dist: Distribution, qp: QParams) -> ErrorProfile:
     elif _by_value(dist, qp):
         sums = _value_by_value(dist, scale, zero_point, qp)
     else:
-        sums = _level_by_level(dist, scale, zero_point, qp)
+        sums, counts = _level_by_level(dist, scale, zero_point, qp)
     count = np.maximum(dist.count, 1)
-    return ErrorProfile(
+    profile = ErrorProfile(
         mse=sums.error / count,
         sqnr_db=decibels(sums.power, sums.error),
         clipped=sums.clipped / count,
         zeroed=sums.zeroed / count,
         total_sqnr_db=float(decibels(sums.power.sum(), sums.error.sum())),
     )
+    return profile, counts
 
 
 def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Floats:
@@ -115,7 +137,7 @@ def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Flo
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
     rows = np.arange(dist.rows) if row is None else np.array([row])
-    if dist.values.shape[1] <= max(2 * (qp.qmax - qp.qmin + 1), _SHORT_ROW):
+    if _by_value(dist, qp):
         return _counts_by_value(dist, rows, scale, zero_point, qp)
     return _counts_by_level(dist, rows, scale, zero_point, qp)
 
@@ -162,24 +184,6 @@ def _counts_by_level(
     return total
 
 
-def boundaries(
-    steps: NDArray[np.integer[Any]], scale: np.float32 | NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The smallest float32 x with round_half_even(x / scale) >= step, for every step.
-
-    (step - 0.5) * scale is within two units in the last place of it: the float32 division rounds by
-    half a unit, and the tie goes to either side.
-    """
-    with np.errstate(over="ignore", under="ignore"):
-        x = ((steps - 0.5) * np.asarray(scale, np.float64)).astype(np.float32)
-        for _ in range(3):
-            x = np.nextafter(x, np.float32(-np.inf))
-        for _ in range(6):
-            reached = np.rint(x / scale) >= steps
-            x = np.where(reached, x, np.nextafter(x, np.float32(np.inf)))
-    return x
-
-
 def _per_row(dist: Distribution, qp: QParams) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     if qp.rows not in (1, dist.rows):
         raise UnsupportedError(f"{qp.rows} scales do not fit {dist.rows} rows of values.")
@@ -190,7 +194,7 @@ def _per_row(dist: Distribution, qp: QParams) -> tuple[NDArray[np.float32], NDAr
 
 def _by_value(dist: ExactDistribution, qp: QParams) -> bool:
     levels = qp.qmax - qp.qmin + 1
-    return levels > WIDE_GRID or dist.values.shape[1] <= max(2 * levels, _SHORT_ROW)
+    return levels > WIDE_GRID or dist.values.shape[1] <= _SHORT_ROW * levels
 
 
 def _level_by_level(
@@ -198,38 +202,14 @@ def _level_by_level(
     scale: NDArray[np.float32],
     zero_point: NDArray[np.int32],
     qp: QParams,
-) -> _Sums:
-    rows = dist.rows
-    error, clipped, zeroed, power = np.zeros((4, rows))
-    codes = np.arange(qp.qmin, qp.qmax + 2)
-    lines = max(1, _CHUNK // codes.size)
-    for row in range(rows):
-        if row % lines == 0:
-            part = slice(row, row + lines)
-            all_steps = codes - zero_point[part, None]
-            all_edges = boundaries(all_steps, scale[part, None])
-        n, sum1, sum2 = int(dist.count[row]), dist.sum1[row], dist.sum2[row]
-        steps, edges = all_steps[row % lines], all_edges[row % lines]
-        values = dist.values[row, :n]
-        place = np.searchsorted(values, edges)
-        clipped[row] = place[0] + n - place[-1]
-        zero = int(zero_point[row]) - qp.qmin
-        exact = np.searchsorted(values, np.float32(0), "right") - np.searchsorted(
-            values, np.float32(0)
-        )
-        place[0], place[-1] = 0, n
-        zeroed[row] = place[zero + 1] - place[zero] - exact
-        level = (steps[:-1].astype(np.float32) * scale[row]).astype(np.float64)
-        within = np.diff(sum2[place]) - level * (
-            2.0 * np.diff(sum1[place]) - level * np.diff(place)
-        )
-        error[row] = max(within.sum(), 0.0)
-        power[row] = sum2[n]
-    faint = np.flatnonzero(error < _FAINT * power)
+) -> tuple[_Sums, Floats]:
+    """The sums of every row, and the values on each level over all rows."""
+    found = sums_by_level(dist, scale, zero_point, qp.qmin, qp.qmax)
+    error, faint = found.error, np.flatnonzero(found.faint)
     if faint.size:
         chosen = _take(dist, faint)
         error[faint] = _value_by_value(chosen, scale[faint], zero_point[faint], qp).error
-    return _Sums(error, power, clipped, zeroed)
+    return _Sums(error, found.power, found.clipped, found.zeroed), found.counts
 
 
 def _take(dist: ExactDistribution, rows: NDArray[np.intp]) -> ExactDistribution:

@@ -18,12 +18,14 @@ from inspector.graph.grids import operator_axis, weight_spec
 from inspector.graph.model import Layer
 from inspector.onnxio.loading import Model
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
-from inspector.quant.profile import ErrorProfile, error_profile
+from inspector.quant.profile import ErrorProfile, profile_and_counts
 from inspector.quant.qparams import QParams, choose_qparams, weight_axis
 from inspector.quant.spec import QuantSpec
 from inspector.session.cache import ByteCache
-from inspector.session.levels import level_counts
+from inspector.session.levels import MAX_LEVELS
 
+Density = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(bins + 1,) edges and (bins,) counts."""
 PLOT_BINS = 256
 _FACTS_BYTES = 1024
 
@@ -100,6 +102,7 @@ def weight_facts_of(
     axis: int | None,
     shape: tuple[int, ...],
     name: str = "",
+    density: Density | None = None,
 ) -> TensorFacts:
     """All about a weight that was sorted before: milliseconds, without the weight itself.
 
@@ -109,15 +112,16 @@ def weight_facts_of(
         axis: the operator's axis of output channels.
         shape: of the weight.
         name: what an error calls the tensor.
+        density: of `dist`, where it is known: counting costs more than all the rest.
 
     Raises:
         UnsupportedError: the spec cannot be computed.
     """
     if spec.is_float:
-        return _facts(dist, spec, None)
+        return _facts(dist, spec, None, density)
     where, block = weight_axis(spec, axis, len(shape), name)
     qp = choose_qparams(dist, spec, axis=where, block=block, shape=shape)
-    return _facts(dist, spec, qp)
+    return _facts(dist, spec, qp, density)
 
 
 def activation_facts(histogram: Histogram, spec: QuantSpec, name: str = "") -> TensorFacts:
@@ -142,8 +146,13 @@ def activation_facts(histogram: Histogram, spec: QuantSpec, name: str = "") -> T
     return _facts(histogram, spec, choose_qparams(histogram, spec))
 
 
-def _facts(dist: Distribution, spec: QuantSpec, qp: QParams | None) -> TensorFacts:
-    edges, counts = dist.density(PLOT_BINS)
+def _facts(
+    dist: Distribution, spec: QuantSpec, qp: QParams | None, density: Density | None = None
+) -> TensorFacts:
+    edges, counts = density or dist.density(PLOT_BINS)
+    profile = levels = None
+    if qp is not None:
+        profile, levels = profile_and_counts(dist, qp, most=MAX_LEVELS)
     return TensorFacts(
         spec=spec,
         lo=float(dist.lo.min(initial=np.inf)),
@@ -151,8 +160,8 @@ def _facts(dist: Distribution, spec: QuantSpec, qp: QParams | None) -> TensorFac
         edges=edges,
         counts=counts,
         qparams=qp,
-        profile=None if qp is None else error_profile(dist, qp),
-        levels=None if qp is None else level_counts(dist, qp),
+        profile=profile,
+        levels=levels,
         exact=isinstance(dist, ExactDistribution),
     )
 
@@ -166,12 +175,14 @@ class WeightRequest:
         layer: whose weight.
         spec: filled.
         distribution: the sorted weight, if it is known already.
+        density: its histogram, if that is known too.
     """
 
     model: Model
     layer: Layer
     spec: QuantSpec
     distribution: ExactDistribution | None = None
+    density: Density | None = None
 
     def run(self) -> WeightResponse:
         """Read and sort the weight unless that was done before, and find the facts.
@@ -185,7 +196,8 @@ class WeightRequest:
         if dist is None:
             values = self.model.constant(name)
             dist = weight_distribution(values, spec, axis, name)
-        facts = weight_facts_of(dist, spec, axis, self.layer.weight_shape or (), name)
+        shape = self.layer.weight_shape or ()
+        facts = weight_facts_of(dist, spec, axis, shape, name, self.density)
         return WeightResponse(self, dist, facts)
 
 
@@ -268,7 +280,8 @@ class Facts:
         """What a worker is to run; None for a layer without weights or without a model."""
         if self._model is None or layer.weight is None:
             return None
-        return WeightRequest(self._model, layer, spec, self._sorted(layer, spec))
+        density: Density | None = self._cache.get(_density_key(layer, spec))
+        return WeightRequest(self._model, layer, spec, self._sorted(layer, spec), density)
 
     def activation_request(self, tensor: str, spec: QuantSpec) -> ActivationRequest | None:
         """What a worker is to run; None where the calibration does not know the tensor."""
@@ -284,6 +297,8 @@ class Facts:
                 return False
             dist, layer, spec = response.distribution, request.layer, request.spec
             self._cache.put(_sorted_key(layer, spec), dist, _bytes_of(dist))
+            density = response.facts.edges, response.facts.counts
+            self._cache.put(_density_key(layer, spec), density, 2 * _bytes_of(density[0]))
             self._keep(_weight_key(layer, spec), response.facts)
             return True
         if response.request.calibration is not self._calibration:
@@ -347,6 +362,10 @@ class Facts:
 def _sorted_key(layer: Layer, spec: QuantSpec) -> Hashable:
     """Specs of the same granularity share the sorted weight."""
     return ("sorted", layer.weight, layer.channel_axis, spec.granularity)
+
+
+def _density_key(layer: Layer, spec: QuantSpec) -> Hashable:
+    return ("density", layer.weight, layer.channel_axis, spec.granularity)
 
 
 def _weight_key(layer: Layer, spec: QuantSpec) -> Hashable:

@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import ExactDistribution, Histogram
 from inspector.quant.kernels import fake_quantize, outside, quantize
+from inspector.quant.levels import boundaries
 from inspector.quant.metrics import sqnr_db
-from inspector.quant.profile import boundaries, error_profile, level_counts
+from inspector.quant.profile import error_profile, level_counts, profile_and_counts
 from inspector.quant.qparams import QParams, weight_qparams
 from inspector.quant.spec import QuantSpec
 
@@ -173,3 +174,28 @@ def test_one_grid_may_serve_every_row_but_not_a_few_of_them() -> None:
     few = QParams(np.ones(3, np.float32), np.zeros(3, np.int32), -8, 7, 0)
     with pytest.raises(UnsupportedError):
         error_profile(dist, few)
+
+
+@pytest.mark.parametrize("text", ["int4", "uint6:minmax:asym", "int8:range[-1,1]", "int8:tensor"])
+def test_profile_and_counts_come_together(text: str) -> None:
+    """Both are what they are alone, whether rows share one grid or not."""
+    values = _heavy((5, 6000))
+    spec = QuantSpec.parse(text).filled("weights")
+    qp = weight_qparams(values, spec, 0)
+    dist = ExactDistribution.of(values, axis=qp.axis)
+    profile, counts = profile_and_counts(dist, qp, 512)
+    _check(values, qp, dist)
+    assert profile.total_sqnr_db == error_profile(dist, qp).total_sqnr_db
+    codes = quantize(values, qp).astype(int) - qp.qmin
+    assert counts is not None
+    assert np.array_equal(counts, np.bincount(codes.reshape(-1), minlength=counts.size))
+    assert profile_and_counts(dist, qp, 4)[1] is None
+
+
+def test_values_on_the_grid_have_no_error_under_far_levels() -> None:
+    """Sums of a grid far wider than the values do not pass rounding off as error."""
+    step = np.float32(0.125)
+    values = np.random.default_rng(7).integers(-2, 3, (3, 9000)).astype(np.float32) * step
+    zero = np.zeros(3, np.int32)
+    qp = QParams(np.full(3, step), zero, -128, 127, 0)
+    assert (error_profile(ExactDistribution.of(values, axis=0), qp).mse == 0.0).all()

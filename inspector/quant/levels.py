@@ -1,0 +1,153 @@
+"""What lies between the levels of a grid, from sorted values: exact, and for many rows at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.quant.distribution import ExactDistribution
+
+Floats = NDArray[np.float64]
+
+_CHUNK = 1 << 15
+"""Thresholds looked up together: the scratch arrays of so many stay in a core's cache."""
+_FIRST_ABOVE_ZERO = np.nextafter(np.float32(0), np.float32(1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelSums:
+    """What a grid makes of the rows of a distribution.
+
+    Attributes:
+        error: (rows,) sum of the squared errors.
+        power: (rows,) sum of the squares of the values.
+        clipped: (rows,) how many values lie beyond the outermost thresholds.
+        zeroed: (rows,) how many values that are not zero become zero.
+        counts: (levels,) how many values each level gets, over all rows.
+        faint: (rows,) where the error is so small that rounding of the sums may show in it.
+    """
+
+    error: Floats
+    power: Floats
+    clipped: Floats
+    zeroed: Floats
+    counts: Floats
+    faint: NDArray[np.bool_]
+
+
+def boundaries(
+    steps: NDArray[np.integer[Any]], scale: np.float32 | NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The smallest float32 x with round_half_even(x / scale) >= step, for every step.
+
+    The float32 quotient is rounded to a whole number, ties to even: with h = step - 0.5, x / scale
+    must reach h where step is even, and exceed it where step is odd. The quotient itself is rounded
+    too, so what counts is the middle between h and the float32 number next to it; h has fewer than
+    24 bits, so the tie there goes to h. That middle has 25 bits, so its product with the scale is
+    exact in float64, and one conversion gives x.
+
+    Args:
+        steps: whole numbers below 2^22.
+        scale: positive normal numbers that fit the shape of ``steps``.
+    """
+    half = np.asarray(steps - 0.5, np.float32)
+    even = np.asarray(steps) % 2 == 0
+    beside = np.nextafter(half, np.where(even, np.float32(-np.inf), np.float32(np.inf)))
+    middle = (half.astype(np.float64) + beside) * 0.5
+    with np.errstate(over="ignore", under="ignore"):
+        exact = middle * np.asarray(scale, np.float64)
+        x = exact.astype(np.float32)
+        short = np.where(even, x < exact, x <= exact)
+        return np.where(short, np.nextafter(x, np.float32(np.inf)), x)
+
+
+def sums_by_level(
+    dist: ExactDistribution,
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    qmin: int,
+    qmax: int,
+) -> LevelSums:
+    """Everything that one look-up of the thresholds tells, for all rows.
+
+    With levels v_0 < ... < v_k, thresholds t_j between v_{j-1} and v_j, the counts F0 and the sums
+    F1 of the values below a threshold, summation by parts gives
+
+        sum (x - Q(x))^2 = sum x^2 - 2 [v_k F1(inf) - sum_j (v_j - v_{j-1}) F1(t_j)]
+                                   +   [v_k^2 F0(inf) - sum_j (v_j^2 - v_{j-1}^2) F0(t_j)],
+
+    one sum looked up for each threshold. O(rows * levels * log n).
+
+    Args:
+        dist: the sorted values.
+        scale: (rows,) scales.
+        zero_point: (rows,) zero points.
+        qmin: the lowest code.
+        qmax: the highest code.
+    """
+    rows, levels = dist.rows, qmax - qmin + 1
+    error, power, clipped, zeroed, top = np.zeros((5, rows))
+    counts = np.zeros(levels)
+    codes = np.arange(qmin, qmax + 2)
+    lines = max(1, _CHUNK // codes.size)
+    shared = bool((scale == scale[:1]).all() and (zero_point == zero_point[:1]).all())
+    steps: NDArray[np.int64] = codes - zero_point[:1, None]
+    edges = boundaries(steps, scale[:1, None])
+    for begin in range(0, rows, lines):
+        part = slice(begin, min(begin + lines, rows))
+        if not shared:
+            steps = codes - zero_point[part, None]
+            edges = boundaries(steps, scale[part, None])
+        place, zeros = _places(dist, part, edges)
+        n = dist.count[part]
+        zero = zero_point[part] - qmin
+        clipped[part] = place[:, 0] + n - place[:, -1]
+        place[:, 0], place[:, -1] = 0, n
+        line = np.arange(len(place))
+        zeroed[part] = place[line, zero + 1] - place[line, zero] - zeros
+        counts += np.diff(place.sum(axis=0))
+        own = scale[:1] if shared else scale[part]
+        level = (steps[:, :-1].astype(np.float32) * own[:, None]).astype(np.float64)
+        power[part] = dist.sum2[begin + line, n]
+        error[part] = power[part] + _moved(dist.sum1[part], place, level)
+        top[part] = np.square(level[:, [0, -1]]).max(axis=1) * n
+    return LevelSums(
+        error=np.maximum(error, 0.0),
+        power=power,
+        clipped=clipped,
+        zeroed=zeroed,
+        counts=counts,
+        faint=(error < 1e-8 * power) | (error < 1e-11 * top),
+    )
+
+
+def _places(
+    dist: ExactDistribution, part: slice, edges: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many values of each row lie below each threshold, and how many are exactly zero."""
+    rows = range(part.start, part.stop)
+    keys = np.empty((len(edges), edges.shape[1] + 2), np.float32)
+    keys[:, :-2] = edges
+    keys[:, -2], keys[:, -1] = 0.0, _FIRST_ABOVE_ZERO
+    place = np.empty((len(rows), keys.shape[1]), np.int64)
+    for line, row in enumerate(rows):
+        values = dist.values[row, : dist.count[row]]
+        place[line] = values.searchsorted(keys[line % len(keys)])
+    return place[:, :-2], place[:, -1] - place[:, -2]
+
+
+def _moved(sum1: Floats, place: NDArray[np.int64], level: Floats) -> Floats:
+    """(rows,) what is to be added to the power for the squared error."""
+    inner = place[:, 1:-1]
+    first = np.take_along_axis(sum1, inner, axis=1)
+    step = np.diff(level, axis=1)
+    square = step * (level[:, 1:] + level[:, :-1])
+    last, n = level[:, -1], place[:, -1]
+    total = sum1[np.arange(len(sum1)), n]
+    # Not by a matrix product: linear algebra libraries start threads of their own for it.
+    below1 = np.einsum("ij,ij->i", first, np.broadcast_to(step, first.shape))
+    below0 = np.einsum("ij,ij->i", inner.astype(np.float64), np.broadcast_to(square, first.shape))
+    return np.asarray(last * last * n - below0 - 2.0 * (last * total - below1))
