@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -121,11 +121,12 @@ def read_structure(path: Path) -> Sketch:
     return Sketch(source, extract_structure(source), function_graphs(source))
 
 
-def open_model(path: Path | Sketch) -> OpenModel:
+def open_model(path: Path | Sketch, *, pause: Callable[[], None] = lambda: None) -> OpenModel:
     """Loads a model and makes it ready for quantization.
 
     Args:
         path: the file, or the sketch of a model that is to be opened.
+        pause: called now and then, to let other work go first.
 
     Raises:
         ModelError: the file is no model that can be read.
@@ -136,7 +137,8 @@ def open_model(path: Path | Sketch) -> OpenModel:
     sketch = path if isinstance(path, Sketch) else read_structure(path)
     source = sketch.source
     shown = with_shapes(sketch.graph, infer_types(source))
-    prepared, passes = prepare(source)
+    pause()
+    prepared, passes = prepare(source, pause=pause)
     obstacle = None
     try:
         prepared = raise_opset(prepared, QDQ_OPSET)
@@ -147,5 +149,6 @@ def open_model(path: Path | Sketch) -> OpenModel:
         graph = with_shapes(extract_structure(prepared), infer_types(prepared))
     for model in (source, prepared):
         forget_types(model)
+    pause()
     placement = place(graph)
     return OpenModel(source, prepared, graph, placement, passes, obstacle, shown, sketch.functions)

@@ -116,7 +116,7 @@ def test_a_model_that_fails_late_is_withdrawn(
     _wait(qtbot, tasks)
     before = files.document.opened
 
-    def fail(_: Sketch) -> OpenModel:
+    def fail(_: Sketch, **__: object) -> OpenModel:
         raise ModelError("It is wrong inside.")
 
     monkeypatch.setattr(opening, "open_model", fail)
@@ -142,7 +142,7 @@ def test_cancelling_after_the_sketch_withdraws_it(
     """What is drawn is always what is open."""
     release = threading.Event()
 
-    def slow(sketch: Sketch) -> OpenModel:
+    def slow(sketch: Sketch, **_: object) -> OpenModel:
         release.wait(20)
         return open_model(sketch)
 
@@ -168,7 +168,7 @@ def test_another_model_takes_the_place_of_one_that_was_drawn(
     """Without a look back at the one before; and that is withdrawn if the other cannot be read."""
     release = threading.Event()
 
-    def slow(sketch: Sketch) -> OpenModel:
+    def slow(sketch: Sketch, **_: object) -> OpenModel:
         release.wait(20)
         return open_model(sketch)
 
@@ -192,7 +192,7 @@ def test_the_collector_rests_while_a_model_is_opened(
     """And is at work again afterwards, whatever came of it."""
     seen: list[bool] = []
 
-    def look(sketch: Sketch) -> OpenModel:
+    def look(sketch: Sketch, **_: object) -> OpenModel:
         seen.append(gc.isenabled())
         raise ModelError("No.")
 

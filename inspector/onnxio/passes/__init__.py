@@ -40,11 +40,14 @@ _TELLING: frozenset[Pass] = frozenset({fold_constants, drop_identity})
 __all__ = ["PASSES", "Pass", "PassReport", "prepare"]
 
 
-def prepare(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
+def prepare(
+    model: Model, *, pause: Callable[[], None] = lambda: None
+) -> tuple[Model, tuple[PassReport, ...]]:
     """Make a model ready for quantization; its float outputs stay as they are within rounding.
 
     Args:
         model: as loaded; not changed.
+        pause: called after each pass, to let other work go first.
 
     Returns:
         The model that all later steps work on, and what each pass did and left.
@@ -59,4 +62,5 @@ def prepare(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
         reports.append(report)
         if model is not before and run not in _TELLING:
             keep_types(before, model)
+        pause()
     return model, tuple(reports)
