@@ -43,15 +43,18 @@ def main() -> None:
 def _window(size: str) -> tuple[QApplication, MainWindow]:
     from PySide6.QtCore import QSettings
 
+    from inspector import offload
     from inspector.gui.app import SWITCH_SECONDS, application
     from inspector.gui.main_window import MainWindow
 
     QSettings.setPath(
         QSettings.Format.IniFormat, QSettings.Scope.UserScope, tempfile.mkdtemp(prefix="probe")
     )
+    offload.start()
     app = application()
     sys.setswitchinterval(SWITCH_SECONDS)
     window = MainWindow()
+    window.tasks.closing.connect(offload.stop)
     window.resize(*(int(part) for part in size.split("x")))
     window.show()
     return app, window
