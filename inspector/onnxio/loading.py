@@ -263,8 +263,9 @@ def _decode(path: Path, store: Store) -> tuple[ModelProto, dict[int, tuple[int, 
             message = f"{path} is not an ONNX model: it is {other}."
             raise ModelError(message, "Export it to ONNX first.")
         split = split_weights(store, STUB_BYTES)
-        proto.ParseFromString(split.light)
-        if writes_own_domain_out(split.light):
+        for piece in split.pieces:
+            proto.MergeFromString(piece)
+        if any(writes_own_domain_out(piece) for piece in split.pieces):
             spell_own_domain(proto)
     except OSError as error:
         raise _unreadable(path, error) from error

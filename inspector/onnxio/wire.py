@@ -24,6 +24,7 @@ _TENSOR_DATA_LOCATION = 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE = 1, 11
 _STORED_ELSEWHERE = bytes([_TENSOR_DATA_LOCATION << 3, 1])
+_PIECE = 1 << 20
 _HEAD = 20  # bytes of the longest tag and length
 
 
@@ -85,12 +86,14 @@ class Split:
     """A serialized model without its big weights.
 
     Attributes:
-        light: the model's bytes, the big initializers marked as stored elsewhere.
+        pieces: the model's bytes, the big initializers marked as stored elsewhere, in messages that
+            make the model when they are merged one after the other. Decoding keeps Python's lock;
+            a large graph in one piece would stall other threads.
         places: (offset, length) in the original bytes of the values of each initializer that was
             cut out, by the initializer's position in the graph.
     """
 
-    light: bytes
+    pieces: tuple[bytes, ...]
     places: dict[int, tuple[int, int]]
 
 
@@ -196,19 +199,25 @@ def split_weights(store: Store, threshold: int) -> Split:
     top = list(fields(store, 0, store.size))
     graphs = [f for f in top if f.number == _MODEL_GRAPH and f.wire == _BYTES]
     if len(graphs) != 1:
-        return Split(store.read(0, store.size), {})
+        return Split((store.read(0, store.size),), {})
     graph = graphs[0]
     parts: list[bytes] = []
+    pieces: list[bytes] = [store.read(0, graph.start)]
     places: dict[int, tuple[int, int]] = {}
-    kept = graph.value
+    kept = begun = graph.value
     index = 0
     for field in fields(store, graph.value, graph.end):
+        if field.start - begun > _PIECE:
+            parts.append(store.read(kept, field.start))
+            pieces.append(_graph_of(parts))
+            parts, kept, begun = [], field.start, field.start
         if field.number != _GRAPH_INITIALIZER or field.wire != _BYTES:
             continue
         if field.end - field.value >= threshold:
             payload = _payload(store, field)
             if payload is not None:
                 places[index] = (payload.value, payload.end - payload.value)
+                begun += payload.end - payload.value
                 body = b"".join(
                     (
                         store.read(field.value, payload.start),
@@ -220,12 +229,12 @@ def split_weights(store: Store, threshold: int) -> Split:
                 parts += [store.read(kept, field.start), tag, _encode(len(body)), body]
                 kept = field.end
         index += 1
-    if not places:
-        return Split(store.read(0, store.size), {})
     parts.append(store.read(kept, graph.end))
-    head = (
-        store.read(0, graph.start),
-        _encode(_MODEL_GRAPH << 3 | _BYTES),
-        _encode(sum(map(len, parts))),
-    )
-    return Split(b"".join((*head, *parts, store.read(graph.end, store.size))), places)
+    pieces += [_graph_of(parts), store.read(graph.end, store.size)]
+    return Split(tuple(piece for piece in pieces if piece), places)
+
+
+def _graph_of(parts: list[bytes]) -> bytes:
+    """Some fields of a graph as a model that holds nothing else."""
+    size = sum(map(len, parts))
+    return b"".join((_encode(_MODEL_GRAPH << 3 | _BYTES), _encode(size), *parts))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, helper
 
 from inspector.errors import ModelError
-from inspector.onnxio import late, loading
+from inspector.onnxio import late, loading, wire
 from inspector.onnxio.loading import STUB_BYTES, load_model
 from inspector.onnxio.saving import save_model
 from inspector.onnxio.wire import InMemory, WireError, split_weights
@@ -135,7 +136,24 @@ def test_windows_make_no_difference(sizes: list[tuple[int, bool]], data: st.Data
         return
     assert split_weights(_Narrow(whole, width), STUB_BYTES) == expected
     back = ModelProto()
-    back.ParseFromString(expected.light)
+    for piece in expected.pieces:
+        back.MergeFromString(piece)
     assert sum(len(t.raw_data) for t in back.graph.initializer) == sum(
         len(t.raw_data) for t in back.graph.initializer if len(t.raw_data) < STUB_BYTES
     )
+
+
+@pytest.mark.parametrize("length", [1, 40, 1000, 1 << 20])
+def test_a_graph_in_pieces_is_the_same_graph(
+    monkeypatch: pytest.MonkeyPatch, sample_models: Path, length: int
+) -> None:
+    """However often a message is cut between its fields, merging the pieces makes it whole."""
+    monkeypatch.setattr(wire, "_PIECE", length)
+    for path in sample_models.glob("*.onnx"):
+        whole = path.read_bytes()
+        split = split_weights(InMemory(whole), 1 << 30)
+        back = ModelProto()
+        for piece in split.pieces:
+            back.MergeFromString(piece)
+        assert back == onnx.load_model_from_string(whole)
+        assert len(split.pieces) > 1 or length > 40
