@@ -156,6 +156,17 @@ class ExactDistribution(Distribution):
             _prefix_sums(np.square(real, dtype=np.float64)),
         )
 
+    def take(self, rows: slice | NDArray[np.intp]) -> ExactDistribution:
+        """Some of the rows: views of them for a slice, else copies."""
+        return ExactDistribution(
+            self.count[rows],
+            self.lo[rows],
+            self.hi[rows],
+            self.values[rows],
+            self.sum1[rows],
+            self.sum2[rows],
+        )
+
     def density(self, bins: int, row: int | None = None) -> tuple[Floats, Floats]:
         """See `Distribution.density`; the counts are exact."""
         chosen = slice(None) if row is None else slice(row, row + 1)

@@ -207,21 +207,9 @@ def _level_by_level(
     found = sums_by_level(dist, scale, zero_point, qp.qmin, qp.qmax)
     error, faint = found.error, np.flatnonzero(found.faint)
     if faint.size:
-        chosen = _take(dist, faint)
+        chosen = dist.take(faint)
         error[faint] = _value_by_value(chosen, scale[faint], zero_point[faint], qp).error
     return _Sums(error, found.power, found.clipped, found.zeroed), found.counts
-
-
-def _take(dist: ExactDistribution, rows: NDArray[np.intp]) -> ExactDistribution:
-    """Some rows of a distribution."""
-    return ExactDistribution(
-        dist.count[rows],
-        dist.lo[rows],
-        dist.hi[rows],
-        dist.values[rows],
-        dist.sum1[rows],
-        dist.sum2[rows],
-    )
 
 
 def _value_by_value(
