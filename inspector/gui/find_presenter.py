@@ -38,6 +38,7 @@ class FindPresenter(QObject):
         bar.found.connect(self._go_to)
         bar.matchesChanged.connect(view.set_found)
         stage.changed.connect(self._index)
+        stage.leaving.connect(self._left)
         bridge.model_changed.connect(self._changed)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -56,7 +57,7 @@ class FindPresenter(QObject):
 
     def _index(self, staged: Staged) -> None:
         graph = staged.picture.scene.graph
-        if graph is not self._indexed:
+        if graph is not self._indexed and self._stage.is_current():
             self._changed()
 
     def _changed(self) -> None:
@@ -65,6 +66,12 @@ class FindPresenter(QObject):
             if not self._bar.isVisible():
                 self._bar.set_index(None)
             self._later.start()
+
+    def _left(self) -> None:
+        """Another graph is to be shown: what was found in the one before is nowhere now."""
+        self._tasks.cancel(INDEX)
+        self._indexed = None
+        self._bar.set_index(None)
 
     def _learn(self) -> None:
         """Index the graph as it is known by now: before inference it has few shapes."""
@@ -86,7 +93,9 @@ class FindPresenter(QObject):
         return Figures(specs, self._heat.numbers())
 
     def _go_to(self, match: Match) -> None:
+        if not self._stage.is_current():
+            return
         if match.kind == "tensor":
             self._selection.pick(match.name)
         else:
-            self._selection.choose((match.name,))
+            self._selection.choose_here((match.name,))

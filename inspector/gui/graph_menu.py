@@ -40,6 +40,7 @@ class Wishes:
     show_in_table: Callable[[str], None]
     properties: Callable[[], None]
     open_card: Callable[[Card], None]
+    open_body: Callable[[str, str], None]
     close_group: Callable[[str], None]
     close_all: Callable[[], None]
     open_all: Callable[[], None]
@@ -59,6 +60,7 @@ class Around:
         groups: the groups around the card, the innermost first.
         any_groups: whether the graph has groups at all.
         any_closed: whether some are folded.
+        bodies: the attributes of the card's node that hold graphs.
     """
 
     card: Card | None
@@ -68,6 +70,7 @@ class Around:
     groups: tuple[Group, ...] = ()
     any_groups: bool = False
     any_closed: bool = False
+    bodies: tuple[str, ...] = ()
 
 
 def graph_menu(parent: QWidget, around: Around, wishes: Wishes) -> QMenu:
@@ -109,13 +112,17 @@ def _layer_part(menu: QMenu, around: Around, wishes: Wishes) -> None:
     _add(menu, f"Leave in float{many}", lambda: wishes.set_specs(names, FLOAT, FLOAT), "menuFloat")
     _add(menu, "Reset to default", lambda: wishes.reset(names), "menuReset")
     if len(around.alike) > 1 and len(names) == 1:
-        text = f"Same spec for all {len(around.alike)} {_short(card.title)}"
+        text = f"Same spec for all {len(around.alike)} {one_line(card.title)}"
         _add(menu, text, lambda: wishes.same_as(names[0], around.alike), "menuSame")
     menu.addSeparator()
 
 
 def _node_part(menu: QMenu, card: Card, around: Around, wishes: Wishes) -> None:
-    if card.opens:
+    if len(around.bodies) > 1:
+        for body in around.bodies:
+            text = f"Open {one_line(body)}"
+            _add(menu, text, partial(wishes.open_body, card.name, body), "menuOpen")
+    elif card.opens:
         _add(menu, "Open", lambda: wishes.open_card(card), "menuOpen")
     _add(menu, "Properties", wishes.properties, "menuProperties")
     if around.layers:
@@ -134,11 +141,11 @@ def _node_part(menu: QMenu, card: Card, around: Around, wishes: Wishes) -> None:
 
 def _group_part(menu: QMenu, around: Around, wishes: Wishes) -> None:
     for group in around.groups[:4]:
-        text = f"Fold {_short(group.path)} ({len(group.nodes)} nodes)"
+        text = f"Fold {one_line(group.path)} ({len(group.nodes)} nodes)"
         _add(menu, text, partial(wishes.close_group, group.path), "menuFold")
         _add(
             menu,
-            f"Select all of {_short(group.path)}",
+            f"Select all of {one_line(group.path)}",
             partial(wishes.select, group.nodes),
             "menuSelectGroup",
         )
@@ -150,7 +157,8 @@ def _group_part(menu: QMenu, around: Around, wishes: Wishes) -> None:
         menu.addSeparator()
 
 
-def _short(text: str) -> str:
+def one_line(text: str, longest: int = _SHOWN) -> str:
+    """A name as a menu can show it."""
     line = " ".join(text.split())
-    half = _SHOWN // 2
-    return line if len(line) <= _SHOWN else f"{line[:half]}…{line[-half:]}"
+    half = longest // 2
+    return line if len(line) <= longest else f"{line[:half]}…{line[-half:]}"

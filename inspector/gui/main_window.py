@@ -29,15 +29,19 @@ from inspector.gui.graph_export import GraphExport
 from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
 from inspector.gui.graph_view.picture import card_fonts
+from inspector.gui.guide import Guide
 from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
+from inspector.gui.keeping import Keeping
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar, Offer
+from inspector.gui.panels import Panels
 from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.presenter import Presenter
 from inspector.gui.properties.pane import PropertyPane
 from inspector.gui.property_presenter import PropertyPresenter
 from inspector.gui.resources import app_icon, sample_models
+from inspector.gui.restore import Views
 from inspector.gui.selection import Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.stage import Stage
@@ -78,6 +82,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self._build()
         self._connect()
+        self._keep()
         self.apply_theme(self.themes.theme)
         self._model_changed()
         self._restore()
@@ -112,6 +117,7 @@ class MainWindow(QMainWindow):
             self.plots,
             self.messages,
             self.properties,
+            self.panels,
         ):
             part.apply_theme(theme)
         for action in self.actions_.themes.actions():
@@ -133,7 +139,10 @@ class MainWindow(QMainWindow):
             self.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the layout, stop all work, and only then go."""
+        """Ask where choices would be lost; else remember the layout, stop all work, and go."""
+        if not self.keeping.may_close(self.close):
+            event.ignore()
+            return
         settings.write_bytes("window/geometry", self.saveGeometry())
         for name, splitter in self._splitters().items():
             settings.write_bytes(f"window/{name}", splitter.saveState())
@@ -142,7 +151,13 @@ class MainWindow(QMainWindow):
             dialog.close()
         self.bridge.close()
         self.tasks.close()
+        self.keeping.close()
         event.accept()
+
+    def close_now(self) -> None:
+        """Close without a question, whatever is lost."""
+        self.keeping.let_close()
+        self.close()
 
     # How it is built
 
@@ -155,6 +170,7 @@ class MainWindow(QMainWindow):
         self.tabs = _tabs((("Quantize", self.panel), ("Properties", self.properties)))
         self.plots = PlotPane()
         self.messages = MessageBar()
+        self.guide = Guide()
         self.strip = StatusStrip()
         self.welcome = Welcome(sample_models())
         self.presenter = Presenter(
@@ -197,6 +213,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.messages)
+        column.addWidget(self.guide)
         column.addWidget(self.stack, 1)
         self.setCentralWidget(centre)
         self.setStatusBar(self.strip)
@@ -245,10 +262,17 @@ class MainWindow(QMainWindow):
         self.welcome.open_asked.connect(self.ask.for_file)
         self.welcome.sample_asked.connect(self.open_path)
 
+    def _keep(self) -> None:
+        """Last of all, so that what is restored finds everything in its place."""
+        views = Views(self.selection, self.stage, self.graph, self.actions_["actionRightwards"])
+        self.panels = Panels(self, self.bridge, self.selection, self.actions_, self.ask, self.tabs)
+        self.keeping = Keeping(self, self.files, self.bridge, self.ask, views, self.messages)
+        self.keeping.show_recent(self.actions_.recent, self.welcome)
+        self.keeping.show_guide(self.guide)
+
     def _sketched(self, sketch: Sketch) -> None:
         """A model can be drawn already; the rest of it is on its way."""
-        self.selection.forget()
-        self.graphs.sketch(sketch.graph)
+        self.graphs.sketch(sketch)
         self.sidebar.set_model(sketch.source)
 
     def _withdrawn(self) -> None:

@@ -79,7 +79,6 @@ class Presenter(QObject):
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
         self._bytes.clear()
         self._show_gathered()
-        self._selection.forget()
         self._chosen(self._selection.chosen)
 
     def _chosen(self, chosen: Chosen) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QTabWidget
 
+from inspector.graph.model import Graph
 from inspector.gui.bridge import Bridge
 from inspector.gui.properties.pane import PropertyPane
 from inspector.gui.selection import Chosen, Selection
@@ -41,7 +42,7 @@ class PropertyPresenter(QObject):
         tabs.currentChanged.connect(lambda _: self.refresh())
         tabs.tabBarClicked.connect(self._wish)
         pane.tensor_asked.connect(selection.pick)
-        pane.node_asked.connect(lambda name: selection.choose((name,)))
+        pane.node_asked.connect(lambda name: selection.choose_here((name,)))
         pane.body_asked.connect(stage.enter_body)
         pane.failed.connect(bridge.refused)
 
@@ -63,7 +64,9 @@ class PropertyPresenter(QObject):
         if graph is None or model is None:
             self._pane.clear()
             return
-        names = tuple(name for name in chosen.names if name in self._place())
+        if chosen.path != self._stage.shown.path:
+            return  # the graph that it is of is on its way
+        names = tuple(name for name in chosen.names if _has(graph, name))
         if chosen.tensor is not None and chosen.tensor in graph.tensors:
             self._show_tensor(chosen.tensor, model)
         elif len(names) == 1:
@@ -72,10 +75,6 @@ class PropertyPresenter(QObject):
             self._pane.show_nodes(graph, names)
         else:
             self._pane.show_model(model, graph)
-
-    def _place(self) -> frozenset[str]:
-        staged = self._stage.staged
-        return frozenset(staged.picture.scene.place) if staged is not None else frozenset()
 
     def _show_tensor(self, name: str, model: Model) -> None:
         graph, calibration = self._stage.graph(), self._bridge.document.calibration
@@ -116,3 +115,12 @@ class PropertyPresenter(QObject):
             self._tabs.setCurrentIndex(front)
         else:
             self.refresh()
+
+
+def _has(graph: Graph, name: str) -> bool:
+    """Whether a graph has a node of that name."""
+    try:
+        graph.node(name)
+    except KeyError:
+        return False
+    return True

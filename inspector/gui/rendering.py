@@ -112,7 +112,7 @@ def picture_of(request: RenderRequest) -> tuple[Picture, Look]:
         Detail(attributes=request.attributes),
         badges=False,  # nothing is chosen here: no room for what cards would say of it
         marked=frozenset(badges),
-        bodies=frozenset(name for _, name, _ in function_graphs(model)),
+        bodies=frozenset((domain, name) for domain, name, _ in function_graphs(model)),
     )
     brushes = Brushes(_THEMES[request.theme])
     return picture, Look(brushes, badges, labels_of(graph, names=False))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-from inspector.gui.stage import Step
+from inspector.gui.stage import Path
 
 _REMEMBERED = 200
 
@@ -18,7 +18,7 @@ class Chosen:
 
     names: tuple[str, ...] = ()
     tensor: str | None = None
-    path: tuple[Step, ...] = ()
+    path: Path = ()
 
     @property
     def is_empty(self) -> bool:
@@ -42,6 +42,11 @@ class Selection(QObject):
         self._future: list[Chosen] = []
 
     def choose(self, names: Iterable[str]) -> None:
+        """Choose layers, which are nodes of the model's own graph; or nothing, wherever one is."""
+        chosen = tuple(dict.fromkeys(names))
+        self._become(Chosen(chosen, None, () if chosen else self.chosen.path))
+
+    def choose_here(self, names: Iterable[str]) -> None:
         """Choose nodes of the graph that is shown."""
         self._become(Chosen(tuple(dict.fromkeys(names)), None, self.chosen.path))
 
@@ -49,7 +54,7 @@ class Selection(QObject):
         """Choose a tensor of the graph that is shown."""
         self._become(Chosen((), tensor, self.chosen.path))
 
-    def go_to(self, path: tuple[Step, ...], names: Iterable[str] = ()) -> None:
+    def go_to(self, path: Path, names: Iterable[str] = ()) -> None:
         """Another graph is shown, and these of its nodes are chosen."""
         if path != self.chosen.path:
             self._become(Chosen(tuple(names), None, path))
@@ -93,5 +98,5 @@ class Selection(QObject):
         self._show(chosen)
 
     def _show(self, chosen: Chosen) -> None:
-        self.chosen = replace(chosen)
+        self.chosen = chosen
         self.changed.emit(chosen)

@@ -12,19 +12,23 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from inspector.errors import InspectorError
 from inspector.graph.groups import Groups, find_groups
 from inspector.graph.layout import Direction
 from inspector.graph.model import Graph, Node
 from inspector.graph.quantized import Quantized, find_quantized
 from inspector.graph.scene import Folding, build_scene
-from inspector.gui.graph_view.cards import Card, Detail, Fonts
+from inspector.graph.stored import Values
+from inspector.gui.graph_view.cards import Card, Detail, Fonts, Operator
 from inspector.gui.graph_view.picture import Picture, build_picture
-from inspector.gui.tasks import Tasks
+from inspector.gui.tasks import Task, Tasks
 
 FunctionKey = tuple[str, str, str]
 """Domain, name and overload of a function of the model."""
 
 Functions = Mapping[FunctionKey, Graph]
+Path = tuple["Step", ...]
+"""The steps from a model's own graph to one inside it."""
 PICTURE, GROUPS = "picture", "groups"
 _LATER_MS = 250
 
@@ -51,44 +55,73 @@ class Shown:
         folding: what of it is folded away.
         direction: where its edges lead.
         detail: what is on its cards.
-        tensor_names: whether edges are labelled with names instead of shapes.
     """
 
-    path: tuple[Step, ...] = ()
+    path: Path = ()
     folding: Folding = field(default_factory=Folding)
     direction: Direction = "down"
     detail: Detail = field(default_factory=Detail)
-    tensor_names: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """What is known of the graphs of one model; found once each, on a worker."""
+
+    quantized: dict[Graph, Quantized] = field(default_factory=dict)
+    groups: dict[Graph, Groups] = field(default_factory=dict)
+    closed: dict[Path, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Staged:
-    """A picture, with what was asked for and what was found on the way."""
+    """A picture, with what was asked for and what was found on the way.
+
+    Attributes:
+        shown: what was asked for.
+        picture: of it.
+        quantized: what the quantizers of the graph say.
+        groups: those of the graph, if they are known yet.
+        anchor: the node whose card shall stay in its place, or come into sight.
+        left: the node whose inside was left.
+        model: tells the pictures of one model from those of another.
+    """
 
     shown: Shown
     picture: Picture
     quantized: Quantized
     groups: Groups | None
     anchor: str | None
+    left: str | None
+    model: object
 
 
-@dataclass(slots=True)
-class _Known:
-    """What is known of the graphs of one model; found once each, on a worker."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a worker needs for a picture."""
 
-    quantized: dict[Graph, Quantized] = field(default_factory=dict)
-    groups: dict[Graph, Groups] = field(default_factory=dict)
+    graph: Graph
+    shown: Shown
+    known: _Known
+    fonts: Fonts
+    bodies: frozenset[Operator]
+    values: Values | None
+    anchor: str | None
+    left: str | None
 
 
 class Stage(QObject):
     """Chooses what is shown and has it laid out.
 
     Signals:
+        leaving: another graph was asked for than the one of the picture that is there.
         changed: a Staged is there.
+        failed: no picture of what was asked for can be made, and there was none of this model.
         groups_found: the groups of the graph that is shown are known.
     """
 
+    leaving = Signal()
     changed = Signal(object)
+    failed = Signal()
     groups_found = Signal()
 
     def __init__(self, tasks: Tasks, fonts: Fonts, parent: QObject | None = None) -> None:
@@ -97,6 +130,7 @@ class Stage(QObject):
         self._fonts = fonts
         self._root: Graph | None = None
         self._functions: Functions = MappingProxyType({})
+        self._values: Values | None = None
         self._known = _Known()
         self.shown = Shown()
         self.staged: Staged | None = None
@@ -104,27 +138,67 @@ class Stage(QObject):
         self._later.setSingleShot(True)
         self._later.setInterval(_LATER_MS)
         self._later.timeout.connect(self._find_groups)
+        tasks.failed.connect(self._failed)
 
     # The model
 
-    def open(self, graph: Graph, functions: Functions | None = None) -> None:
-        """Show another model, as it is in its file."""
+    def open(
+        self, graph: Graph, functions: Functions | None = None, values: Values | None = None
+    ) -> None:
+        """Show another model, as it is in its file.
+
+        Args:
+            graph: the model's own.
+            functions: bodies of the functions that it defines.
+            values: reads its constants, for what only they tell of quantizers.
+        """
         self._root, self._functions = graph, functions or MappingProxyType({})
-        self._known = _Known()
-        self.shown = replace(
-            self.shown, path=(), folding=replace(self.shown.folding, closed=frozenset())
-        )
+        self._values, self._known = values, _Known()
+        self.shown = self._closed_as_before(())
         self._build(None)
 
-    def learn(self, graph: Graph, functions: Functions) -> None:
-        """The same model, with the types and shapes that were inferred since."""
-        self._root, self._functions = graph, functions
-        if functions:  # the nodes that call them can be opened now
-            self._build(None)
+    def close(self) -> None:
+        """Show no model."""
+        for channel in (PICTURE, GROUPS):
+            self._tasks.cancel(channel)
+        self._later.stop()
+        self._root, self._functions, self._values = None, MappingProxyType({}), None
+        self._known, self.staged = _Known(), None
+        self.shown = self._closed_as_before(())
+
+    def learn(
+        self,
+        graph: Graph,
+        functions: Functions,
+        values: Values | None = None,
+        *,
+        anchor: str | None = None,
+    ) -> None:
+        """The same model, with the types and shapes that were inferred since.
+
+        Args:
+            graph: the model's own, with the nodes that are known already.
+            functions: bodies of the functions that it defines.
+            values: reads its constants.
+            anchor: the node that stays where it is, should more cards open now.
+        """
+        more = functions.keys() != self._functions.keys()
+        self._root, self._functions, self._values = graph, functions, values
+        if more:  # the nodes that call them can be opened now
+            self._build(anchor)
 
     def graph(self) -> Graph | None:
-        """The graph that is shown, as it is known by now."""
+        """The graph that is asked for, as it is known by now; None without a model."""
         return None if self._root is None else self._at(self.shown.path)
+
+    def is_current(self) -> bool:
+        """Whether the picture that is there is of the graph that was asked for last."""
+        staged = self.staged
+        return (
+            staged is not None
+            and staged.model is self._known
+            and staged.shown.path == self.shown.path
+        )
 
     def is_main(self) -> bool:
         """Whether the model's own graph is shown, whose layers can be quantized."""
@@ -132,7 +206,7 @@ class Stage(QObject):
 
     def groups(self) -> Groups | None:
         """The groups of the graph that is shown, if they are known yet."""
-        return self.staged.groups if self.staged is not None else None
+        return self.staged.groups if self.staged is not None and self.is_current() else None
 
     # What the user asks for
 
@@ -142,7 +216,7 @@ class Stage(QObject):
             self.set_closed(self.shown.folding.closed - {card.name}, anchor=self._first_of(card))
             return
         graph = self.graph()
-        if graph is None:
+        if graph is None or card.is_pill or not self.is_current():
             return
         node = graph.node(card.name)
         bodies = list(node.subgraphs)
@@ -162,16 +236,18 @@ class Stage(QObject):
         self.go_to(self.shown.path[:-1])
         return True
 
-    def go_to(self, path: tuple[Step, ...]) -> None:
+    def go_to(self, path: Path) -> None:
         """Show the graph at the end of a path."""
         before = self.shown.path
-        folding = replace(self.shown.folding, closed=frozenset())
-        self.shown = replace(self.shown, path=path, folding=folding)
-        left = before[len(path)].node if before[: len(path)] == path != before else None
-        self._build(left)
+        if path == before or self._root is None:
+            return
+        self.shown = self._closed_as_before(path)
+        left = before[len(path)].node if before[: len(path)] == path else None
+        self._build(left, left=left)
 
     def set_closed(self, closed: frozenset[str], *, anchor: str | None) -> None:
         """Fold these groups and no others; the anchor's card stays where it is."""
+        self._known.closed[self.shown.path] = closed
         self.shown = replace(self.shown, folding=replace(self.shown.folding, closed=closed))
         self._build(anchor)
 
@@ -206,7 +282,12 @@ class Stage(QObject):
 
     # Inside
 
-    def _at(self, path: tuple[Step, ...]) -> Graph:
+    def _closed_as_before(self, path: Path) -> Shown:
+        """What is asked for with another path: the groups in it are folded as they were."""
+        closed = self._known.closed.get(path, frozenset())
+        return replace(self.shown, path=path, folding=replace(self.shown.folding, closed=closed))
+
+    def _at(self, path: Path) -> Graph:
         assert self._root is not None
         graph = self._root
         for step in path:
@@ -224,22 +305,39 @@ class Stage(QObject):
         scene = self.staged.picture.scene
         return next((i.members[0] for i in scene.items if i.name == card.name and i.members), None)
 
-    def _build(self, anchor: str | None) -> None:
+    def _build(self, anchor: str | None, *, left: str | None = None) -> None:
         graph = self.graph()
         if graph is None:
             return
-        shown, known, fonts = self.shown, self._known, self._fonts
-        bodies = frozenset(name for _, name, _ in self._functions)
-        self._tasks.submit(
-            PICTURE,
-            lambda _: _stage(graph, shown, known, fonts, bodies, anchor),
-            self._arrived,
+        request = _Request(
+            graph,
+            self.shown,
+            self._known,
+            self._fonts,
+            frozenset((domain, name) for domain, name, _ in self._functions),
+            self._values if self.is_main() else None,
+            anchor,
+            left,
         )
+        self._tasks.submit(PICTURE, lambda _: _stage(request), self._arrived)
+        if not self.is_current():
+            self.leaving.emit()
 
     def _arrived(self, staged: Staged) -> None:
         self.staged = staged
         self.changed.emit(staged)
         self._later.start()
+
+    def _failed(self, task: Task, _error: object) -> None:
+        """No picture came: what is there stays, if it is of this model."""
+        if task.channel != PICTURE:
+            return
+        if self.staged is not None and self.staged.model is self._known:
+            self.shown = self.staged.shown
+            self.changed.emit(self.staged)
+        else:
+            self.close()
+            self.failed.emit()
 
     def _find_groups(self) -> None:
         """Find the groups once the picture is on the screen, which comes first."""
@@ -260,18 +358,12 @@ class Stage(QObject):
             self.groups_found.emit()
 
 
-def _stage(
-    graph: Graph,
-    shown: Shown,
-    known: _Known,
-    fonts: Fonts,
-    bodies: frozenset[str],
-    anchor: str | None,
-) -> Staged:
+def _stage(request: _Request) -> Staged:
     """Lay out what is to be shown of a graph. Runs on a worker."""
+    graph, shown, known = request.graph, request.shown, request.known
     quantized = known.quantized.get(graph)
     if quantized is None:
-        quantized = known.quantized[graph] = find_quantized(graph)
+        quantized = known.quantized[graph] = _quantized(graph, request.values)
     groups = known.groups.get(graph)
     if groups is None and shown.folding.closed:
         groups = known.groups[graph] = find_groups(graph)
@@ -279,11 +371,19 @@ def _stage(
     marked = frozenset((*quantized.weights, *quantized.activations))
     picture = build_picture(
         scene,
-        fonts,
+        request.fonts,
         shown.direction,
         shown.detail,
         badges=not shown.path,
         marked=frozenset() if shown.folding.raw else marked,
-        bodies=bodies,
+        bodies=request.bodies,
     )
-    return Staged(shown, picture, quantized, groups, anchor)
+    return Staged(shown, picture, quantized, groups, request.anchor, request.left, known)
+
+
+def _quantized(graph: Graph, values: Values | None) -> Quantized:
+    """What the quantizers of a graph say, with what only constants tell where those can be read."""
+    try:
+        return find_quantized(graph, values)
+    except (InspectorError, KeyError):
+        return find_quantized(graph)

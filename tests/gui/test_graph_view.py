@@ -237,7 +237,7 @@ def test_a_line_can_be_hovered_and_picked(qtbot: QtBot, view: GraphView) -> None
     x, y = picture.drawing.route(1)[:2].mean(axis=0).tolist()
     at = view.camera.view.to_widget(QRectF(x, y, 0, 0)).topLeft().toPoint()
     qtbot.mouseMove(view, at)
-    assert view.tensor_under(QPointF(at)) == picture.scene.tensors[1]
+    assert view.under(QPointF(at)).tensor == picture.scene.tensors[1]
     with qtbot.waitSignal(view.tensor_picked) as picked:
         qtbot.mouseClick(view, LEFT, NONE, at)
     assert picked.args == [picture.scene.tensors[1]]
@@ -304,9 +304,9 @@ def test_badges_are_painted_where_they_changed(qtbot: QtBot, view: GraphView) ->
         return sum(image.pixelColor(x, y) == red for x, y in points)
 
     assert reds() == 0
-    view.set_badges({name: Badge("int8:channel", "uint8:tensor", "9 dB", red)})
+    view.surface.set_badges({name: Badge("int8:channel", "uint8:tensor", "9 dB", red)})
     assert reds() > 20
-    view.set_badges({name: Badge("int8:channel", "uint8:tensor")})
+    view.surface.set_badges({name: Badge("int8:channel", "uint8:tensor")})
     assert reds() == 0
 
 
@@ -317,7 +317,7 @@ def test_another_picture_keeps_its_anchor_in_place(
     name = view.node_names()[4]
     before = view.card_rect(name).center()
     again = build_picture(picture.scene, card_fonts(), "right")
-    view.set_picture(again, anchor=name)
+    view.set_picture(again, anchor=name, is_other=False)
     assert (view.card_rect(name).center() - before).manhattanLength() <= 2
 
 

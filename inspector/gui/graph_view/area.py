@@ -101,10 +101,12 @@ class AreaPainter:
         palette = [_over(far_colour(kind, look), back) for kind in picture.categories]
         shades = np.array(palette, np.uint8).reshape(-1, 3)[picture.kinds]
         if look.heated:
-            place = picture.scene.place
             for name, badge in look.badges.items():
-                if badge.colour is not None and name in place:
-                    shades[place[name]] = _over(badge.colour, back)
+                number = picture.number_of(name)
+                # A group has a badge of its own, and is not coloured by what is in it.
+                if badge.colour is None or number is None or picture.cards[number].name != name:
+                    continue
+                shades[number] = _over(badge.colour, back)
         return shades
 
 

@@ -14,6 +14,8 @@ from inspector.graph.scene import Item, Scene
 from inspector.report.units import count_tick, plural
 
 Measure = Callable[[str], float]
+Operator = tuple[str, str]
+"""Domain and name."""
 Kind = Literal["node", "layer", "group", "input", "output", "outer"]
 PILLS = frozenset({"input", "output", "outer"})
 
@@ -112,7 +114,7 @@ class _Maker:
     detail: Detail
     badges: bool
     marked: frozenset[str]
-    bodies: frozenset[str]
+    bodies: frozenset[Operator]
     widths: dict[tuple[str, tuple[tuple[str, str], ...], str], float] = field(default_factory=dict)
 
     def card(self, item: Item) -> Card:
@@ -143,7 +145,7 @@ class _Maker:
         is_layer = is_layer or item.name in self.marked
         lines = tuple(self._lines(node))
         subtitle = node.name if is_layer or self.detail.names else ""
-        opens = bool(node.subgraphs) or node.op_type in self.bodies
+        opens = bool(node.subgraphs) or (node.domain, node.op_type) in self.bodies
         kind: Kind = "layer" if is_layer else "node"
         written = self.scene.constants.get(item.name, ())
         specs = 2 if any(slot < 2 for slot, _ in written) else 1
@@ -222,7 +224,7 @@ def build_cards(
     *,
     badges: bool = True,
     marked: frozenset[str] = frozenset(),
-    bodies: frozenset[str] = frozenset(),
+    bodies: frozenset[Operator] = frozenset(),
 ) -> tuple[Card, ...]:
     """A card for each item of a scene.
 

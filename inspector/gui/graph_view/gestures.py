@@ -9,6 +9,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QInputDevice,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QNativeGestureEvent,
     QWheelEvent,
@@ -38,6 +39,10 @@ class Gestures:
         self._dragged = self._banding = False
         self._came_from: int | None = None
         self.band: QRectF | None = None
+
+    def stop(self) -> None:
+        """What is under way means nothing any more: the picture is of another graph."""
+        self.band, self._came_from, self._banding = None, None, False
 
     def handle(self, event: QEvent) -> bool:
         """Do what an event asks for; False for events that mean nothing here."""
@@ -99,14 +104,16 @@ class Gestures:
         return True
 
     def _hover(self, at: QPointF) -> None:
-        tensor = self._view.tensor_under(at)
-        over = tensor is not None or self._view.card_under(at) is not None
+        under = self._view.under(at)
+        over = under.tensor is not None or under.card is not None
         shape = Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor
         if self._view.cursor().shape() != shape:
             self._view.setCursor(shape)
-        self._view.hover(tensor)
+        self._view.hover(under.tensor)
 
     def _release(self, event: QMouseEvent) -> bool:
+        if event.button() != self._button:
+            return False
         clicked = self._pressed is not None and not self._dragged
         self._pressed = None
         self._view.unsetCursor()
@@ -120,37 +127,34 @@ class Gestures:
 
     def _click(self, event: QMouseEvent) -> None:
         """Select what was clicked; with Ctrl or Shift, add or remove it."""
-        view, at = self._view, event.position()
+        view, under = self._view, self._view.under(event.position())
         adding = bool(event.modifiers() & _ADDING)
-        number = view.card_under(at)
-        picture = view.picture()
-        if number is None or picture is None:
-            stub, tensor = view.stub_under(at), view.tensor_under(at)
-            if stub is not None:
-                view.follow(stub, event.globalPosition().toPoint())
-            elif tensor is not None:
-                view.pick_tensor(tensor)
-            elif not adding:
-                view.choose(())
-            return
-        card = picture.cards[number]
-        if card.is_pill:
-            view.pick_tensor(card.name)
-            return
-        names = view.names_of(number)
-        chosen = view.selected()
+        if under.stub is not None:
+            view.follow(under.stub, event.globalPosition().toPoint())
+        elif under.tensor is not None and not adding:
+            view.pick_tensor(under.tensor)
+        elif under.card is not None and under.tensor is None:
+            self._click_card(under.card, adding=adding)
+        elif not adding:
+            view.choose(())
+
+    def _click_card(self, number: int, *, adding: bool) -> None:
+        view = self._view
+        names, chosen = view.names_of(number), view.selected()
+        gone = frozenset(names)
         if not adding:
             view.choose(names)
-        elif set(names) <= set(chosen):
-            view.choose([name for name in chosen if name not in names])
+        elif gone <= frozenset(chosen):
+            view.choose([name for name in chosen if name not in gone])
         else:
             view.choose((*chosen, *names))
 
     def _double(self, event: QMouseEvent) -> bool:
-        card = self._card(self._view.card_under(event.position()))
+        under = self._view.under(event.position())
+        card = self._card(under.card)
         if card is not None and card.opens:
             self._view.opened.emit(card)
-        elif card is not None and not card.is_pill:
+        elif under.stub is None and (card is not None or under.tensor is not None):
             self._view.properties_asked.emit()
         return True
 
@@ -162,7 +166,7 @@ class Gestures:
         by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
         view, picture = self._view, self._view.picture()
         if by_mouse:
-            number, place = view.card_under(QPointF(event.pos())), event.globalPos()
+            number, place = view.under(QPointF(event.pos())).card, event.globalPos()
         else:
             chosen = view.selected()
             number = picture.scene.place.get(chosen[-1]) if picture and chosen else None
@@ -171,7 +175,7 @@ class Gestures:
         card = self._card(number)
         if number is not None and card is not None and not card.is_pill:
             names = view.names_of(number)
-            if not set(names) & set(view.selected()):
+            if frozenset(names).isdisjoint(view.selected()):
                 view.choose(names)
         view.menu_asked.emit(card, place)
         return True
@@ -202,6 +206,9 @@ class Gestures:
     def _key(self, event: QKeyEvent) -> bool:
         """Fit, zoom, walk along the edges, open and climb back."""
         view, key = self._view, event.key()
+        if event.matches(QKeySequence.StandardKey.Copy):
+            view.copy_asked.emit()
+            return True
         if event.modifiers() & (
             Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
         ):
@@ -238,7 +245,7 @@ class Gestures:
 
     def _walk(self, key: Qt.Key) -> None:
         picture, chosen = self._view.picture(), self._view.selected()
-        if picture is None:
+        if picture is None or self._view.is_left():
             return
         start = picture.scene.place.get(chosen[-1]) if chosen else None
         number = neighbour(picture, start, key, self._came_from)

@@ -3,61 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from inspector.gui.graph_view.area import numbers_within
 from inspector.gui.graph_view.brushes import Brushes
+from inspector.gui.graph_view.marks import Marks
 from inspector.gui.graph_view.painting import RADIUS
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.viewport import Viewport
 
 _LEAST = 5.0
 """A marked card is at least this many widget pixels large, so that it is seen from afar."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What is lit up on a picture.
-
-    Attributes:
-        selected: numbers of the selected cards.
-        found: numbers of the cards that a search found.
-        links: numbers of the links of the tensor under the pointer or chosen.
-        ends: numbers of the cards at the ends of those links.
-    """
-
-    selected: frozenset[int] = frozenset()
-    found: frozenset[int] = frozenset()
-    links: tuple[int, ...] = ()
-    ends: frozenset[int] = frozenset()
-
-
-def numbers_of(picture: Picture | None, names: Iterable[str]) -> frozenset[int]:
-    """The cards that show nodes."""
-    place = picture.scene.place if picture is not None else {}
-    return frozenset(place[name] for name in names if name in place)
-
-
-def find_marks(
-    picture: Picture | None, selected: Iterable[str], tensor: str | None, found: Iterable[str]
-) -> Marks:
-    """What is lit up when nodes are selected and found, and a tensor is pointed at."""
-    links: tuple[int, ...] = ()
-    ends: frozenset[int] = frozenset()
-    if picture is not None and tensor is not None:
-        scene = picture.scene
-        links = tuple(n for n, name in enumerate(scene.tensors) if name == tensor)
-        ends = frozenset(scene.links[list(links)].ravel().tolist()) or _holders(picture, tensor)
-    return Marks(numbers_of(picture, selected), numbers_of(picture, found), links, ends)
-
-
-def _holders(picture: Picture, tensor: str) -> frozenset[int]:
-    """The cards in which a tensor without a line is written: those that read a constant."""
-    known = picture.scene.graph.tensors.get(tensor)
-    return numbers_of(picture, known.consumers) if known is not None else frozenset()
 
 
 def paint_marks(
@@ -123,3 +81,20 @@ def paint_rubber_band(painter: QPainter, band: QRectF, brushes: Brushes) -> None
     painter.setPen(_pen(brushes.theme.accent, 1.0))
     painter.setBrush(fill)
     painter.drawRect(band)
+
+
+def paint_veil(painter: QPainter, area: QRect, brushes: Brushes) -> None:
+    """Over a picture that is out of date, until the next one is there."""
+    veil = QColor(brushes.theme.canvas)
+    veil.setAlphaF(0.75)
+    painter.fillRect(area, veil)
+    painter.setFont(brushes.body)
+    painter.setPen(brushes.muted)
+    painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter), "Laying the graph out…")
+
+
+def paint_focus(painter: QPainter, area: QRect, brushes: Brushes) -> None:
+    """The ring that is shown to those who came by the keyboard."""
+    painter.setPen(QColor(brushes.theme.accent))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRect(area.adjusted(0, 0, -1, -1))

@@ -69,12 +69,14 @@ class Look:
         badges: what is said on the cards of layers, by node name.
         label: what is written on a tensor's edge.
         heated: whether cards far away show heat colours instead of their operator's.
+        folded: names of nodes that are no more when the model is quantized.
     """
 
     brushes: Brushes
     badges: Mapping[str, Badge] = field(default_factory=dict)
     label: Callable[[str], str] = _no_label
     heated: bool = False
+    folded: frozenset[str] = frozenset()
 
 
 def paint_links(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF
 
@@ -12,6 +14,21 @@ from inspector.gui.graph_view.stubs import Stub
 _NEAR = 5.0
 """A link is under the pointer if it is at most this many widget pixels away."""
 _SAMPLES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Under:
+    """What is under the pointer.
+
+    Attributes:
+        card: number of a card.
+        stub: one end of a link that is not drawn.
+        tensor: the tensor whose pill, stub or line it is.
+    """
+
+    card: int | None = None
+    stub: Stub | None = None
+    tensor: str | None = None
 
 
 def card_at(picture: Picture, at: QPointF) -> int | None:
@@ -40,6 +57,19 @@ def link_at(picture: Picture, at: QPointF, scale: float) -> int | None:
         if distance <= near and (best is None or distance < best[0]):
             best = distance, link
     return None if best is None else best[1]
+
+
+def find_under(picture: Picture, at: QPointF, scale: float) -> Under:
+    """What is under a point: cards lie over stubs, and stubs over lines."""
+    card = card_at(picture, at)
+    if card is not None:
+        tensor = picture.cards[card].name if picture.cards[card].is_pill else None
+        return Under(card=card, tensor=tensor)
+    stub = stub_at(picture, at)
+    if stub is not None:
+        return Under(stub=stub, tensor=stub.tensor)
+    link = link_at(picture, at, scale)
+    return Under(tensor=None if link is None else picture.scene.tensors[link])
 
 
 def _distance(picture: Picture, link: int, at: QPointF) -> float:

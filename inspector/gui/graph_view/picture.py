@@ -6,17 +6,18 @@ cards, and only the curves in sight become paths.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QFont, QFontMetricsF, QPainterPath
 
 from inspector.graph.layout import Direction, Layout, layout
 from inspector.graph.scene import Scene
-from inspector.gui.graph_view.cards import Card, Detail, Fonts, build_cards
+from inspector.gui.graph_view.cards import Card, Detail, Fonts, Operator, build_cards
 from inspector.gui.graph_view.stubs import Stub, build_stubs
 
 TITLE_PIXELS = 13
@@ -36,7 +37,10 @@ class Picture:
     Attributes:
         scene: what is shown.
         direction: where edges lead.
+        carried_by: a number for each tensor that flows.
+        carried: for each link the number of its tensor, shape (links,).
         cards: one for each item of the scene.
+        groups: the number of each closed group's card, by its path.
         categories: the kinds of cards that there are, by which they are coloured.
         kinds: for each card the number of its category, shape (cards,).
         boxes: left, top, right, bottom of each card, shape (cards, 4).
@@ -50,7 +54,10 @@ class Picture:
 
     scene: Scene
     direction: Direction
+    carried_by: Mapping[str, int]
+    carried: NDArray[np.int64]
     cards: tuple[Card, ...]
+    groups: Mapping[str, int]
     categories: tuple[str, ...]
     kinds: NDArray[np.intp]
     boxes: Points
@@ -64,6 +71,46 @@ class Picture:
         """The rectangle of a card."""
         left, top, right, bottom = self.boxes[number].tolist()
         return QRectF(left, top, right - left, bottom - top)
+
+    def area(self, numbers: list[int]) -> QRectF:
+        """The rectangle around cards."""
+        boxes = self.boxes[numbers]
+        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        return QRectF(QPointF(*low.tolist()), QPointF(*high.tolist()))
+
+    def links_of(self, tensor: str) -> NDArray[np.intp]:
+        """The numbers of the links that a tensor flows along."""
+        number = self.carried_by.get(tensor, -1)
+        return np.flatnonzero(self.carried == number)
+
+    def number_of(self, name: str) -> int | None:
+        """The card that shows a node, or a group by its path."""
+        return self.scene.place.get(name, self.groups.get(name))
+
+    def groups_among(self, names: Iterable[str]) -> set[int]:
+        """The cards of closed groups that nodes are in."""
+        if not self.groups:
+            return set()
+        place, groups = self.scene.place, frozenset(self.groups.values())
+        return {place[name] for name in names if name in place} & groups
+
+    def nearest(self, point: QPointF) -> int | None:
+        """The card of a node, or a group, that is nearest to a point."""
+        found = [number for number, card in enumerate(self.cards) if not card.is_pill]
+        if not found:
+            return None
+        boxes = self.boxes[found]
+        at = np.array([point.x(), point.y()])
+        away = np.maximum(np.maximum(boxes[:, :2] - at, at - boxes[:, 2:]), 0)
+        return found[int((away**2).sum(axis=1).argmin())]
+
+    def first_look(self, size: QSizeF) -> QRectF:
+        """The part of the picture that is to be seen first, at 100 % and in a window of a size.
+
+        All of it where that fits; else its start with what is in its first screen, so that the
+        eye does not begin on empty canvas.
+        """
+        return self.bounds
 
     @cached_property
     def label_boxes(self) -> Points:
@@ -122,7 +169,7 @@ def build_picture(
     *,
     badges: bool = True,
     marked: frozenset[str] = frozenset(),
-    bodies: frozenset[str] = frozenset(),
+    bodies: frozenset[Operator] = frozenset(),
 ) -> Picture:
     """Lay a scene out and prepare all that is painted.
 
@@ -131,8 +178,8 @@ def build_picture(
     """
     cards = build_cards(scene, fonts, detail, badges=badges, marked=marked, bodies=bodies)
     sizes = np.array([(card.width, card.height) for card in cards]).reshape(-1, 2)
-    names = {name: number for number, name in enumerate(dict.fromkeys(scene.tensors))}
-    carried = np.array([names[name] for name in scene.tensors], dtype=np.int64)
+    carried_by = {name: number for number, name in enumerate(dict.fromkeys(scene.tensors))}
+    carried = np.array([carried_by[name] for name in scene.tensors], dtype=np.int64)
     drawing = layout(sizes, scene.links, tensors=carried, direction=direction)
     boxes = np.hstack([drawing.positions, drawing.positions + sizes])
     stubs = build_stubs(scene, boxes, drawing.cut, fonts.body, direction)
@@ -141,7 +188,10 @@ def build_picture(
     return Picture(
         scene,
         direction,
+        carried_by,
+        carried,
         cards,
+        {card.name: number for number, card in enumerate(cards) if card.kind == "group"},
         categories,
         np.array([number_of[card.category] for card in cards], dtype=np.intp),
         boxes,

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 
 from inspector.graph.model import Graph, Node
 from inspector.gui.graph_view.cards import PILLS, shape_text, value_text
-from inspector.gui.graph_view.painting import Badge
+from inspector.gui.graph_view.painting import Badge, Look
+from inspector.gui.graph_view.picking import Under
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.stubs import Stub
 from inspector.report.units import plural
 
 _MOST_LINES = 24
 _LONGEST = 400
+_FOLDED = "Folded away before quantization: its neighbours do its work"
 
 
-def card_tip(picture: Picture, number: int, badges: Mapping[str, Badge]) -> str:
+def tip_of(picture: Picture, graph: Graph, under: Under, look: Look) -> str:
+    """What the pointer is on; empty where there is nothing to tell.
+
+    Args:
+        picture: what is shown.
+        graph: the same graph as it is known by now.
+        under: what is under the pointer.
+        look: what is said on the cards.
+    """
+    if under.card is not None:
+        return card_tip(picture, graph, under.card, look)
+    if under.stub is not None:
+        return stub_tip(picture, under.stub)
+    return link_tip(graph, under.tensor) if under.tensor is not None else ""
+
+
+def card_tip(picture: Picture, graph: Graph, number: int, look: Look) -> str:
     """A card: its name and operator, all constants and attributes, its specs and figure."""
-    card, graph = picture.cards[number], picture.scene.graph
+    card = picture.cards[number]
     if card.kind in PILLS:
         return link_tip(graph, card.name)
     lines = [card.name]
@@ -30,7 +47,8 @@ def card_tip(picture: Picture, number: int, badges: Mapping[str, Badge]) -> str:
         lines += [f"{label} {text}".strip() for label, text in card.lines]
         folded = picture.scene.items[number].members[1:]
         lines += [f"holds {plural(len(folded), 'more node')}"] if folded else []
-    badge = badges.get(card.name)
+        lines += [_FOLDED] if card.name in look.folded else []
+    badge = look.badges.get(card.name)
     if badge is not None:
         lines += _badge_lines(badge)
     return _html(lines)

@@ -1,19 +1,16 @@
 """The graph view: shows a part of a picture, moves it, and says what the user does with it.
 
-Mouse and keyboard are understood in `gestures`; painting is done in tiles (`tiles`, `area`) with
-what is lit up over them (`overlay`). Its face to the window: a picture, a look and marks go in,
-selections and wishes come out.
+Mouse and keyboard are understood in `gestures`; what is painted is kept by the `surface`, with what
+is lit up over it (`overlay`). Its face to the window: a picture, a look and marks go in, selections
+and wishes come out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSizeF, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QColor,
     QFocusEvent,
     QHelpEvent,
     QPainter,
@@ -23,31 +20,33 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from inspector.gui.graph_view.area import AreaPainter, numbers_within
-from inspector.gui.graph_view.brushes import Brushes
+from inspector.graph.model import Graph
+from inspector.gui.graph_view.area import numbers_within
 from inspector.gui.graph_view.camera import Camera
 from inspector.gui.graph_view.gestures import Gestures
+from inspector.gui.graph_view.marks import Marking
 from inspector.gui.graph_view.overlay import (
-    Marks,
-    find_marks,
-    numbers_of,
+    paint_focus,
     paint_marks,
     paint_rubber_band,
+    paint_veil,
 )
-from inspector.gui.graph_view.painting import Badge, Look
-from inspector.gui.graph_view.picking import card_at, link_at, stub_at
+from inspector.gui.graph_view.painting import Look
+from inspector.gui.graph_view.picking import Under, find_under
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.stubs import Stub
-from inspector.gui.graph_view.tiles import Tiles
-from inspector.gui.graph_view.tooltips import card_tip, link_tip, stub_tip
-from inspector.gui.theme import LIGHT, Theme
+from inspector.gui.graph_view.surface import Surface
+from inspector.gui.graph_view.tooltips import tip_of
+from inspector.gui.theme import Theme
 
-_MOVING_BUDGET, _RESTING_BUDGET = 0.006, 0.028
+_MOVING_BUDGET, _RESTING_BUDGET = 0.006, 0.016
 """Seconds of painting in one frame: while something moves, and when all is still."""
+_VEIL_MS = 200
+"""How long a picture that is out of date stays as it was, before it is veiled."""
 
 
 class GraphView(QWidget):
-    """The graph as cards and curves.
+    """The graph as cards and curves; what is said on them goes to its `surface`.
 
     Signals:
         selectionChanged: names of the selected nodes, when the user selects here.
@@ -55,6 +54,7 @@ class GraphView(QWidget):
         opened: the card that was double-clicked or entered, if there is something in it.
         properties_asked: Enter was pressed.
         leave_asked: Escape was pressed with nothing selected.
+        copy_asked: what is chosen is to be copied.
         menu_asked: (number of the card or None, global position).
         stub_menu_asked: (a stub that leads to many places, global position).
         view_changed: the part in sight became another.
@@ -65,6 +65,7 @@ class GraphView(QWidget):
     opened = Signal(object)
     properties_asked = Signal()
     leave_asked = Signal()
+    copy_asked = Signal()
     menu_asked = Signal(object, QPoint)
     stub_menu_asked = Signal(object, QPoint)
     view_changed = Signal()
@@ -79,114 +80,89 @@ class GraphView(QWidget):
         self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._picture: Picture | None = None
-        self._look = Look(Brushes(LIGHT))
-        self._area: AreaPainter | None = None
-        self._tiles = Tiles(self._paint_tile)
-        self._selected: tuple[str, ...] = ()
-        self._found: tuple[str, ...] = ()
-        self._marks = Marks()
-        self._tensor: str | None = None
-        self._hovered: str | None = None
-        self._opened = False
-        self._is_sharp = False
-        self._ring = False
+        self._known: Graph | None = None
+        self.surface = Surface(self.update)
+        self._marking = Marking()
+        self._opened = self._ring = self._left = False
+        self._veil = QTimer(self)
+        self._veil.setSingleShot(True)
+        self._veil.setInterval(_VEIL_MS)
+        self._veil.timeout.connect(self.update)
         self.camera = Camera(self._size, self)
         self.camera.moved.connect(self._moved)
         self.camera.stopped.connect(self.update)
 
     # What others tell it
 
-    def set_picture(self, picture: Picture | None, *, anchor: str | None = None) -> None:
+    def set_picture(
+        self, picture: Picture | None, *, anchor: str | None = None, is_other: bool = True
+    ) -> None:
         """Show another picture.
 
         Args:
             picture: what to show.
-            anchor: a node that shall stay where it is on the screen; without one the view starts
-                at the top, or at the selection if that is kept.
+            anchor: a node that stays where it is on the screen if it is there already, and is
+                brought into the middle if it is not.
+            is_other: the picture is of another graph: nothing of what was chosen is kept, and
+                without an anchor the view starts at the top. Else it stays where it is.
         """
-        before = self._place_of(anchor)
-        kept = picture is not None and anchor is not None
+        before = self._place_of(anchor) if not is_other else None
         self.camera.stop()
-        self._picture = picture
-        self._selected = tuple(n for n in self._selected if kept and self._knows(n))
-        self._tensor = self._hovered = None
-        self._new_look(self._look if kept else replace(self._look, badges={}))
-        self._opened = kept
-        self._is_sharp = False
-        self._mark()
+        if is_other:
+            self._gestures.stop()
+        self._picture, self._left = picture, False
+        self._known = picture.scene.graph if picture is not None else None
+        self._veil.stop()
+        self.surface.show(picture, is_other=is_other)
+        self._marking.show(picture, is_other=is_other)
+        self._opened = self._opened and not is_other and picture is not None
+        self._open()
         after = self._place_of(anchor)
         if before is not None and after is not None:
             self.camera.pan(before.x() - after.x(), before.y() - after.y())
-        elif kept and self._selected:
-            self.reveal(self._selected[0])
-        else:
-            self._opened = False
-            self._open()
+        elif anchor is not None and after is not None and self._opened:
+            self.camera.look_at(self.camera.view.to_picture(after))
         self.view_changed.emit()
         self.update()
 
-    def set_badges(self, badges: Mapping[str, Badge]) -> None:
-        """Say on each layer's card how it is quantized, and colour it."""
-        before = self._look.badges
-        changed = [n for n in badges.keys() | before.keys() if badges.get(n) != before.get(n)]
-        heated = any(badge.colour is not None for badge in badges.values())
-        self._show_badges(dict(badges), changed, heated=heated)
+    def leave(self) -> None:
+        """Another graph will be shown: what is there can be looked at, and nothing else."""
+        self._left = self._picture is not None
+        self.hover(None)
+        self._veil.start()
 
-    def update_badges(self, badges: Mapping[str, Badge]) -> None:
-        """Say something else on the cards of some layers."""
-        before = self._look.badges
-        changed = [name for name, badge in badges.items() if before.get(name) != badge]
-        heated = any(badge.colour is not None for badge in badges.values())
-        self._show_badges({**before, **badges}, changed, heated=heated or self._look.heated)
-
-    def _show_badges(
-        self, badges: Mapping[str, Badge], changed: Sequence[str], *, heated: bool
-    ) -> None:
-        if not changed:
-            return
-        look = replace(self._look, badges=badges, heated=heated)
-        if heated != self._look.heated:
-            self._new_look(look)
-        else:
-            self._look = look
-            if self._picture is not None:
-                self._area = AreaPainter(self._picture, look)
-                self._spoil(changed)
-        self.update()
-
-    def set_label(self, label: Callable[[str], str]) -> None:
-        """Write something else on the edges."""
-        self._new_look(replace(self._look, label=label))
+    def set_graph(self, graph: Graph) -> None:
+        """The same graph, as it is known by now: tooltips tell more then."""
+        self._known = graph
 
     def set_found(self, names: Iterable[str]) -> None:
         """Mark what a search found."""
-        self._found = tuple(names)
-        self._mark()
+        self._marking.find(names)
+        self.update()
 
     def select(self, names: Sequence[str]) -> None:
         """Mark nodes as selected and glide to the first of them."""
         known = tuple(name for name in names if self._knows(name))
-        if known == self._selected:
+        if known == self.selected():
             return
-        self._selected, self._tensor = known, None
-        self._mark()
+        self._marking.select(known)
+        self.update()
         if known and self._picture is not None:
             self.glide_to(self._picture.scene.place[known[0]])
 
     def show_tensor(self, tensor: str | None) -> None:
         """Light the way of a tensor up until something else is chosen, and bring it into sight."""
-        self._tensor = tensor
-        self._mark()
-        if self._picture is not None and self._marks.ends:
+        self._marking.pick(tensor)
+        self.update()
+        ends = self._marking.marks.ends
+        if self._picture is not None and ends:
             boxes, seen = self._picture.boxes, numbers_within(self._picture.boxes, self.seen())
-            if self._marks.ends.isdisjoint(seen.tolist()):
-                self.glide_to(min(self._marks.ends, key=lambda number: float(boxes[number, 1])))
+            if ends.isdisjoint(seen.tolist()):
+                self.glide_to(min(ends, key=lambda number: float(boxes[number, 1])))
 
     def apply_theme(self, theme: Theme) -> None:
         """Paint in a theme's colours."""
-        self._new_look(replace(self._look, brushes=Brushes(theme)))
-        self._tiles.clear()
-        self.update()
+        self.surface.apply_theme(theme)
 
     # What others ask
 
@@ -196,19 +172,15 @@ class GraphView(QWidget):
 
     def look(self) -> Look:
         """How it is painted."""
-        return self._look
-
-    def colours(self) -> AreaPainter | None:
-        """The painter of the picture, which knows the colour of each card from afar."""
-        return self._area
+        return self.surface.look
 
     def selected(self) -> tuple[str, ...]:
         """Names of the selected nodes."""
-        return self._selected
+        return self._marking.selected
 
     def chosen_tensor(self) -> str | None:
         """The tensor that was picked last, while nothing else is."""
-        return self._tensor
+        return self._marking.tensor
 
     def names_of(self, number: int) -> tuple[str, ...]:
         """The nodes that a click on a card selects: itself, or all of a group."""
@@ -239,7 +211,7 @@ class GraphView(QWidget):
 
     def is_sharp(self) -> bool:
         """Whether all that was painted last is as it should be."""
-        return self._opened and self._is_sharp
+        return self._opened and self.surface.is_sharp
 
     def is_settled(self) -> bool:
         """Whether nothing moves."""
@@ -269,11 +241,9 @@ class GraphView(QWidget):
 
     def fit_selection(self) -> None:
         """Show all that is selected, as large as it can be read."""
-        numbers = sorted(self._marks.selected)
+        numbers = sorted(self._marking.marks.selected)
         if self._picture is not None and numbers:
-            boxes = self._picture.boxes[numbers]
-            low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-            self.camera.glide_to_area(QRectF(QPointF(*low.tolist()), QPointF(*high.tolist())))
+            self.camera.glide_to_area(self._picture.area(numbers))
 
     def full_size(self) -> None:
         """100 % about the middle."""
@@ -281,43 +251,29 @@ class GraphView(QWidget):
 
     # What the gestures ask
 
-    def card_under(self, at: QPointF) -> int | None:
-        """The number of the card under a point of the widget."""
-        if self._picture is None:
-            return None
-        return card_at(self._picture, self.camera.view.to_picture(at))
+    def is_left(self) -> bool:
+        """Whether the picture is of a graph that is being left: nothing in it can be chosen."""
+        return self._left
 
-    def stub_under(self, at: QPointF) -> Stub | None:
-        """The stub under a point of the widget."""
-        if self._picture is None:
-            return None
-        return stub_at(self._picture, self.camera.view.to_picture(at))
-
-    def tensor_under(self, at: QPointF) -> str | None:
-        """The tensor whose line, pill or stub is under a point of the widget."""
-        picture = self._picture
-        if picture is None:
-            return None
-        card = self.card_under(at)
-        if card is not None:
-            return picture.cards[card].name if picture.cards[card].is_pill else None
-        stub = self.stub_under(at)
-        if stub is not None:
-            return stub.tensor
-        link = link_at(picture, self.camera.view.to_picture(at), self.camera.view.scale)
-        return None if link is None else picture.scene.tensors[link]
+    def under(self, at: QPointF) -> Under:
+        """What is under a point of the widget."""
+        if self._picture is None or self._left:
+            return Under()
+        return find_under(self._picture, self.camera.view.to_picture(at), self.scale())
 
     def choose(self, names: Sequence[str]) -> None:
         """Select by the user's hand."""
+        if self._left:
+            return
         chosen = tuple(dict.fromkeys(names))
-        if chosen != self._selected or self._tensor is not None:
-            self._selected, self._tensor = chosen, None
-            self._mark()
+        if chosen != self.selected() or self.chosen_tensor() is not None:
+            self._marking.select(chosen)
+            self.update()
             self.selectionChanged.emit(chosen)
 
     def choose_within(self, band: QRectF, *, adding: bool) -> None:
         """Select the nodes that a rubber band touches."""
-        if self._picture is None:
+        if self._picture is None or self._left:
             return
         corners = (
             self.camera.view.to_picture(band.topLeft()),
@@ -325,7 +281,7 @@ class GraphView(QWidget):
         )
         numbers = numbers_within(self._picture.boxes, QRectF(*corners))
         names = [name for number in numbers.tolist() for name in self.names_of(number)]
-        self.choose((*self._selected, *names) if adding else names)
+        self.choose((*self.selected(), *names) if adding else names)
 
     def pick_tensor(self, tensor: str) -> None:
         """Choose a tensor by the user's hand."""
@@ -343,45 +299,36 @@ class GraphView(QWidget):
 
     def hover(self, tensor: str | None) -> None:
         """Light the way of a tensor up while the pointer is on it."""
-        if tensor != self._hovered:
-            self._hovered = tensor
-            self._mark()
+        if self._marking.hover(tensor):
+            self.update()
 
     # Painting
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Paint what is in sight, as much as a frame has time for."""
         painter = QPainter(self)
-        brushes = self._look.brushes
+        brushes, view = self.look().brushes, self.camera.view
         painter.fillRect(self.rect(), brushes.canvas)
         if self._picture is not None and self._opened:
             budget = _MOVING_BUDGET if self.camera.is_moving() else _RESTING_BUDGET
-            ratio = self.devicePixelRatioF()
-            self._is_sharp = self._tiles.draw(
-                painter, self.camera.view, self._size(), ratio, budget
-            )
-            if not self._is_sharp:
+            if not self.surface.draw(painter, view, self._size(), self.devicePixelRatioF(), budget):
                 QTimer.singleShot(0, self, self.update)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            paint_marks(painter, self._picture, self._marks, brushes, self.camera.view, self.seen())
+            paint_marks(painter, self._picture, self._marking.marks, brushes, view, self.seen())
+        if self._left and not self._veil.isActive():
+            paint_veil(painter, self.rect(), brushes)
         if self._gestures.band is not None:
             paint_rubber_band(painter, self._gestures.band, brushes)
         if self._ring and self.hasFocus():
-            painter.setPen(QColor(brushes.theme.accent))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+            paint_focus(painter, self.rect(), brushes)
         painter.end()
-
-    def _paint_tile(self, painter: QPainter, area: QRectF, scale: float) -> None:
-        if self._area is not None:
-            self._area.paint(painter, area, scale)
 
     # Events
 
     def event(self, event: QEvent) -> bool:
         """Tooltips and everything that mouse and keyboard do."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            self._tooltip(QPointF(event.pos()), event.globalPos())
+            QToolTip.showText(event.globalPos(), self._tip(QPointF(event.pos())), self)
             return True
         return self._gestures.handle(event) or super().event(event)
 
@@ -415,25 +362,13 @@ class GraphView(QWidget):
         return QSizeF(self.width(), self.height())
 
     def _open(self) -> None:
-        if self._picture is not None and self.isVisible():
-            self.camera.open(self._picture.bounds, self._picture.direction)
+        if self._picture is not None and self.isVisible() and not self._opened:
+            self.camera.open(self._picture.first_look(self._size()), self._picture.direction)
             self._opened = True
 
     def _moved(self) -> None:
         self.view_changed.emit()
         self.update()
-
-    def _new_look(self, look: Look) -> None:
-        self._look = look
-        self._area = AreaPainter(self._picture, look) if self._picture is not None else None
-        self._tiles.clear()
-        self.update()
-
-    def _spoil(self, names: Iterable[str]) -> None:
-        """Paint the cards of nodes anew."""
-        if self._picture is not None:
-            numbers = sorted(numbers_of(self._picture, names))
-            self._tiles.spoil(self._picture.boxes[numbers] if numbers else np.zeros((0, 4)))
 
     def _knows(self, name: str) -> bool:
         return self._picture is not None and name in self._picture.scene.place
@@ -443,24 +378,7 @@ class GraphView(QWidget):
             return None
         return QPointF(self.card_rect(name).center())
 
-    def _mark(self) -> None:
-        tensor = self._hovered or self._tensor
-        self._marks = find_marks(self._picture, self._selected, tensor, self._found)
-        self.update()
-
-    def _tooltip(self, at: QPointF, globally: QPoint) -> None:
-        picture = self._picture
-        card = self.card_under(at)
-        text = ""
-        if picture is not None and card is not None:
-            text = card_tip(picture, card, self._look.badges)
-        elif picture is not None:
-            stub, tensor = self.stub_under(at), self.tensor_under(at)
-            if stub is not None:
-                text = stub_tip(picture, stub)
-            elif tensor is not None:
-                text = link_tip(picture.scene.graph, tensor)
-        if text:
-            QToolTip.showText(globally, text, self)
-        else:
-            QToolTip.hideText()
+    def _tip(self, at: QPointF) -> str:
+        if self._picture is None or self._known is None:
+            return ""
+        return tip_of(self._picture, self._known, self.under(at), self.look())

@@ -1,0 +1,161 @@
+"""What is said on the cards of the graph: specs and heat, made in slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from PySide6.QtCore import QObject, QTimer
+
+from inspector.graph.model import Layer
+from inspector.gui import figures
+from inspector.gui.bridge import Bridge
+from inspector.gui.graph_pane import GraphPane
+from inspector.gui.graph_view.painting import Badge
+from inspector.gui.heat import Heat
+from inspector.gui.stage import Stage, Staged
+from inspector.session.quantities import WEIGHT_SQNR
+
+_SLICE = 120
+"""Badges made in one go: more would be felt."""
+
+
+class BadgePresenter(QObject):
+    """Keeps the badges of the picture, and the colours of the small map, as they should be."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        stage: Stage,
+        heat: Heat,
+        pane: GraphPane,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge, self._stage, self._heat, self._pane = bridge, stage, heat, pane
+        self._heat_shown: object = None
+        self._todo: dict[str, None] = {}
+        self._groups: set[int] = set()
+        self._timer = QTimer(self)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._make_some)
+        self.is_sketch = False
+        heat.changed.connect(self._heat_changed)
+        bridge.specs_changed.connect(self.refresh)
+        bridge.facts_changed.connect(self.refresh)
+
+    def is_settled(self) -> bool:
+        """Whether all badges say what is known."""
+        return not self._timer.isActive()
+
+    def layers(self) -> dict[str, Layer]:
+        """The layers on the picture, by name: those of the model's own graph."""
+        document = self._bridge.document
+        if self.is_sketch or not self._stage.is_main() or not document.is_open:
+            return {}
+        return {layer.name: layer for layer in document.layers}
+
+    def refresh(self, names: Iterable[str]) -> None:
+        """Make the badges of layers anew: a few at once, many in slices."""
+        self._todo.update(dict.fromkeys(names))
+        self._make_some()
+
+    def show_all(self, staged: Staged) -> None:
+        """Make all badges of a picture; those that it has stay until then."""
+        known, surface = self.layers(), self._pane.view.surface
+        kept = {name: badge for name, badge in surface.look.badges.items() if name in known}
+        surface.set_badges({**kept, **dict(_stored_badges(staged))})
+        surface.set_folded(self._folded_away(staged))
+        self._todo.clear()
+        self.refresh(known)
+
+    # Inside
+
+    def _folded_away(self, staged: Staged) -> frozenset[str]:
+        """The nodes that are no more when the model is quantized: the layers do their work."""
+        document = self._bridge.document
+        if self.is_sketch or staged.shown.path or not document.layers:
+            return frozenset()
+        opened = document.opened
+        left = {node.name for node in opened.graph.nodes}
+        return frozenset(node.name for node in opened.shown.nodes if node.name not in left)
+
+    def _heat_changed(self) -> None:
+        """All colours are others, or only those that are heard of anyway."""
+        heat = self._heat
+        shown = (heat.quantity, heat.range)
+        if shown != self._heat_shown or heat.quantity is not WEIGHT_SQNR:
+            self._heat_shown = shown
+            self.refresh(self.layers())
+
+    def _make_some(self) -> None:
+        known, picture = self.layers(), self._pane.view.picture()
+        made: dict[str, Badge] = {}
+        for name in list(islice(self._todo, _SLICE)):
+            del self._todo[name]
+            if name in known:
+                made[name] = self._badge(name)
+        if picture is not None:
+            self._groups.update(picture.groups_among(made))
+        if not self._todo:
+            made.update(self._group_badges(known))
+        self._pane.view.surface.update_badges(made)
+        if self._todo:
+            self._timer.start()
+        else:
+            self._timer.stop()
+            self._colour_map()
+
+    def _badge(self, name: str) -> Badge:
+        document, heat = self._bridge.document, self._heat
+        return figures.badge(
+            document,
+            document.layer(name),
+            self._bridge.planned(name),
+            figures.Shown(
+                heat.title, heat.text(name), heat.colour(name), stale=heat.is_stale(name)
+            ),
+        )
+
+    def _group_badges(self, known: dict[str, Layer]) -> Iterable[tuple[str, Badge]]:
+        """The badges of the groups in which something changed: each that of its worst layer."""
+        picture, groups = self._pane.view.picture(), self._groups
+        self._groups = set()
+        if picture is None:
+            return
+        for number in groups:
+            item = picture.scene.items[number]
+            yield item.name, self._worst(name for name in item.members if name in known)
+
+    def _worst(self, names: Iterable[str]) -> Badge:
+        heat = self._heat
+        values = {name: value for name in names if (value := heat.value(name)) is not None}
+        if heat.quantity is None or not values:
+            return Badge("", "")
+        is_high = heat.quantity.better == "high"
+        worst = (min if is_high else max)(values, key=values.__getitem__)
+        word = "worst" if heat.quantity.better != "none" else "most"
+        return Badge(
+            "",
+            "",
+            f"{word} {heat.text(worst)}",
+            heat.colour(worst),
+            stale=heat.is_stale(worst),
+            title=f"{heat.title},",
+        )
+
+    def _colour_map(self) -> None:
+        area = self._pane.view.surface.area
+        if area is not None:
+            self._pane.minimap.set_colours(area.shades)
+
+
+def _stored_badges(staged: Staged) -> Iterable[tuple[str, Badge]]:
+    """What the operators of a model that is quantized already say."""
+    if staged.shown.folding.raw:
+        return
+    found = staged.quantized
+    for name in (*found.weights, *(n for n in found.activations if n not in found.weights)):
+        weights = found.weights.get(name)
+        grids = dict.fromkeys(stored.spec for stored in found.activations.get(name, ()))
+        yield name, Badge(weights.spec if weights else "", "/".join(filter(None, grids)))
