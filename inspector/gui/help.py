@@ -30,6 +30,7 @@ _PARTS = (
     ("pillow", "MIT-CMU"),
     ("click", "BSD-3-Clause"),
     ("tomli-w", "MIT"),
+    ("platformdirs", "MIT"),
 )
 """What the program stands on, with the licence that it is used under."""
 
