@@ -1,0 +1,64 @@
+"""What two recipes do differently to one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from inspector.graph.model import Layer
+from inspector.quant.spec import LayerSpecs, Role
+from inspector.session.recipe import Recipe
+
+Field = Literal["target", "format", "weights", "activations"]
+_ROLES: tuple[Role, ...] = ("weights", "activations")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that two recipes do not agree on.
+
+    Attributes:
+        layer: the layer's name; "" for what concerns the whole model.
+        field: what of it.
+        this: as the one recipe has it.
+        other: as the other has it.
+    """
+
+    layer: str
+    field: Field
+    this: str
+    other: str
+
+
+def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[Difference, ...]:
+    """Everything that differs: for the whole model first, then layer by layer in their order.
+
+    What is compared is what each layer gets, so two recipes that say the same in different words
+    have no differences.
+
+    Args:
+        this: the one recipe.
+        other: the other; rules of it that match no layer make no difference.
+        layers: the layers of the model.
+
+    Cost: linear in the layers, times the rules with wildcards.
+    """
+    found: list[Difference] = []
+    if this.target != other.target:
+        found.append(Difference("", "target", this.target, other.target))
+    if this.format != other.format:
+        found.append(Difference("", "format", this.format, other.format))
+    mine, theirs = this.resolve_all(layers), other.resolve_all(layers)
+    for layer in layers:
+        found += _of_layer(layer, mine[layer.name], theirs[layer.name])
+    return tuple(found)
+
+
+def _of_layer(layer: Layer, this: LayerSpecs, other: LayerSpecs) -> list[Difference]:
+    return [
+        Difference(layer.name, role, str(getattr(this, role)), str(getattr(other, role)))
+        for role in _ROLES
+        if getattr(this, role) != getattr(other, role)
+        and (role == "activations" or layer.weight is not None)
+    ]
