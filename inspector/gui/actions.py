@@ -55,9 +55,14 @@ _ENTRIES = (
         "Open a recipe, or take it from a model that was saved here",
         ("Ctrl+Shift+O",),
     ),
+    _Entry(
+        "actionRecipe", "Recipe", "Show the recipe behind all choices as text", ("Ctrl+Shift+R",)
+    ),
     _Entry("actionQuit", "Quit", "Close the window", ("Ctrl+Q",)),
     _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
     _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    _Entry("actionHistory", "History", "Show all changes, and go back to any", ("Ctrl+H",)),
+    _Entry("actionPalette", "Command palette", "Find a command or a layer", ("Ctrl+K",)),
     _Entry("actionFind", "Find…", "Find nodes and tensors in the graph", (_Keys.Find,), "find"),
     _Entry("actionFindNext", "Find next", "Go to the next find", ("F3",)),
     _Entry("actionFindPrevious", "Find previous", "Go to the find before", ("Shift+F3",)),
@@ -117,15 +122,23 @@ _MENUS = (
     (
         "&Edit",
         (
-            *("actionUndo", "actionRedo", ""),
-            *("actionFind", "actionFindNext", "actionFindPrevious", "actionFilter", ""),
+            *("actionUndo", "actionRedo", "actionHistory", ""),
+            *(
+                "actionPalette",
+                "actionFind",
+                "actionFindNext",
+                "actionFindPrevious",
+                "actionFilter",
+                "",
+            ),
             *("actionUpstream", "actionDownstream", "actionBack", "actionForward"),
         ),
     ),
     (
         "&View",
         (
-            *("actionFit", "actionFullSize", "actionFitSelection", "actionProperties", ""),
+            *("actionFit", "actionFullSize", "actionFitSelection", ""),
+            *("actionProperties", "actionRecipe", ""),
             *("actionRightwards", "actionRaw", "actionAttributes", "actionNames"),
             *("actionTensorNames", "", "actionFoldAll", "actionOpenAll"),
         ),
@@ -145,12 +158,18 @@ class Actions:
     def __init__(self, window: QMainWindow) -> None:
         self._all = {entry.name: self._make(entry, window) for entry in _ENTRIES}
         self.themes = self._themes(window)
+        self.recent = QMenu("Open &recent", window)
+        self.recent.setObjectName("recentMenu")
         self._fill_menus(window)
         self.bar = self._fill_bar(window)
 
     def __getitem__(self, name: str) -> QAction:
         """The action of an object name."""
         return self._all[name]
+
+    def all(self) -> list[QAction]:
+        """Every action but those of the appearance."""
+        return list(self._all.values())
 
     def keys(self) -> list[tuple[str, str]]:
         """What each action with keys does, and its keys as this system writes them."""
@@ -197,6 +216,8 @@ class Actions:
                     menu.addAction(self._all[name])
                 else:
                     menu.addSeparator()
+                if name == "actionOpen":
+                    menu.addMenu(self.recent)
             if title == "&File":
                 menu.addSeparator()
                 menu.addAction(self._all["actionQuit"])

@@ -33,6 +33,8 @@ from inspector.session.result import QuantizeResult
 
 MODEL, DATA, RECIPE, SAVE = "model", "data", "recipe", "save"
 RANDOM_SAMPLES = 8
+Guard = Callable[[Callable[[], None], str], None]
+"""Does what would lose the present choices, at once or when the user agrees; and what that is."""
 _ORDER = {"model": 0, "recipe": 1, "data": 2}
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 
 class Files(QObject):
     """Reads what is opened or dropped into the document, and writes what is saved.
+
+    Attributes:
+        guard: stands before whatever puts another model in the place of the present one.
+        calibrated_from: the file or folder that the present calibration came from, if one did.
 
     Signals:
         opening: another model is being read.
@@ -64,6 +70,8 @@ class Files(QObject):
         self._sketch: Sketch | None = None
         self._later: list[tuple[Path, Kind]] = []
         self._carried: tuple[Path, Recipe] | None = None
+        self.guard: Guard = lambda act, _what: act()
+        self.calibrated_from: Path | None = None
         tasks.failed.connect(self._failed)
         tasks.ended.connect(self._ended)
         bridge.refused.connect(self._refused)
@@ -76,7 +84,14 @@ class Files(QObject):
     # Opening
 
     def open_paths(self, paths: Sequence[Path]) -> None:
-        """Open models, recipes and data; recipes and data wait for a model that is on its way."""
+        """Open models, recipes and data; where one is a model, once the guard lets it."""
+        if any(path.exists() and kind_of(path) == "model" for path in paths):
+            self.guard(lambda: self.open_now(paths), "opening another model")
+        else:
+            self.open_now(paths)
+
+    def open_now(self, paths: Sequence[Path]) -> None:
+        """The same whatever is lost; recipes and data wait for a model that is on its way."""
         found: list[tuple[Path, Kind]] = []
         for path in paths:
             try:
@@ -128,7 +143,7 @@ class Files(QObject):
                 f"Opening {path.name}",
             )
         else:
-            self._calibrate_with(lambda: read_data(path, self.document.graph), path.name)
+            self._calibrate_with(lambda: read_data(path, self.document.graph), path.name, path)
 
     def use_random_inputs(self) -> None:
         """Calibrate with random numbers, which every figure made from them says."""
@@ -148,10 +163,12 @@ class Files(QObject):
         data = self.document.dataset
         if data is None:
             return False
-        self._calibrate_with(lambda: data, data.source)
+        self._calibrate_with(lambda: data, data.source, self.calibrated_from)
         return True
 
-    def _calibrate_with(self, read: Callable[[], Dataset | Calibration], name: str) -> None:
+    def _calibrate_with(
+        self, read: Callable[[], Dataset | Calibration], name: str, path: Path | None = None
+    ) -> None:
         opened = self.document.opened
 
         def work(context: Context) -> tuple[Dataset | None, Calibration]:
@@ -160,7 +177,11 @@ class Files(QObject):
                 return None, data
             return data, run_calibration(opened, data, context)
 
-        self._tasks.submit(DATA, work, self._data_arrived, f"Calibrating with {Path(name).name}")
+        def arrived(found: tuple[Dataset | None, Calibration]) -> None:
+            self.calibrated_from = path
+            self._data_arrived(found)
+
+        self._tasks.submit(DATA, work, arrived, f"Calibrating with {Path(name).name}")
 
     def _sketch_arrived(self, sketch: Sketch) -> None:
         self._sketch = sketch
@@ -208,7 +229,11 @@ class Files(QObject):
             self._open(before.path, "model")
             self._open(path, "recipe")
 
-        self.offered.emit(text, "", Offer(f"Use its recipe on {before.path.name}", use))
+        offer = Offer(
+            f"Use its recipe on {before.path.name}",
+            lambda: self.guard(use, "opening another model"),
+        )
+        self.offered.emit(text, "", offer)
 
     def _offer_recipe(self, path: Path, recipe: Recipe) -> None:
         """A float model is open, and the recipe of one that was saved is at hand."""
@@ -224,6 +249,7 @@ class Files(QObject):
         except InspectorError as error:
             self._refused(error)
             return
+        self.document.mark_saved()
         text = f"Recipe of {path.name}: {plural(len(changed), 'layer')} changed."
         if not changed:
             text = f"Recipe of {path.name}: nothing is different, it was in use already."

@@ -9,14 +9,19 @@ import pytest
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
+from inspector.gui.guide import GUIDE_KEY
 from inspector.gui.main_window import MainWindow
+from inspector.gui.settings import write_setting
+from inspector.session.slots import STATE_VARIABLE
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path) -> None:
-    """Keep the user's settings out of the tests, and the tests out of them."""
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's settings and sessions out of the tests, and the tests out of them."""
     folder = str(tmp_path / "settings")
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    write_setting(GUIDE_KEY, "yes")  # the first steps are for people
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def window(qtbot: QtBot) -> Iterator[MainWindow]:
     made.show()
     qtbot.waitExposed(made)
     yield made
-    made.close()
+    made.close_now()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QLabel,
+    QPushButton,
     QStyleOptionViewItem,
 )
 from pytestqt.qtbot import QtBot
@@ -149,6 +150,9 @@ def test_a_save_that_ends_after_another_model_was_opened(
     idle()
     window.save_quantized(tmp_path / "saved.onnx")
     window.open_path(sample_models / "digits_mobile.onnx")
+    discard = window.findChild(QPushButton, "unsavedDiscard")
+    assert discard is not None
+    discard.click()
     idle()
     assert (tmp_path / "saved.onnx").exists()
     assert "Saved saved.onnx" in window.messages.text()
