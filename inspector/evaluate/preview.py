@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer
 from inspector.graph.placement import Placement, clip_ends
+from inspector.onnxio.byte_kernels import KernelInputs, idle_numbers, working_numbers
 from inspector.onnxio.loading import Model
 from inspector.onnxio.simulation import LayerInputs, simulate
+from inspector.onnxio.storage import storage_of
 from inspector.progress import Cancel
 from inspector.quant.kernels import fake_quantize, quantize
 from inspector.quant.qparams import QParams
@@ -82,13 +84,21 @@ class Preview:
             if step is not None:
                 in_steps.add(self._placement.fused.get(layer.output, layer.output))
             values.update(self._layer_numbers(layer, inputs, grids, step))
+        read_in_steps: set[str] = set()  # nodes beside the layers that compute with steps
+        for name, kernel in self._simulation.kernels.items():
+            found = self._kernel_grids(name, kernel, grids)
+            values.update(self._kernel_numbers(name, kernel, found))
+            if found is not None:
+                in_steps.add(self._end_of(name))
+                read_in_steps.update({name} if kernel.reads_steps else ())
         for site, names in self._simulation.sites.items():
             grid = grids.at(site.tensor, site.consumer)
             scale, lowest, highest = _site_numbers(grid, self._pass_of(site.consumer))
             values[names.divisor] = _scalar(1.0 if site.tensor in in_steps else scale)
             values[names.lowest], values[names.highest] = lowest, highest
             if names.multiplier is not None:
-                values[names.multiplier] = scale
+                is_step = site.consumer in read_in_steps
+                values[names.multiplier] = _scalar(1.0) if is_step else scale
         return values
 
     def _pass_of(self, consumer: str) -> np.float32:
@@ -112,19 +122,56 @@ class Preview:
         if inputs.unit is not None:
             factor = unit if step is None else unit / step
             values[inputs.unit] = _to_shape(factor, layer, inputs.unit_shape)
-            ends = (
-                clip_ends(node, self._model.constant)
-                for node in self._placement.foldable(layer.output)
-                if node.op_type == "Clip"
-            )
-            for names, real in zip(inputs.clips, ends, strict=True):
-                for name, end in zip(names, real, strict=True):
-                    values[name] = _scalar(end if step is None else np.float32(end) / step)
+            values.update(self._clip_numbers(layer.output, inputs.clips, step))
         if inputs.weight is not None and layer.weight is not None:
             values[inputs.weight] = self._weight(layer, layer.weight, grids)
         if inputs.bias is not None and layer.bias is not None:
             values[inputs.bias] = self._bias(layer, layer.bias, grids, unit)
         return values
+
+    def _clip_numbers(
+        self, output: str, clips: Sequence[tuple[str, str]], step: np.float32 | None
+    ) -> Numbers:
+        """The ends of the Clip nodes behind an output, in steps where that is written in steps."""
+        values: Numbers = {}
+        ends = (
+            clip_ends(node, self._model.constant)
+            for node in self._placement.foldable(output)
+            if node.op_type == "Clip"
+        )
+        for names, real in zip(clips, ends, strict=True):
+            for name, end in zip(names, real, strict=True):
+                values[name] = _scalar(end if step is None else np.float32(end) / step)
+        return values
+
+    def _end_of(self, name: str) -> str:
+        """What a node writes, behind the activations that fold into its range."""
+        output = self._placement.graph.node(name).outputs[0]
+        return self._placement.fused.get(output, output)
+
+    def _kernel_grids(
+        self, name: str, kernel: KernelInputs, grids: Grids
+    ) -> tuple[list[QParams], QParams] | None:
+        """What a node's byte kernel reads and writes; None where the node runs in floats.
+
+        A width without a type of its own is cut to its range between kernel and quantizer, so that
+        onnxruntime does not see the two as one.
+        """
+        end = self._end_of(name)
+        point = self._placement.sole_point(grids.plan, end) if end in grids.plan.native else None
+        reads = [grids.at(tensor, name) for tensor in kernel.reads]
+        if point is None or not storage_of(grids.points[point]).holds_exactly(grids.points[point]):
+            return None
+        found = [grid for grid in reads if grid is not None and storage_of(grid).bits == 8]
+        return (found, grids.points[point]) if len(found) == len(reads) else None
+
+    def _kernel_numbers(
+        self, name: str, kernel: KernelInputs, found: tuple[list[QParams], QParams] | None
+    ) -> Numbers:
+        output = self._placement.graph.node(name).outputs[0]
+        step = None if found is None else np.float32(found[1].scale)
+        clips = self._clip_numbers(output, kernel.clips, step)
+        return clips | (idle_numbers(kernel) if found is None else working_numbers(kernel, *found))
 
     def _weight(self, layer: Layer, tensor: str, grids: Grids) -> NDArray[Any]:
         """A weight as the layer computes with it: codes, or real values where those are read."""

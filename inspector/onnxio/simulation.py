@@ -7,7 +7,8 @@ graph inputs, and so are weights and biases: any choice for any layer is one for
 A layer's own sites leave out the last step: the layer computes with whole steps and whole codes,
 whose sums are exact in float32 below 2^24, and its output is multiplied by the product of the
 scales behind it. That is what integer kernels do (Jacob et al. 2018, equation 7), so the prediction
-follows them to the last bit but for sums that large.
+follows them to the last bit but for sums that large. Operators beside the layers whose kernels
+write grids of their own have the arithmetic of these kernels; see `byte_kernels`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from onnx import NodeProto, TensorProto, helper
 
 from inspector.graph.model import Layer
 from inspector.graph.placement import REST, Placement, Site
+from inspector.graph.roles import is_own_grid, is_pass_through
+from inspector.onnxio.byte_kernels import (
+    KernelInputs,
+    has_byte_kernel,
+    kernel_nodes,
+    part_types,
+)
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.names import node_names
@@ -70,11 +78,13 @@ class Simulation:
         runnable: the model.
         sites: by site.
         layers: by layer.
+        kernels: by node, of those beside the layers that some plan gives a byte kernel.
     """
 
     runnable: Runnable
     sites: Mapping[Site, SiteInputs]
     layers: Mapping[str, LayerInputs]
+    kernels: Mapping[str, KernelInputs]
 
 
 def simulate(model: Model, placement: Placement) -> Simulation:
@@ -96,6 +106,7 @@ class _Builder:
             self._by_tensor.setdefault(site.tensor, []).append(site)
         self._sites: dict[Site, SiteInputs] = {}
         self._layers: dict[str, LayerInputs] = {}
+        self._kernels: dict[str, KernelInputs] = {}
         self._reads: dict[Site, str] = {}
         self._nodes: list[NodeProto] = []
         self._floats: dict[str, str] = {}
@@ -103,6 +114,8 @@ class _Builder:
     def run(self) -> Simulation:
         for layer in self._placement.graph.layers:
             self._layers[layer.name] = self._layer_inputs(layer)
+        for name in _kernel_nodes(self._placement):
+            self._kernels[name] = self._kernel_inputs(name)
         for name in self._placement.graph.inputs:
             self._after(name)
         for node in self._draft.graph.node:
@@ -114,7 +127,7 @@ class _Builder:
         self._draft.graph.node.extend(nodes)
         del self._draft.graph.value_info[:]
         self._draft.sweep()
-        return Simulation(runnable(self._draft.finish()), self._sites, self._layers)
+        return Simulation(runnable(self._draft.finish()), self._sites, self._layers, self._kernels)
 
     # Layers -----------------------------------------------------------------------------------
 
@@ -127,7 +140,7 @@ class _Builder:
             self._constant_input(layer, layer.bias, node),
             self._new_input(f"{layer.name}/unit", shape) if steps else None,
             shape,
-            self._clip_inputs(layer) if steps else (),
+            self._clip_inputs(layer.output) if steps else (),
         )
 
     def _computes_with_steps(self, layer: Layer, node: NodeProto) -> bool:
@@ -147,9 +160,18 @@ class _Builder:
         node.input[slot] = name
         return name
 
-    def _clip_inputs(self, layer: Layer) -> tuple[tuple[str, str], ...]:
+    def _kernel_inputs(self, name: str) -> KernelInputs:
+        node = self._placement.graph.node(name)
+        parts = {
+            part: self._new_input(f"{name}/{part}", (), elem_type)
+            for part, elem_type in part_types(node.op_type).items()
+        }
+        clips = self._clip_inputs(node.outputs[0])
+        return KernelInputs(node.op_type, parts, node.inputs, clips)
+
+    def _clip_inputs(self, output: str) -> tuple[tuple[str, str], ...]:
         found: list[tuple[str, str]] = []
-        for node in self._placement.foldable(layer.output):
+        for node in self._placement.foldable(output):
             if node.op_type == "Clip":
                 ends = tuple(self._new_input(f"{node.name}/{end}") for end in ("min", "max"))
                 proto = self._nodes_by_name[node.name]
@@ -166,7 +188,11 @@ class _Builder:
             copy.input[slot] = self._reads.get(Site(name, node.name), name)
         for slot, name in enumerate(copy.output):
             copy.output[slot] = self._source(name)
-        self._nodes.append(copy)
+        if node.name in self._kernels:
+            parts = self._kernels[node.name].parts
+            self._nodes += kernel_nodes(copy, parts, self._draft.unique_name)
+        else:
+            self._nodes.append(copy)
         layer = self._layers.get(node.name)
         if layer is not None and layer.unit is not None:
             real, copy.output[0] = copy.output[0], self._draft.unique_name(f"{node.name}/steps")
@@ -219,6 +245,34 @@ class _Builder:
         name = self._draft.unique_name(name)
         self._draft.graph.input.append(helper.make_tensor_value_info(name, elem_type, shape))
         return name
+
+
+def _kernel_nodes(placement: Placement) -> tuple[str, ...]:
+    """The nodes beside the layers that some plan gives a byte kernel.
+
+    It has to find all that it reads on grids, and these begin at convolutions.
+
+    Cost: linear in the number of nodes and edges.
+    """
+    graph = placement.graph
+    layers = {layer.name: layer for layer in graph.layers}
+    sited = {site.tensor for site in placement.sites}
+    gridded: set[str] = set()
+    found: list[str] = []
+    for node in graph.nodes:
+        inputs = [name for name in node.inputs if name]
+        if node.name in layers:
+            written = layers[node.name].op_type == "Conv"
+        elif is_own_grid(graph, node):
+            end = placement.fused.get(node.outputs[0], node.outputs[0])
+            written = end in sited and all(name in gridded for name in inputs)
+            if written and has_byte_kernel(node.op_type):
+                found.append(node.name)
+        else:
+            written = is_pass_through(node) and any(name in gridded for name in inputs)
+        if written:
+            gridded.update(placement.fused.get(name, name) for name in node.outputs)
+    return tuple(found)
 
 
 def _unit_shape(layer: Layer) -> tuple[int, ...]:
