@@ -151,24 +151,38 @@ def recipe_of(
         activations: the default spec of activations.
         layers: further rules, in order, as `GLOB=weights:SPEC` or `GLOB=activations:SPEC`.
         form: the format of the saved file.
-        target: the hardware profile.
+        target: the name of a hardware profile, or its file. Defaults that nobody chose follow it.
 
     Raises:
-        RecipeError: the file or a rule is wrong, or the target unknown.
+        RecipeError: the file, a rule or the profile is wrong, or the target unknown.
         SpecError: a spec is wrong.
         UnsupportedError: the format cannot be written.
     """
     from dataclasses import replace
 
+    from inspector.session.fitting import for_target
     from inspector.session.recipe import DEFAULT_RECIPE, load_recipe
 
     recipe = DEFAULT_RECIPE if path is None else load_recipe(path)
+    if target is not None:
+        recipe = for_target(recipe, target_of(target))
     recipe = recipe.with_default(_spec("--weights", weights), _spec("--activations", activations))
     for text in layers:
         recipe = recipe.with_rule(layer_rule(text))
-    recipe = replace(recipe, format=form or recipe.format, target=target or recipe.target)
+    recipe = replace(recipe, format=form or recipe.format)
     recipe.check()
     return recipe
+
+
+def target_of(text: str) -> str:
+    """The name of the target that `--target` means; a file is made known to this run.
+
+    Raises:
+        RecipeError: it is a file, and that cannot be read or is wrong.
+    """
+    from inspector.session.targets import add_target, is_profile_path
+
+    return add_target(Path(text)) if is_profile_path(text) else text
 
 
 def layer_rule(text: str) -> Rule:

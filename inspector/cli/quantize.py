@@ -21,7 +21,7 @@ from inspector.cli.options import (
 from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_not_read, check_target
-from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 from inspector.session.formats import FORMATS
 
 _EPILOG = """\b
@@ -32,6 +32,7 @@ Examples:
   quant-inspector quantize model.onnx -o small.onnx --calibration data.npz \\
           --weights int4:block32 --layer '/head/*=weights:int8' --layer 'op:Gemm=activations:float'
   quant-inspector quantize model.onnx -o small.onnx --weights int8 --activations float
+  quant-inspector quantize model.onnx -o small.onnx --calibration data.npz --target tensorrt
 """
 
 
@@ -51,7 +52,12 @@ Examples:
     "GLOB a pattern for names or op:OPERATOR.",
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Form of the saved file.")
-@click.option("--target", metavar="NAME", help="The hardware profile, such as ort-cpu.")
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="The hardware to quantize for, such as tensorrt, or a profile of your own, FILE.toml.",
+)
+@click.option("--fit", is_flag=True, help="Change what the target does not take, and say so.")
 @click.option(
     "--report", type=PATH, metavar="FILE", help="Also write a report, FILE.html or FILE.json."
 )
@@ -69,6 +75,7 @@ def command(
     layers: Sequence[str],
     form: str | None,
     target: str | None,
+    fit: bool,
     report: Path | None,
     verify: bool,
     force: bool,
@@ -76,8 +83,9 @@ def command(
 ) -> None:
     """Quantize MODEL, save it as OUT, and run the saved file beside the float model.
 
-    Without a recipe: weights int8 per channel, activations uint8. Where activations are quantized,
-    data to calibrate them with is needed; some of it is held back to measure the result on.
+    Without a recipe: what suits the target, or weights int8 per channel and activations uint8.
+    What the target does not take is an error, unless --fit is given. Where activations are
+    quantized, data to calibrate them with is needed; some of it is held back to measure the result.
     """
     data.check()
     check_target(output)
@@ -98,6 +106,8 @@ def command(
         seed=data.seed,
         force=force,
         verify=verify,
+        # Defaults follow the target into each layer; what somebody chose is not changed unasked.
+        fit=fit or not (recipe or weights or activations or layers),
     )
     done = run_work(
         lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
@@ -146,6 +156,7 @@ def summary(result: Mapping[str, Any]) -> str:
                     f" ({ratio:.2f}x smaller)",
                 ),
                 ("layers", _layer_counts(result["layers"])),
+                *_fitted(result),
                 ("calibrated on", data_text(calibration)),
                 ("seconds", _seconds(result["seconds"])),
             ]
@@ -154,6 +165,15 @@ def summary(result: Mapping[str, Any]) -> str:
     if result.get("measured"):
         parts += ["", _measured(result)]
     return "\n".join(parts)
+
+
+def _fitted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = result.get("fitted") or []
+    if not names:
+        return []
+    shown = ", ".join(name[:60] for name in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return [(f"fitted to {result['target']}", f"{plural(len(names), 'layer')}: {shown}{more}")]
 
 
 def _layer_counts(layers: Sequence[Mapping[str, Any]]) -> str:

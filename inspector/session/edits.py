@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from inspector.graph.model import Layer
 from inspector.quant.spec import QuantSpec, Role
+from inspector.session.fitting import fit_recipe, for_target
 from inspector.session.recipe import Recipe
+from inspector.session.target_profile import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,26 @@ def reset_layers(names: Sequence[str], role: Role | None = None) -> Edit:
     """Take back what was set for layers; see `Recipe.without_layers`."""
     what = f"{role} reset" if role else "reset"
     return Edit(f"{_names(names)}: {what}", lambda recipe: recipe.without_layers(names, role))
+
+
+def set_target(name: str, title: str = "") -> Edit:
+    """Choose another target; defaults that nobody changed follow it (see `for_target`)."""
+    return Edit(f"Target {title or name}", lambda recipe: for_target(recipe, name))
+
+
+def fit_layers(target: Target, layers: Sequence[Layer], *, whole_model: bool = False) -> Edit:
+    """Bring the specs of layers into the nearest form that a target takes.
+
+    Args:
+        target: the profile.
+        layers: those to fit; others keep what they have.
+        whole_model: `layers` are all of the model, so the defaults may change with them.
+    """
+    names = _names([layer.name for layer in layers])
+    return Edit(
+        f"{'All layers' if whole_model else names}: fit {target.title}",
+        lambda recipe: fit_recipe(target, layers, recipe, whole_model=whole_model),
+    )
 
 
 def replace_recipe(recipe: Recipe, label: str) -> Edit:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.result import LayerResult, QuantizeResult
@@ -51,6 +52,8 @@ class QuantizeRequest:
         seed: of the random data.
         force: allow the output to replace a file, the source among them.
         verify: run the saved file beside the float model and the prediction.
+        fit: bring layers that do not fit the target into the nearest form that does; else they are
+            an error.
     """
 
     model: Path
@@ -63,6 +66,7 @@ class QuantizeRequest:
     seed: int = 0
     force: bool = False
     verify: bool = True
+    fit: bool = False
 
 
 def quantize_model(
@@ -82,7 +86,8 @@ def quantize_model(
         opened = open_model(request.model)
         _check_weights_stay(opened, request.output)
         opened.require_quantizable()
-        specs = resolve(opened, request.recipe)
+        recipe = _for_its_target(opened, request)
+        specs = resolve(opened, recipe)
         plan = opened.placement.plan(specs)
         check_types(opened.prepared, plan)
         check_weights(opened, plan)
@@ -101,9 +106,9 @@ def quantize_model(
                 progress=of_stage(progress, "calibrate"),
                 cancel=cancel,
             )
-    return save_quantized(
+    result = save_quantized(
         opened,
-        request.recipe,
+        recipe,
         calibration,
         held_back,
         request.output,
@@ -112,6 +117,25 @@ def quantize_model(
         progress=progress,
         cancel=cancel,
     )
+    return replace(result, fitted=_fitted(opened, request.recipe, recipe))
+
+
+def _for_its_target(opened: OpenModel, request: QuantizeRequest) -> Recipe:
+    """The recipe of a request, with every layer in a form that its target takes."""
+    layers = opened.graph.layers
+    target = load_target(request.recipe.target)
+    specs = resolve(opened, request.recipe)
+    if not request.fit:
+        check_fits(target, layers, specs)
+        return request.recipe
+    return fit_recipe(target, layers, request.recipe, whole_model=True)
+
+
+def _fitted(opened: OpenModel, before: Recipe, after: Recipe) -> tuple[str, ...]:
+    if before == after:
+        return ()
+    layers = opened.graph.layers
+    return tuple(la.name for la in layers if before.resolve(la) != after.resolve(la))
 
 
 def save_quantized(

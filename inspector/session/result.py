@@ -91,6 +91,7 @@ class QuantizeResult:
         verification: predicted and measured figures; None where the file was not run.
         passes: what was folded before.
         seconds: by stage.
+        fitted: layers whose choice was changed because the target does not take it.
     """
 
     model: Path
@@ -106,6 +107,7 @@ class QuantizeResult:
     verification: Verification | None
     passes: tuple[PassReport, ...]
     seconds: Mapping[str, float]
+    fitted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""
@@ -135,4 +137,5 @@ class QuantizeResult:
                 {"name": p.name, "changed": p.changed, "left": list(p.left)} for p in self.passes
             ],
             "seconds": dict(self.seconds),
+            "fitted": list(self.fitted),
         }
