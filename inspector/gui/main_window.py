@@ -364,6 +364,7 @@ def _tabs(pages: Sequence[tuple[str, QWidget]]) -> QTabWidget:
     tabs = QTabWidget()
     tabs.setObjectName("sideTabs")
     tabs.setDocumentMode(True)
+    tabs.tabBar().setDrawBase(False)  # Fusion draws it light in dark windows too
     for title, page in pages:
         tabs.addTab(page, title)
     return tabs
