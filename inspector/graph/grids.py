@@ -17,7 +17,7 @@ from inspector.graph.roles import added_bias
 from inspector.graph.sharing import share_grids
 from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
-from inspector.quant.grid import RealRange
+from inspector.quant.grid import RealRange, power_of_two
 from inspector.quant.qparams import QParams, choose_qparams, qparams_from_range, weight_qparams
 from inspector.quant.spec import Granularity, QuantSpec, RangeMethod
 
@@ -94,7 +94,9 @@ class GridChooser:
             weights[name] = self._weights[name, spec]
             if name in plan.integer and (bias := self._bias(layer)) is not None:
                 source = points[plan.sites[Site(layer.activations[0], name)]]
-                weights[name] = make_room_for_bias(weights[name], bias, float(source.scale))
+                weights[name] = make_room_for_bias(
+                    weights[name], bias, float(source.scale), pow2=spec.pow2
+                )
                 if layer.bias is not None:
                     bias_scales[name] = np.asarray(source.scale * weights[name].scale, np.float32)
         return Grids(plan, points, weights, bias_scales)
@@ -236,7 +238,9 @@ def _as_stored(grid: QParams, spec: QuantSpec) -> QParams:
     return grid
 
 
-def make_room_for_bias(grid: QParams, bias: NDArray[np.float64], source_scale: float) -> QParams:
+def make_room_for_bias(
+    grid: QParams, bias: NDArray[np.float64], source_scale: float, *, pow2: bool = False
+) -> QParams:
     """Widens weight scales where the bias would not fit into int32 at source_scale * scale.
 
     Nearly dead channels have tiny weights and an ordinary bias. A coarser scale costs their weights
@@ -247,11 +251,14 @@ def make_room_for_bias(grid: QParams, bias: NDArray[np.float64], source_scale: f
         grid: the weight's grid, per tensor or per output channel.
         bias: shape (channels,).
         source_scale: scale of the layer's input.
+        pow2: the scales are powers of two, and stay so.
     """
     needed = np.abs(bias) / (source_scale * BIAS_LIMIT)
     if grid.scale.ndim == 0:
         needed = np.asarray(needed.max(initial=0.0))
     scale = np.maximum(grid.scale, needed.astype(np.float32))
+    if pow2:
+        scale = power_of_two(scale, grid.qmax - grid.qmin)
     return replace(grid, scale=scale.astype(np.float32))
 
 

@@ -89,9 +89,7 @@ def badge(document: Document, layer: Layer, given: Planned, shown: Shown) -> Bad
 
 def _short(chosen: QuantSpec, full: QuantSpec) -> str:
     """The spec without its flag where that was left to the default."""
-    if full.is_float or chosen.symmetric is not None:
-        return str(full)
-    return str(full).rsplit(":", 1)[0]
+    return str(full if chosen.symmetric is not None else replace(full, symmetric=None))
 
 
 def selection(document: Document, names: Sequence[str]) -> Selection | None:

@@ -50,8 +50,14 @@ def affine_parameters(
     - Asymmetric: S = (hi - lo) / (qmax - qmin), rounded to float32; then
       Z = round_half_even(qmin - lo / S), clamped to [qmin, qmax].
 
+    - Power of two: S is the power of two at or above that scale, so that a shift does the scaling
+      and nothing is clipped that the range keeps; Z follows from it. The choice of Jain et al. 2020
+      (arXiv:1903.08066, section 3.1: thresholds are rounded up, s = 2^ceil(log2 t) / 2^(b-1)). The
+      grid reaches up to twice as far as the range: that is what such a scale costs.
+
     A range of nothing but zero gets the scale 1. Scales are positive normal float32 numbers, and
-    small enough that no level of the grid overflows float32.
+    small enough that no level of the grid overflows float32 (a power of two is rounded down where
+    the one above would).
 
     Args:
         lo: any shape, <= 0.
@@ -67,6 +73,8 @@ def affine_parameters(
     width = np.maximum(-low, high) if spec.symmetric else high - low
     scale = np.clip(width / steps, MIN_SCALE, _MAX_FLOAT).astype(np.float32)
     scale = np.where(width == 0.0, np.float32(1.0), scale)
+    if spec.pow2:
+        scale = power_of_two(scale, steps + bool(spec.symmetric))
     if spec.symmetric:
         middle = 0 if spec.signed else 1 << (spec.bits - 1)
         zero_point = np.full(low.shape, middle, np.int32)
@@ -75,6 +83,20 @@ def affine_parameters(
         exact = np.rint(qmin - low / scale.astype(np.float64))
         zero_point = np.clip(exact, qmin, qmax).astype(np.int32)
     return _without_overflow(scale, zero_point, qmin, qmax), zero_point
+
+
+def power_of_two(scale: ArrayLike, reach: int = 1) -> NDArray[np.float32]:
+    """The power of two at or above each scale.
+
+    Args:
+        scale: float32, positive and normal.
+        reach: so many steps must be a float32 number still: larger powers become the largest one
+            for which they are.
+    """
+    part, exponent = np.frexp(np.asarray(scale, np.float32))
+    most = int(np.frexp(_MAX_FLOAT / reach)[1]) - 1
+    above = np.minimum(np.where(part == 0.5, exponent - 1, exponent), most)
+    return np.asarray(np.ldexp(np.float32(1.0), above), np.float32)
 
 
 def _without_overflow(

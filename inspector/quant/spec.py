@@ -53,7 +53,7 @@ class QuantSpec:
         granularity: which values share a scale.
         range: how the real range is chosen.
         symmetric: True keeps real zero in the middle of the grid; False lets the zero point move.
-        pow2: the scale is a power of two.
+        pow2: the scale is a power of two, the one at or above what the range asks for.
 
     Raises:
         SpecError: the dtype is unknown, or ``float`` was given other fields.
@@ -145,7 +145,7 @@ class QuantSpec:
         """Refuse what can be written down but not yet computed.
 
         Raises:
-            UnsupportedError: for float8, logarithmic and binary types and power-of-two scales.
+            UnsupportedError: for float8, logarithmic and binary types.
         """
         if self.is_float:
             raise UnsupportedError(
@@ -155,11 +155,6 @@ class QuantSpec:
             raise UnsupportedError(
                 f"The data type {self.dtype} of the spec '{self}' cannot be computed yet.",
                 "Use one of int2 to int16 or uint2 to uint16.",
-            )
-        if self.pow2:
-            raise UnsupportedError(
-                f"Power-of-two scales, as in the spec '{self}', cannot be computed yet.",
-                f"Use '{replace(self, pow2=False)}'.",
             )
 
     def integer_range(self) -> tuple[int, int]:

@@ -81,7 +81,6 @@ def test_wrong_usage(
         ((*GIVEN, "--weights", "fp8e4m3"), "cannot be computed yet"),
         ((*GIVEN, "--weights", "log4"), "cannot be computed yet"),
         ((*GIVEN, "--layer", "op:Gemm=weights:binary"), "cannot be computed yet"),
-        ((*GIVEN, "--activations", "uint8:pow2"), "Power-of-two"),
         ((*GIVEN, "--format", "qoperator"), "cannot be written by this version"),
         ((*GIVEN, "--format", "weight-only"), "cannot be written by this version"),
         # layers

@@ -205,7 +205,6 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], type[InspectorError], str]] = 
     ),
     "float8": (_spec_request("fp8e4m3"), UnsupportedError, "cannot be computed yet"),
     "logarithmic": (_spec_request("int8", "log4"), UnsupportedError, "cannot be computed yet"),
-    "power of two": (_spec_request("int8:pow2"), UnsupportedError, "Power-of-two"),
     "no such axis": (_spec_request("int8:channel@7"), RecipeError, "no axis 7"),
     "a rule for nothing": (
         lambda m, o: _request(m, o, recipe=_recipe("int8", "uint8", Rule("no/*", None,
