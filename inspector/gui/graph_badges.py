@@ -11,7 +11,7 @@ from inspector.graph.model import Layer
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_pane import GraphPane
-from inspector.gui.graph_view.painting import Badge
+from inspector.gui.graph_view.look import Badge
 from inspector.gui.heat import Heat
 from inspector.gui.stage import Stage, Staged
 from inspector.session.quantities import WEIGHT_SQNR

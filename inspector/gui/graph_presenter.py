@@ -6,6 +6,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QRectF, Signal
 from PySide6.QtGui import QGuiApplication
 
+from inspector.graph.model import Graph
 from inspector.graph.paths import downstream, upstream
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_badges import BadgePresenter
@@ -16,6 +17,8 @@ from inspector.gui.heat import Heat
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.stage import Stage, Staged
 from inspector.session.opening import Sketch
+
+REACH = "reach"
 
 
 class GraphPresenter(QObject):
@@ -219,10 +222,15 @@ class GraphPresenter(QObject):
             QGuiApplication.clipboard().setText("\n".join(names))
 
     def _reach(self, *, up: bool) -> None:
-        graph = self._stage.graph()
-        if graph is not None and self._stage.is_current():
-            found = (upstream if up else downstream)(graph, self._selection.chosen.names)
-            self._selection.choose_here(node.name for node in graph.nodes if node.name in found)
+        graph, names = self._stage.graph(), self._selection.chosen.names
+        if graph is None or not names or not self._stage.is_current():
+            return
+
+        def found(reached: tuple[str, ...]) -> None:
+            if self._stage.is_current() and self._selection.chosen.names == names:
+                self._selection.choose_here(reached)
+
+        self._bridge.tasks.submit(REACH, lambda _: _reached(graph, names, up=up), found)
 
     def select_upstream(self) -> None:
         """Select everything that what is chosen depends on."""
@@ -231,6 +239,12 @@ class GraphPresenter(QObject):
     def select_downstream(self) -> None:
         """Select everything that depends on what is chosen."""
         self._reach(up=False)
+
+
+def _reached(graph: Graph, names: tuple[str, ...], *, up: bool) -> tuple[str, ...]:
+    """What nodes need, or what needs them, in the graph's order."""
+    reached = (upstream if up else downstream)(graph, names)
+    return tuple(node.name for node in graph.nodes if node.name in reached)
 
 
 def _place_of(staged: Staged) -> tuple[object, object]:

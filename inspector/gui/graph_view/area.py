@@ -10,9 +10,9 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter
 
 from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
+from inspector.gui.graph_view.look import Look
 from inspector.gui.graph_view.painting import (
     TEXT_SCALE,
-    Look,
     far_colour,
     paint_card,
     paint_labels,

@@ -10,7 +10,7 @@ import numpy as np
 
 from inspector.graph.model import Dim, Graph, Node, Tensor
 from inspector.graph.operators import LAYERS, category, is_onnx_domain
-from inspector.graph.scene import Item, Scene
+from inspector.graph.scene import Item, Scene, Written
 from inspector.report.units import count_tick, plural
 
 Measure = Callable[[str], float]
@@ -25,10 +25,15 @@ PILL_HEIGHT = 26.0
 PADDING = 10.0
 BADGE_WIDTH = 200.0
 LABEL_GAP = 6.0
+OPENS_WIDTH = 16.0
+"""Room for the mark of a card that can be opened."""
 MIN_WIDTH, MAX_WIDTH = 52.0, 320.0
 SYMBOL_LENGTH = 8
 _SHOWN_ATTRIBUTES = 12
+_SHOWN_CONSTANTS = 12
 _VALUE_LENGTH = 60
+_GROUP_ROOM = 110.0
+"""Beside a group's title, for the figure of its worst layer."""
 
 _SLOTS = {
     "Conv": ("X", "W", "B"),
@@ -137,7 +142,12 @@ class _Maker:
         lines += [("", plural(layers, "layer"))] if layers else []
         size = _constant_bytes(self.scene, item.members)
         lines += [("", size)] if size else []
-        return self._sized(item.name, "group", item.title, "group", "", tuple(lines), opens=True)
+        groups = self.scene.groups
+        like = groups[item.name].like if groups is not None and item.name in groups else 1
+        lines += [("", f"×{like} in this graph")] if like > 1 else []
+        return self._sized(
+            item.name, "group", item.title, "group", "", tuple(lines), opens=True, room=_GROUP_ROOM
+        )
 
     def _node(self, item: Item) -> Card:
         node = self.scene.graph.node(item.name)
@@ -171,6 +181,7 @@ class _Maker:
         *,
         opens: bool,
         specs: int = 0,
+        room: float = 0.0,
     ) -> Card:
         key = (title, lines, subtitle if kind != "layer" else "")
         width = self.widths.get(key)
@@ -178,7 +189,7 @@ class _Maker:
             gap = LABEL_GAP
             rows = [self.fonts.strong(a) + (gap if a else 0) + self.fonts.body(b) for a, b in lines]
             name_width = self.fonts.body(key[2]) if key[2] else 0.0
-            heading = self.fonts.title(title) + (16 if opens else 0)
+            heading = self.fonts.title(title) + (OPENS_WIDTH if opens else 0) + room
             width = max(heading, name_width, *rows, 0.0) + 2 * PADDING
             self.widths[key] = width
         rows_shown = len(lines) + (1 if subtitle else 0)
@@ -191,10 +202,10 @@ class _Maker:
 
     def _lines(self, node: Node) -> Iterator[tuple[str, str]]:
         graph = self.scene.graph
-        for slot, name in self.scene.constants.get(node.name, ()):
-            tensor = graph.tensors.get(name)
-            if tensor is not None:
-                yield _slot_name(node.op_type, slot, len(node.inputs)), _constant_text(tensor)
+        written = self.scene.constants.get(node.name, ())
+        yield from constant_lines(graph, node, written[:_SHOWN_CONSTANTS])
+        if len(written) > _SHOWN_CONSTANTS:
+            yield "", f"and {len(written) - _SHOWN_CONSTANTS} more constants"
         for attribute, body in node.subgraphs.items():
             yield attribute, plural(len(body.nodes), "node")
         if self.detail.attributes:
@@ -242,6 +253,14 @@ def build_cards(
     return tuple(maker.card(item) for item in scene.items)
 
 
+def constant_lines(graph: Graph, node: Node, written: Written) -> Iterator[tuple[str, str]]:
+    """The constants that are written in a card: what the operator calls each, and its shape."""
+    for slot, name in written:
+        tensor = graph.tensors.get(name)
+        if tensor is not None:
+            yield _slot_name(node.op_type, slot, len(node.inputs)), _constant_text(tensor)
+
+
 def _slot_name(op_type: str, slot: int, count: int) -> str:
     names = _SLOTS.get(op_type, _LETTERS if count <= len(_LETTERS) else ())
     return names[slot] if slot < len(names) else str(slot)
@@ -260,7 +279,7 @@ def _attributes(node: Node) -> Iterator[tuple[str, str]]:
     ]
     yield from shown[:_SHOWN_ATTRIBUTES]
     if len(shown) > _SHOWN_ATTRIBUTES:
-        yield "", f"and {len(shown) - _SHOWN_ATTRIBUTES} more"
+        yield "", f"and {len(shown) - _SHOWN_ATTRIBUTES} more attributes"
 
 
 def value_text(value: Any) -> str:

@@ -77,7 +77,10 @@ def numbers_of(picture: Picture | None, names: Iterable[str]) -> frozenset[int]:
     """The cards that show nodes, or groups by their paths."""
     if picture is None:
         return frozenset()
-    found = (picture.number_of(name) for name in names)
+    names = tuple(names)
+    found = {*map(picture.scene.place.get, names)}
+    if picture.groups:
+        found.update(map(picture.groups.get, names))
     return frozenset(number for number in found if number is not None)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import QRect, QRectF, Qt
+import numpy as np
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from inspector.gui.graph_view.area import numbers_within
 from inspector.gui.graph_view.brushes import Brushes
+from inspector.gui.graph_view.distant import DISTANT_SCALE, stain
 from inspector.gui.graph_view.marks import Marks
 from inspector.gui.graph_view.painting import RADIUS
 from inspector.gui.graph_view.picture import Picture
@@ -58,6 +60,9 @@ def _outline(
     width: float,
     gap: float,
 ) -> None:
+    if view.scale < DISTANT_SCALE:
+        _stain(painter, picture, cards, view, colour)
+        return
     painter.setPen(_pen(colour, width))
     fill = QColor(colour)
     fill.setAlphaF(0.35)
@@ -72,6 +77,27 @@ def _outline(
         if picture.cards[number].is_pill:
             radius = rect.height() / 2 + gap
         painter.drawRoundedRect(rect.adjusted(-gap, -gap, gap, gap), radius, radius)
+
+
+def _stain(
+    painter: QPainter, picture: Picture, cards: Iterable[int], view: Viewport, colour: str
+) -> None:
+    """Marked cards that are only some pixels large, any number of them."""
+    boxes = picture.boxes[np.fromiter(cards, np.intp)]
+    if not len(boxes):
+        return
+    device = painter.device()
+    tone = QColor(colour)
+    image = stain(
+        boxes,
+        (tone.red(), tone.green(), tone.blue()),
+        -round(view.x) / view.scale,
+        -round(view.y) / view.scale,
+        (device.width(), device.height()),
+        view.scale,
+        round(_LEAST) - 1,
+    )
+    painter.drawImage(QPointF(0, 0), image)
 
 
 def paint_rubber_band(painter: QPainter, band: QRectF, brushes: Brushes) -> None:

@@ -6,16 +6,35 @@ alone, as large as the card lets it be; then shapes; then flat colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from inspector.gui.graph_view.brushes import ELIDE_MIDDLE, ELIDE_START, Brushes
-from inspector.gui.graph_view.cards import HEADER_HEIGHT, LABEL_GAP, LINE_HEIGHT, PADDING, Card
+from inspector.gui.graph_view.cards import (
+    HEADER_HEIGHT,
+    LABEL_GAP,
+    LINE_HEIGHT,
+    OPENS_WIDTH,
+    PADDING,
+    Card,
+)
+from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.picture import LABEL_WIDTH, Picture
 from inspector.gui.graph_view.stubs import Stub
+
+__all__ = [
+    "TEXT_SCALE",
+    "Badge",
+    "Look",
+    "far_colour",
+    "flat_colour",
+    "paint_card",
+    "paint_labels",
+    "paint_links",
+    "paint_stub",
+]
 
 TEXT_SCALE = 0.7
 """Below this zoom text would be too small to read and is left out."""
@@ -29,54 +48,6 @@ _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 _NO_CLIP = int(Qt.TextFlag.TextDontClip)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """What the quantizer says on a layer's card.
-
-    Attributes:
-        weights: spec in text form; empty for a layer without weights.
-        activations: spec in text form.
-        figure: the chosen quantity with its unit; empty where it is not known.
-        colour: heat colour of the quantity; None where it is not known.
-        is_float: the layer is left alone.
-        why: why the layer does not get what was asked for; empty where it does.
-        stale: the figure belongs to an earlier choice.
-        title: the quantity's name, for the tooltip.
-    """
-
-    weights: str
-    activations: str
-    figure: str = ""
-    colour: QColor | None = None
-    is_float: bool = False
-    why: str = ""
-    stale: bool = False
-    title: str = ""
-
-
-def _no_label(_tensor: str) -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a picture is painted, beside what is in it.
-
-    Attributes:
-        brushes: the theme's.
-        badges: what is said on the cards of layers, by node name.
-        label: what is written on a tensor's edge.
-        heated: whether cards far away show heat colours instead of their operator's.
-        folded: names of nodes that are no more when the model is quantized.
-    """
-
-    brushes: Brushes
-    badges: Mapping[str, Badge] = field(default_factory=dict)
-    label: Callable[[str], str] = _no_label
-    heated: bool = False
-    folded: frozenset[str] = frozenset()
 
 
 def paint_links(
@@ -152,11 +123,10 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
     if card.is_pill:
         _pill(painter, card, rect, look, scale)
         return
-    badge = look.badges.get(card.name) if card.kind == "layer" else None
+    brushes, badge = look.brushes, look.badge_of(card)
     if scale < CARD_SCALE:
         painter.fillRect(rect, flat_colour(card, badge, look))
         return
-    brushes = look.brushes
     shape = QPainterPath()
     shape.addRoundedRect(rect, RADIUS, RADIUS)
     painter.setPen(Qt.PenStyle.NoPen)
@@ -177,7 +147,7 @@ def flat_colour(card: Card, badge: Badge | None, look: Look) -> QColor:
     """The one colour of a card that is too small for anything else."""
     if look.heated and badge is not None and badge.colour is not None:
         return badge.colour
-    return far_colour(card.category, look)
+    return far_colour("constant" if look.is_folded(card) else card.category, look)
 
 
 def far_colour(category: str, look: Look) -> QColor:
@@ -212,20 +182,33 @@ def _header_shape(rect: QRectF) -> QPainterPath:
 def _readable(painter: QPainter, card: Card, rect: QRectF, badge: Badge | None, look: Look) -> None:
     brushes = look.brushes
     header = _header_shape(rect)
-    painter.fillPath(header, brushes.header(card.category))
-    if badge is not None and badge.is_float:
-        painter.fillPath(header, brushes.hatch)
+    _fill_header(painter, card, header, badge, look)
     figure = badge.figure if badge is not None else ""
-    _title(painter, card, rect, brushes, figure)
+    _title(painter, card, rect, look, figure)
     top = _subtitle(painter, card, rect, brushes)
     top = _lines(painter, card, rect, top, brushes)
     if badge is None:
         return
-    _specs(painter, rect, top, badge, brushes)
+    if card.kind == "layer":
+        _specs(painter, rect, top, badge, brushes)
     if figure:
-        _figure(painter, rect, badge, brushes)
+        _figure(painter, card, rect, badge, brushes)
     if badge.colour is not None:
         _heat_bar(painter, rect, badge)
+
+
+def _fill_header(
+    painter: QPainter, card: Card, shape: QPainterPath, badge: Badge | None, look: Look
+) -> None:
+    """The operator's colour; hatched for a layer left in float, plain for what is folded away."""
+    folded = look.is_folded(card)
+    painter.fillPath(shape, look.brushes.raised if folded else look.brushes.header(card.category))
+    if badge is not None and badge.is_float and not folded:
+        painter.fillPath(shape, look.brushes.hatch)
+
+
+def _title_pen(card: Card, look: Look) -> QPen:
+    return look.brushes.muted if look.is_folded(card) else look.brushes.white
 
 
 def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
@@ -247,12 +230,11 @@ def _far(
     heat = badge.colour if badge is not None and look.heated else None
     fill = QPainterPath()
     fill.addRoundedRect(rect, RADIUS, RADIUS)
-    painter.fillPath(fill, brushes.header(card.category))
-    if badge is not None and badge.is_float:
-        painter.fillPath(fill, brushes.hatch)
+    _fill_header(painter, card, fill, badge, look)
     if heat is not None:
         width = max(HEAT_WIDTH, 5.0 / scale)
         painter.fillRect(QRectF(rect.left(), rect.top(), width, rect.height()), heat)
+    painter.setPen(_title_pen(card, look))
     _far_title(painter, card.title, rect.adjusted(3, 0, -3, 0), brushes, scale)
 
 
@@ -265,17 +247,17 @@ def _far_title(
         low = metrics.capHeight() * 1.6 <= inner.height()
         if low and metrics.horizontalAdvance(title) <= inner.width():
             painter.setFont(font)
-            painter.setPen(brushes.white)
             painter.drawText(inner, _CENTRE | _NO_CLIP, title)
             return
 
 
-def _title(painter: QPainter, card: Card, rect: QRectF, brushes: Brushes, figure: str) -> None:
+def _title(painter: QPainter, card: Card, rect: QRectF, look: Look, figure: str) -> None:
+    brushes = look.brushes
     painter.setFont(brushes.title)
-    painter.setPen(brushes.white)
+    painter.setPen(_title_pen(card, look))
     inner = QRectF(rect.left() + PADDING, rect.top(), rect.width() - 2 * PADDING, HEADER_HEIGHT)
     taken = brushes.metrics.horizontalAdvance(figure) + 22 if figure else 0.0
-    taken += 16 if card.opens else 0.0
+    taken += OPENS_WIDTH if card.opens else 0.0
     title = brushes.elided(card.title, inner.width() - taken, title=True)
     bare = rect.height() <= HEADER_HEIGHT and not card.opens
     painter.drawText(inner, _CENTRE if bare else _LEFT, title)
@@ -340,9 +322,10 @@ def _specs(painter: QPainter, rect: QRectF, top: float, badge: Badge, brushes: B
         top += LINE_HEIGHT
 
 
-def _figure(painter: QPainter, rect: QRectF, badge: Badge, brushes: Brushes) -> None:
+def _figure(painter: QPainter, card: Card, rect: QRectF, badge: Badge, brushes: Brushes) -> None:
     """The chosen quantity at the right end of the header, with its heat colour; faint if stale."""
-    header = QRectF(rect.left(), rect.top(), rect.width() - PADDING, HEADER_HEIGHT)
+    room = PADDING + (OPENS_WIDTH if card.opens else 0.0)
+    header = QRectF(rect.left(), rect.top(), rect.width() - room, HEADER_HEIGHT)
     painter.setFont(brushes.body)
     painter.setPen(brushes.faint_white if badge.stale else brushes.white)
     painter.drawText(header, _RIGHT, badge.figure)

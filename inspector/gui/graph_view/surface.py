@@ -10,8 +10,8 @@ from PySide6.QtGui import QPainter
 
 from inspector.gui.graph_view.area import AreaPainter
 from inspector.gui.graph_view.brushes import Brushes
+from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.marks import numbers_of
-from inspector.gui.graph_view.painting import Badge, Look
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.tiles import Tiles
 from inspector.gui.graph_view.viewport import Viewport

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from inspector.graph.model import Graph, Node
-from inspector.gui.graph_view.cards import PILLS, shape_text, value_text
-from inspector.gui.graph_view.painting import Badge, Look
+from inspector.graph.operators import LAYERS
+from inspector.gui.graph_view.cards import PILLS, constant_lines, shape_text, value_text
+from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.picking import Under
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.stubs import Stub
@@ -14,7 +15,7 @@ from inspector.report.units import plural
 
 _MOST_LINES = 24
 _LONGEST = 400
-_FOLDED = "Folded away before quantization: its neighbours do its work"
+_IDLE = frozenset({"Identity", "Dropout"})
 
 
 def tip_of(picture: Picture, graph: Graph, under: Under, look: Look) -> str:
@@ -43,11 +44,15 @@ def card_tip(picture: Picture, graph: Graph, number: int, look: Look) -> str:
         lines += [text for _, text in card.lines]
         lines.append("Double-click to open it")
     else:
-        lines += _node_lines(graph.node(card.name), card.title)
-        lines += [f"{label} {text}".strip() for label, text in card.lines]
+        node = graph.node(card.name)
+        lines += _node_lines(node, card.title)
+        written = picture.scene.constants.get(node.name, ())
+        lines += [f"{label} {text}" for label, text in constant_lines(graph, node, written)]
+        lines += [f"{name}: {plural(len(g.nodes), 'node')}" for name, g in node.subgraphs.items()]
+        lines += ["Double-click to go into it"] if card.opens else []
         folded = picture.scene.items[number].members[1:]
         lines += [f"holds {plural(len(folded), 'more node')}"] if folded else []
-        lines += [_FOLDED] if card.name in look.folded else []
+        lines += [_why_folded(graph, node)] if look.is_folded(card) else []
     badge = look.badges.get(card.name)
     if badge is not None:
         lines += _badge_lines(badge)
@@ -61,6 +66,16 @@ def _node_lines(node: Node, title: str) -> list[str]:
         if not isinstance(value, Graph):
             lines.append(f"{name} = {value_text(value)}")
     return lines
+
+
+def _why_folded(graph: Graph, node: Node) -> str:
+    """Why a node is no more when the model is quantized."""
+    if node.op_type in _IDLE:
+        return "Does nothing: left out before quantization"
+    before = [graph.producer(name) for name in node.inputs if name in graph.tensors]
+    if any(one is not None and one.op_type in LAYERS for one in before):
+        return "Folded into the layer before it"
+    return "Its result is always the same: computed before quantization"
 
 
 def _badge_lines(badge: Badge) -> list[str]:

@@ -24,6 +24,7 @@ from inspector.graph.model import Graph
 from inspector.gui.graph_view.area import numbers_within
 from inspector.gui.graph_view.camera import Camera
 from inspector.gui.graph_view.gestures import Gestures
+from inspector.gui.graph_view.look import Look
 from inspector.gui.graph_view.marks import Marking
 from inspector.gui.graph_view.overlay import (
     paint_focus,
@@ -31,7 +32,6 @@ from inspector.gui.graph_view.overlay import (
     paint_rubber_band,
     paint_veil,
 )
-from inspector.gui.graph_view.painting import Look
 from inspector.gui.graph_view.picking import Under, find_under
 from inspector.gui.graph_view.picture import Picture
 from inspector.gui.graph_view.stubs import Stub
@@ -142,13 +142,14 @@ class GraphView(QWidget):
 
     def select(self, names: Sequence[str]) -> None:
         """Mark nodes as selected and glide to the first of them."""
-        known = tuple(name for name in names if self._knows(name))
+        place = self._picture.scene.place if self._picture is not None else {}
+        known = tuple(name for name in names if name in place)
         if known == self.selected():
             return
         self._marking.select(known)
         self.update()
-        if known and self._picture is not None:
-            self.glide_to(self._picture.scene.place[known[0]])
+        if known:
+            self.glide_to(place[known[0]])
 
     def show_tensor(self, tensor: str | None) -> None:
         """Light the way of a tensor up until something else is chosen, and bring it into sight."""

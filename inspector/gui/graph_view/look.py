@@ -1,0 +1,67 @@
+"""How a picture is painted, beside what is in it: colours, what is said on cards and on edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from PySide6.QtGui import QColor
+
+from inspector.gui.graph_view.brushes import Brushes
+from inspector.gui.graph_view.cards import Card
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """What the quantizer says on a layer's card.
+
+    Attributes:
+        weights: spec in text form; empty for a layer without weights.
+        activations: spec in text form.
+        figure: the chosen quantity with its unit; empty where it is not known.
+        colour: heat colour of the quantity; None where it is not known.
+        is_float: the layer is left alone.
+        why: why the layer does not get what was asked for; empty where it does.
+        stale: the figure belongs to an earlier choice.
+        title: the quantity's name, for the tooltip.
+    """
+
+    weights: str
+    activations: str
+    figure: str = ""
+    colour: QColor | None = None
+    is_float: bool = False
+    why: str = ""
+    stale: bool = False
+    title: str = ""
+
+
+def _no_label(_tensor: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is painted, beside what is in it.
+
+    Attributes:
+        brushes: the theme's.
+        badges: what is said on the cards of layers, by node name.
+        label: what is written on a tensor's edge.
+        heated: whether cards far away show heat colours instead of their operator's.
+        folded: names of nodes that are no more when the model is quantized.
+    """
+
+    brushes: Brushes
+    badges: Mapping[str, Badge] = field(default_factory=dict)
+    label: Callable[[str], str] = _no_label
+    heated: bool = False
+    folded: frozenset[str] = frozenset()
+
+    def badge_of(self, card: Card) -> Badge | None:
+        """What is said on a card: on those of layers and groups."""
+        return self.badges.get(card.name) if card.kind in ("layer", "group") else None
+
+    def is_folded(self, card: Card) -> bool:
+        """Whether a card's node is no more when the model is quantized."""
+        return card.name in self.folded and card.kind in ("layer", "node")
