@@ -116,9 +116,7 @@ class _Writer:
 
     def _step(self, op: str, *inputs: str, **attributes: Any) -> str:
         output = self._new_name(f"{self._node.name}/{op}")
-        self._nodes.append(
-            helper.make_node(op, inputs, [output], f"{self._node.name}/{op}", **attributes)
-        )
+        self._nodes.append(helper.make_node(op, inputs, [output], output, **attributes))
         return output
 
     def _copy(self) -> str:
