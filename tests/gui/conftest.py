@@ -16,11 +16,14 @@ from inspector.session.slots import STATE_VARIABLE
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_settings(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keep the user's settings and sessions out of the tests, and the tests out of them."""
-    folder = str(tmp_path / "settings")
-    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
-    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    folder = tmp_path_factory.mktemp("user")
+    settings = str(folder / "settings")
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, settings)
+    monkeypatch.setenv(STATE_VARIABLE, str(folder / "state"))
     write_setting(GUIDE_KEY, "yes")  # the first steps are for people
 
 
