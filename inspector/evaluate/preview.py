@@ -72,7 +72,26 @@ class Preview:
             RunError: onnxruntime failed.
             CancelledError: `cancel` said so.
         """
-        return self._session.run({**feeds, **self.numbers(grids)}, cancel=cancel)
+        return self.run_with(self.numbers(grids), feeds, cancel)
+
+    def run_with(
+        self,
+        numbers: Numbers,
+        feeds: Mapping[str, NDArray[Any]],
+        cancel: Cancel | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """The same with numbers found before; safe to call from several threads at once.
+
+        Args:
+            numbers: of `numbers`.
+            feeds: one sample.
+            cancel: asked while the model runs.
+
+        Raises:
+            RunError: onnxruntime failed.
+            CancelledError: `cancel` said so.
+        """
+        return self._session.run({**feeds, **numbers}, cancel=cancel)
 
     def numbers(self, grids: Grids) -> Numbers:
         """What the simulation's own inputs take for these grids."""
@@ -154,16 +173,20 @@ class Preview:
     ) -> tuple[list[QParams], QParams] | None:
         """What a node's byte kernel reads and writes; None where the node runs in floats.
 
-        A width without a type of its own is cut to its range between kernel and quantizer, so that
-        onnxruntime does not see the two as one.
+        A width without a type of its own is cut to its range between operator and quantizer, so
+        that onnxruntime does not see the two as one; unless an activation follows, before which the
+        whole type is written.
         """
-        end = self._end_of(name)
+        output, end = self._placement.graph.node(name).outputs[0], self._end_of(name)
         point = self._placement.sole_point(grids.plan, end) if end in grids.plan.native else None
-        reads = [grids.at(tensor, name) for tensor in kernel.reads]
-        if point is None or not storage_of(grids.points[point]).holds_exactly(grids.points[point]):
+        if point is None:
             return None
-        found = [grid for grid in reads if grid is not None and storage_of(grid).bits == 8]
-        return (found, grids.points[point]) if len(found) == len(reads) else None
+        written = grids.points[point]
+        if output == end and not storage_of(written).holds_exactly(written):
+            return None
+        reads = [grids.at(tensor, name) for tensor in kernel.reads]
+        bytes_read = [grid for grid in reads if grid is not None and storage_of(grid).bits == 8]
+        return (bytes_read, written) if len(bytes_read) == len(reads) else None
 
     def _kernel_numbers(
         self, name: str, kernel: KernelInputs, found: tuple[list[QParams], QParams] | None
