@@ -67,6 +67,9 @@ class Presenter(QObject):
         self._selection.changed.connect(self._chosen)
         self._pane.selectionChanged.connect(self.select)
         self._plots.layer_picked.connect(lambda name: self.select((name,)))
+        self._plots.changed.connect(bridge.change)
+        self._plots.failed.connect(bridge.refused)
+        self._plots.use(bridge.tasks)
         self._panel.changed.connect(bridge.change)
         self._panel.reset_asked.connect(bridge.reset)
 
@@ -74,6 +77,7 @@ class Presenter(QObject):
 
     def _model_changed(self) -> None:
         self._changed.clear()
+        self._plots.forget()
         layers = self._bridge.document.layers
         self._pane.set_rows([figures.bare_row(layer) for layer in layers])
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
@@ -119,6 +123,7 @@ class Presenter(QObject):
             self._show_layer_plot()
 
     def _calibration_changed(self) -> None:
+        self._plots.forget()
         calibration = self._bridge.document.calibration
         if calibration is None:
             self._strip.show_data("No calibration data" if self._bridge.document.is_open else "")
@@ -170,6 +175,7 @@ class Presenter(QObject):
             if known is not None:
                 limits["weights" if role == "weights" else "activations"] = known
         self._panel.show_selection(chosen, limits)
+        self._plots.show_chosen(name, document.recipe.chosen(document.layer(name)))
         self._show_weights(name)
         self._show_activations(name)
 
@@ -192,9 +198,11 @@ class Presenter(QObject):
         why = self._bridge.planned(name).why_activations
         shown = figures.tensor_figures(facts, why) if single else []
         self._panel.show_figures("activations", shown, why)
-        uncalibrated = self._bridge.document.calibration is None
-        why = _NO_DATA if uncalibrated else "This activation was not measured"
-        self._plots.show_activations(facts, why, offer=uncalibrated)
+        calibration = self._bridge.document.calibration
+        tensor = self._bridge.document.layer(name).activations[0]
+        values = None if calibration is None else calibration.tensors.get(tensor)
+        why = _NO_DATA if calibration is None else "This activation was not measured"
+        self._plots.show_activations(facts, why, offer=calibration is None, values=values)
 
     def _show_layer_plot(self) -> None:
         layers = [layer for layer in self._bridge.document.layers if layer.weight is not None]

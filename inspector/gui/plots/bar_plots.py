@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Signal
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QWidget
 
-from inspector.gui.plots.plot_card import PlotCard
+from inspector.gui.plots.items import BarItem, StepItem
+from inspector.gui.plots.plot_card import PlotCard, Table
 from inspector.gui.plots.shapes import channel_bars
 from inspector.gui.theme import Theme
 from inspector.report.units import decibel_text
@@ -48,39 +50,62 @@ class ChannelPlot(PlotCard):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("channelPlot", "SQNR per channel", ("channel", "dB"), parent)
-        self._bars: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
+        self._bars = StepItem()
         self._mark: Any = pg.InfiniteLine(angle=90)
-        self.plot.addItem(self._bars)
-        self.plot.addItem(self._mark, ignoreBounds=True)
-        self.plot.scene().sigMouseClicked.connect(self._clicked)
-        self._count = 0
+        self.add(self._bars)
+        self.add(self._mark)
+        self._sqnr: NDArray[np.float64] = np.zeros(0)
         self._sorted = False
+        self._chosen = 0
 
     def show_channels(self, sqnr: NDArray[np.float64], chosen: int, note: str) -> None:
         """Show the SQNR in dB of every channel and mark one."""
         edges, heights, self._sorted = channel_bars(sqnr)
-        self._count = len(sqnr)
-        self._bars.setData(edges, heights)
+        self._sqnr, self._chosen = sqnr, chosen
+        self._bars.set_steps(edges, heights)
         self._mark.setVisible(not self._sorted)
         self._mark.setValue(chosen)
         low, high = min(0.0, float(heights.min())), float(heights.max(initial=1.0))
-        self.plot.setRange(xRange=(edges[0], edges[-1]), yRange=(low, high), padding=0.03)
+        self.set_home((float(edges[0]), float(edges[-1])), (low, high), 0.03)
         self.show_plot(note)
+
+    def table(self) -> Table:
+        """The SQNR of each channel."""
+        if self.is_empty():
+            return ()
+        return (("channel", np.arange(len(self._sqnr))), ("SQNR, dB", self._sqnr))
+
+    def read_at(self, x: float, _y: float) -> str:
+        """The SQNR of a channel."""
+        number = round(x)
+        if not 0 <= number < len(self._sqnr):
+            return ""
+        if self._sorted:
+            value = float(np.sort(self._sqnr)[number])
+            return f"{number + 1} of {len(self._sqnr)} have {decibel_text(value)} or less"
+        return f"channel {number}: {decibel_text(float(self._sqnr[number]))}"
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         super().apply_theme(theme)
         fill = pg.mkColor(theme.original)
         fill.setAlpha(110)
-        self._bars.setPen(pg.mkPen(theme.original, width=1))
-        self._bars.setBrush(fill)
+        self._bars.set_look(pg.mkPen(theme.original, width=1), pg.mkBrush(fill))
         self._mark.setPen(pg.mkPen(theme.quantized, width=1.6))
 
-    def _clicked(self, event: Any) -> None:
-        place = self.plot.getViewBox().mapSceneToView(event.scenePos())
+    def clicked_at(self, place: QPointF) -> None:
+        """Pick a channel."""
         channel = round(place.x())
-        if not self.is_empty() and not self._sorted and 0 <= channel < self._count:
+        if not self._sorted and 0 <= channel < len(self._sqnr):
             self.picked.emit(channel)
+
+    def key_pressed(self, event: QKeyEvent) -> bool:
+        """Left and Right pick the channel beside; the rest is as everywhere."""
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
+        if step is None or self._sorted or self.is_empty() or not len(self._sqnr):
+            return super().key_pressed(event)
+        self.picked.emit(min(max(self._chosen + step, 0), len(self._sqnr) - 1))
+        return True
 
 
 class LayerErrorPlot(PlotCard):
@@ -94,14 +119,12 @@ class LayerErrorPlot(PlotCard):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("layerErrorPlot", "SQNR per layer", ("layer", "dB"), parent)
-        self._bars: Any = pg.BarGraphItem(x=[0.0], height=[0.0], width=0.8)
-        self.plot.addItem(self._bars)
-        self.plot.scene().sigMouseClicked.connect(self._clicked)
-        self.plot.scene().sigMouseMoved.connect(self._moved)
+        self._bars, self._marked = BarItem(), BarItem()
+        self.add(self._bars)
+        self.add(self._marked)
         self._names: Sequence[str] = ()
         self._values: NDArray[np.float64] = np.zeros(0)
         self._chosen: frozenset[str] = frozenset()
-        self._summary = ""
         self._shown: NDArray[np.intp] = np.zeros(0, np.intp)
         self._per_bar = 1
 
@@ -112,14 +135,18 @@ class LayerErrorPlot(PlotCard):
         self._names = tuple(names)
         self._values = np.array([np.nan if v is None else v for v in sqnr], dtype=np.float64)
         self._chosen = frozenset(chosen)
-        self._summary = note
         self._redraw()
         self.show_plot(note)
+
+    def table(self) -> Table:
+        """The SQNR of each layer."""
+        return () if self.is_empty() else (("layer", self._names), ("SQNR, dB", self._values))
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         super().apply_theme(theme)
-        self._redraw()
+        self._bars.set_colour(QColor(theme.original))
+        self._marked.set_colour(QColor(theme.quantized))
 
     def _redraw(self) -> None:
         if not len(self._names):
@@ -128,35 +155,39 @@ class LayerErrorPlot(PlotCard):
         heights = np.where(np.isfinite(self._values[shown]), self._values[shown], 0.0)
         marks = np.array([name in self._chosen for name in self._names])
         marked = np.add.reduceat(marks, np.arange(0, len(marks), self._per_bar)) > 0
-        brushes = (pg.mkBrush(self.theme.original), pg.mkBrush(self.theme.quantized))
         self._shown = shown
-        self._bars.setOpts(
-            x=(np.arange(len(shown)) + 0.5) * self._per_bar - 0.5,
-            height=heights,
-            width=0.8 * self._per_bar,
-            pen=None,
-            brushes=[brushes[int(mark)] for mark in marked],
-        )
+        middles = (np.arange(len(shown), dtype=np.float64) + 0.5) * self._per_bar - 0.5
+        wide = 0.8 * self._per_bar
+        self._bars.set_bars(middles[~marked], heights[~marked], wide)
+        self._marked.set_bars(middles[marked], heights[marked], wide)
         top = float(heights.max(initial=1.0)) or 1.0
         low = min(0.0, float(heights.min(initial=0.0)))
-        self.plot.setRange(xRange=(-0.5, len(self._names) - 0.5), yRange=(low, top), padding=0.03)
+        self.set_home((-0.5, len(self._names) - 0.5), (low, top), 0.03)
 
-    def _at(self, scene: QPointF) -> int | None:
-        if self.is_empty() or not self.plot.sceneBoundingRect().contains(scene):
-            return None
-        number = round(self.plot.getViewBox().mapSceneToView(scene).x())
+    def _at(self, x: float) -> int | None:
+        number = round(x)
         known = 0 <= number < len(self._names)
         return int(self._shown[number // self._per_bar]) if known else None
 
-    def _clicked(self, event: Any) -> None:
-        number = self._at(event.scenePos())
+    def clicked_at(self, place: QPointF) -> None:
+        """Select a layer."""
+        number = self._at(place.x())
         if number is not None:
             self.picked.emit(self._names[number])
 
-    def _moved(self, scene: QPointF) -> None:
-        number = self._at(scene)
+    def read_at(self, x: float, _y: float) -> str:
+        """A layer and its SQNR."""
+        number = self._at(x)
         if number is None:
-            self.note.set_full_text("" if self.is_empty() else self._summary)
-            return
-        value = float(self._values[number])
-        self.note.set_full_text(f"{self._names[number]}: {decibel_text(value)}")
+            return ""
+        return f"{self._names[number]}: {decibel_text(float(self._values[number]))}"
+
+    def key_pressed(self, event: QKeyEvent) -> bool:
+        """Left and Right select the layer beside; the rest is as everywhere."""
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
+        if step is None or self.is_empty() or len(self._chosen) > 1:
+            return super().key_pressed(event)
+        before = [number for number, name in enumerate(self._names) if name in self._chosen]
+        number = before[0] + step if before else 0
+        self.picked.emit(self._names[min(max(number, 0), len(self._names) - 1)])
+        return True

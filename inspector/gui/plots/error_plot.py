@@ -1,4 +1,4 @@
-"""Error of quantization against the value: the sawtooth of rounding and the wings of clipping."""
+"""Errors of quantization: against the value, with the wings of clipping, and how often each is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtWidgets import QWidget
 
-from inspector.gui.plots.plot_card import PlotCard
+from inspector.gui.plots.histogram_plot import CountAxis
+from inspector.gui.plots.items import StepItem
+from inspector.gui.plots.plot_card import PlotCard, Table
 from inspector.gui.theme import Theme
+from inspector.quant.spread import ErrorHistogram
+from inspector.report.units import count_text, percent_text, value_text
 
 WINGS = 2.0
 """How many steps of error are shown at most: clipping must not flatten the teeth."""
@@ -20,14 +24,15 @@ class ErrorPlot(PlotCard):
     """The exact error function of one grid."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("errorPlot", "Error against value", ("value", "error"), parent)
+        axes = ("value", "error")
+        super().__init__("errorPlot", "Error against value", axes, parent, zoom=(True, True))
         self._zero: Any = pg.InfiniteLine(angle=0)
         self._curve: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
-        self.plot.addItem(self._zero, ignoreBounds=True)
         self._band: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
-        self.plot.addItem(self._band, ignoreBounds=True)
-        self.plot.addItem(self._curve, ignoreBounds=True)
+        for item in (self._zero, self._band, self._curve):
+            self.add(item)
         self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._step, self._grid = 1.0, (0.0, 0.0)
 
     def show_curve(
         self,
@@ -36,9 +41,19 @@ class ErrorPlot(PlotCard):
         step: float,
         span: tuple[float, float],
         note: str,
+        grid: tuple[float, float],
     ) -> None:
-        """Show another error function over the range of the values; long wings run out of sight."""
-        self._data = (x, error)
+        """Show another error function over the range of the values; long wings run out of sight.
+
+        Args:
+            x: corners of the function.
+            error: at the corners.
+            step: between two levels.
+            span: what is shown of the values.
+            note: in words.
+            grid: the lowest and the highest level.
+        """
+        self._data, self._step = (x, error), step
         self._curve.setData(x, error, connect="finite")
         band = np.isnan(x).any()
         self._band.setVisible(bool(band))
@@ -48,12 +63,25 @@ class ErrorPlot(PlotCard):
         seen = error[(x >= low) & (x <= high)]
         most = float(np.abs(seen).max(initial=0.0)) or float(np.nanmax(np.abs(error))) or 1.0
         reach = min(most, WINGS * step)
-        self.plot.setRange(xRange=(low, high), yRange=(-reach, reach), padding=0.05)
+        self._grid = grid
+        self.set_home((low, high), (-reach, reach), 0.05)
         self.show_plot(note)
 
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """What is shown."""
         return None if self.is_empty() else self._data
+
+    def table(self) -> Table:
+        """The corners of the function."""
+        shown = self.curve()
+        return () if shown is None else (("value", shown[0]), ("error", shown[1]))
+
+    def read_at(self, x: float, _y: float) -> str:
+        """The level that a value gets, and its error."""
+        low, high = self._grid
+        steps = np.clip(np.rint((x - low) / self._step), 0, round((high - low) / self._step))
+        level = low + float(steps) * self._step
+        return f"{value_text(x)} → {value_text(level)}, error {value_text(level - x)}"
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
@@ -65,3 +93,57 @@ class ErrorPlot(PlotCard):
         self._band.setBrush(fill)
         self._band.setFillLevel(0.0)
         self._curve.setPen(pg.mkPen(theme.quantized, width=1.4))
+
+
+class ErrorHistogramPlot(PlotCard):
+    """How often each error occurs, in steps of the grid; counts are logarithmic."""
+
+    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+        axes = ("error, steps", "count")
+        super().__init__(name, title, axes, parent, CountAxis(log=True))
+        self._bars = StepItem()
+        self._half = [pg.InfiniteLine(pos=place, angle=90) for place in (-0.5, 0.5)]
+        for item in (self._bars, *self._half):
+            self.add(item)
+        self._data: ErrorHistogram | None = None
+
+    def show_errors(self, found: ErrorHistogram) -> None:
+        """Show another histogram."""
+        self._data = found
+        heights = np.log10(1.0 + found.counts)
+        self._bars.set_steps(found.edges, heights)
+        top = 1.08 * float(heights.max(initial=0.0)) or 1.0
+        self.set_home((float(found.edges[0]), float(found.edges[-1])), (0.0, top), 0.02)
+        sign = "" if found.exact else "≈ "
+        beyond = f", {percent_text(found.beyond)} beyond" if found.beyond else ""
+        self.show_plot(f"{sign}rms {found.rms:.3f} steps{beyond}")
+
+    def errors(self) -> ErrorHistogram | None:
+        """What is shown."""
+        return None if self.is_empty() else self._data
+
+    def table(self) -> Table:
+        """Bins in steps, with their counts."""
+        shown = self.errors()
+        if shown is None:
+            return ()
+        edges = shown.edges
+        return (("from, steps", edges[:-1]), ("to, steps", edges[1:]), ("count", shown.counts))
+
+    def read_at(self, x: float, _y: float) -> str:
+        """The count of the bin."""
+        if self._data is None:
+            return ""
+        number = int(np.searchsorted(self._data.edges, x, "right")) - 1
+        inside = 0 <= number < len(self._data.counts)
+        count = round(float(self._data.counts[number])) if inside else 0
+        return f"error of {x:.2f} steps: {count_text(count)} values"
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Take on a theme's colours."""
+        super().apply_theme(theme)
+        fill = pg.mkColor(theme.quantized)
+        fill.setAlpha(90)
+        self._bars.set_look(pg.mkPen(theme.quantized, width=1), pg.mkBrush(fill))
+        for line in self._half:
+            line.setPen(pg.mkPen(theme.border, style=pg.QtCore.Qt.PenStyle.DashLine))

@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from inspector.gui.plots.plot_card import PlotCard
+from inspector.gui.plots.clip_lines import ClipLines
+from inspector.gui.plots.items import LevelItem, StepItem
+from inspector.gui.plots.plot_card import PlotCard, Table
+from inspector.gui.plots.range_ticks import RangeTick, RangeTicks
 from inspector.gui.plots.shapes import HistogramShape
 from inspector.gui.theme import Theme
-from inspector.report.units import count_tick
+from inspector.quant.spec import RangeMethod
+from inspector.report.units import count_text, count_tick, value_text
 
 _TICK_PIXELS = 22
 """Least distance between two numbers on an axis."""
@@ -47,19 +53,40 @@ class CountAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
 
 
 class HistogramPlot(PlotCard):
-    """Counts, linear or logarithmic, of the values before and after quantization."""
+    """Counts, linear or logarithmic, of the values before and after quantization.
+
+    The ends of the grid can be dragged; with the focus on the plot, Left and Right move one of
+    them (with Shift further), Up and Down say which, Backspace takes back what was set by hand.
+
+    Signals:
+        range_moved: (low, high), while an end is moved.
+        range_rested: (low, high), at the end of a move.
+        range_reset: the range shall be chosen by the method from before.
+        method_chosen: a RangeMethod, whose tick was clicked.
+    """
+
+    range_moved = Signal(float, float)
+    range_rested = Signal(float, float)
+    range_reset = Signal()
+    method_chosen = Signal(object)
 
     def __init__(self, name: str, title: str, *, log: bool, parent: QWidget | None = None) -> None:
         self._counts: Any = CountAxis(log=log)
         super().__init__(name, title, ("value", "count"), parent, self._counts)
         self._shape: HistogramShape | None = None
-        self._levels: Any = pg.PlotCurveItem([0.0, 0.0], [0.0, 0.0], connect="pairs")
-        self._original: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0)
-        self._quantized: Any = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center")
-        self._low: Any = pg.InfiniteLine(angle=90)
-        self._high: Any = pg.InfiniteLine(angle=90)
-        for item in (self._original, self._levels, self._quantized, self._low, self._high):
-            self.plot.addItem(item, ignoreBounds=True)
+        self._levels, self._original, self._quantized = LevelItem(), StepItem(), StepItem()
+        self.lines = ClipLines(self.box, self)
+        for item in (
+            self._levels,
+            self._original,
+            self._quantized,
+            self.lines.low,
+            self.lines.high,
+        ):
+            self.add(item)
+        self.ticks = RangeTicks(self._tick_place, self)
+        self.ticks.setObjectName(f"{name}Ticks")
+        self.body.insertWidget(2, self.ticks)
         self.log = QToolButton(self)
         self.log.setText("log")
         self.log.setCheckable(True)
@@ -67,9 +94,20 @@ class HistogramPlot(PlotCard):
         self.log.setChecked(log)
         self.log.setToolTip("Logarithmic counts: shows the few values far out")
         self.log.setAccessibleName(f"{title}: logarithmic counts")
+        self.header.addWidget(self.log)
+        self._connect()
+        self.ticks.hide()
+
+    def _connect(self) -> None:
         self.log.toggled.connect(self._counts.set_log)
         self.log.toggled.connect(self._redraw)
-        self.header.addWidget(self.log)
+        self.box.sigRangeChanged.connect(self.ticks.update)
+        self.box.sigResized.connect(self.ticks.update)
+        self.ticks.chosen.connect(self.method_chosen)
+        self.ticks.pointed.connect(lambda text: self.say(text or self.words()))
+        self.lines.moved.connect(self.range_moved)
+        self.lines.rested.connect(self.range_rested)
+        self.lines.reset_asked.connect(self.range_reset)
 
     def show_shape(self, shape: HistogramShape) -> None:
         """Show another histogram; the items stay the same."""
@@ -77,21 +115,62 @@ class HistogramPlot(PlotCard):
         self._redraw()
         self.show_plot(shape.note)
 
+    def show_ticks(self, ticks: tuple[RangeTick, ...], current: RangeMethod | None) -> None:
+        """Show what other methods would choose."""
+        self.ticks.show_ticks(ticks, current)
+        self.ticks.setEnabled(bool(ticks))
+
+    def show_empty(self, text: str) -> None:
+        """Say why there is nothing to plot."""
+        super().show_empty(text)
+        self.ticks.hide()
+
+    def show_plot(self, note: str) -> None:
+        """Show the plot with a line of words."""
+        super().show_plot(note)
+        self.ticks.show()
+
     def shape(self) -> HistogramShape | None:
         """What is shown."""
         return None if self.is_empty() else self._shape
 
+    def table(self) -> Table:
+        """Bins with their counts, before and after."""
+        shape = self._shape
+        if self.is_empty() or shape is None:
+            return ()
+        columns: list[tuple[str, Any]] = [
+            ("from", shape.edges[:-1]),
+            ("to", shape.edges[1:]),
+            ("count", shape.counts),
+        ]
+        if shape.quantized is not None and shape.quantized_edges is not None:
+            columns += [
+                ("quantized from", shape.quantized_edges[:-1]),
+                ("quantized to", shape.quantized_edges[1:]),
+                ("quantized count", shape.quantized),
+            ]
+        return columns
+
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         super().apply_theme(theme)
+        self.ticks.apply_theme(theme)
         fill = pg.mkColor(theme.original)
         fill.setAlpha(90)
-        self._original.setPen(pg.mkPen(theme.original, width=1))
-        self._original.setBrush(fill)
-        self._quantized.setPen(pg.mkPen(theme.quantized, width=1.4))
-        self._levels.setPen(pg.mkPen(theme.grid, width=1))
-        for line in (self._low, self._high):
-            line.setPen(pg.mkPen(theme.clip, width=1.4, style=pg.QtCore.Qt.PenStyle.DashLine))
+        self._original.set_look(pg.mkPen(theme.original, width=1), pg.mkBrush(fill))
+        self._quantized.set_look(pg.mkPen(theme.quantized, width=1.4), None)
+        self._levels.set_colour(pg.mkColor(theme.grid))
+        self._look_of_lines()
+
+    def _look_of_lines(self) -> None:
+        dash = Qt.PenStyle.DashLine
+        plain = pg.mkPen(self.theme.clip, width=1.4, style=dash)
+        strong = pg.mkPen(self.theme.clip, width=2.6)
+        self.lines.set_looks(plain, strong)
+        if self.view.hasFocus():
+            line = self.lines.low if self.lines.keyed == "low" else self.lines.high
+            line.setPen(strong)
 
     def _height(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log10(1.0 + counts) if self.log.isChecked() else counts
@@ -102,24 +181,81 @@ class HistogramPlot(PlotCard):
             return
         heights = self._height(shape.counts)
         top = float(heights.max(initial=0.0)) * 1.08 or 1.0
-        self._original.setData(shape.edges, heights)
+        self._original.set_steps(shape.edges, heights)
         if shape.quantized is None or shape.quantized_edges is None:
-            self._quantized.setData([0.0, 0.0], [0.0])
+            self._quantized.set_steps(np.zeros(1), np.zeros(0))
         else:
             drawn = np.minimum(self._height(shape.quantized), top)
-            self._quantized.setData(shape.quantized_edges, drawn)
-        lines = shape.lines if shape.lines is not None else np.zeros(0)
-        x = np.repeat(lines, 2)
-        self._levels.setData(x, np.tile([0.0, top], len(lines)))
-        self._clip_lines(shape)
-        low, high = _extent(shape)
-        self.plot.setRange(xRange=(low, high), yRange=(0.0, top), padding=0.02)
+            self._quantized.set_steps(shape.quantized_edges, drawn)
+        self._show_grid(shape)
+        self.lines.show_range(shape.low, shape.high, symmetric=shape.symmetric)
+        if not self.lines.is_moving:  # what is below the pointer must not move away
+            self.set_home(_extent(shape), (0.0, top), 0.02)
 
-    def _clip_lines(self, shape: HistogramShape) -> None:
-        for line, value in ((self._low, shape.low), (self._high, shape.high)):
-            line.setVisible(value is not None)
-            if value is not None:
-                line.setValue(value)
+    def _show_grid(self, shape: HistogramShape) -> None:
+        if shape.low is None or shape.high is None:
+            self._levels.clear()
+        elif shape.step > 0.0:
+            self._levels.set_levels(shape.low, shape.step, shape.count)
+        else:
+            self._levels.set_reach(shape.low, shape.high)
+
+    def _tick_place(self, value: float) -> float | None:
+        """Where a value is on the strip of ticks; None out of sight."""
+        (low, high), _ = self.box.viewRange()
+        if not low <= value <= high or high <= low:
+            return None
+        # Not the scene's transform: that is up to date only after the view was painted.
+        seen = self.box.sceneBoundingRect()
+        place = seen.left() + (value - low) / (high - low) * seen.width()
+        return float(place + self.view.x() - self.ticks.x())
+
+    # Pointer and keys
+
+    def read_at(self, x: float, _y: float) -> str:
+        """The bin's values and count, and the level that its middle gets."""
+        shape = self._shape
+        if shape is None:
+            return ""
+        number = int(np.searchsorted(shape.edges, x, "right")) - 1
+        inside = 0 <= number < len(shape.counts)
+        count = int(shape.counts[number]) if inside else 0
+        text = f"{value_text(x)}: {count_text(count)}"
+        text += f" of {count_text(int(shape.counts.sum()))} values"
+        if shape.step > 0.0 and shape.low is not None:
+            level = int(np.clip(round((x - shape.low) / shape.step), 0, shape.count - 1))
+            text += f", → {value_text(shape.low + level * shape.step)}"
+        return text
+
+    def focus_changed(self, focused: bool) -> None:
+        """Show which end the keys move."""
+        super().focus_changed(focused)
+        if not focused:
+            self.lines.rest()
+        self._look_of_lines()
+
+    def key_pressed(self, event: QKeyEvent) -> bool:
+        """Move an end, switch to the other, or take back what was set by hand."""
+        key = event.key()
+        if self.is_empty() or not self.lines.are_shown() or event.modifiers() & (
+            Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+        ):  # fmt: skip
+            return super().key_pressed(event)
+        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            far = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self.lines.nudge(1 if key == Qt.Key.Key_Right else -1, far=far)
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.lines.switch()
+            self._look_of_lines()
+        elif key in (Qt.Key.Key_Backspace, Qt.Key.Key_Delete):
+            self.range_reset.emit()
+        else:
+            return super().key_pressed(event)
+        return True
+
+    def clicked_at(self, _place: QPointF) -> None:
+        """A click beside the lines gives the keys to the plot."""
+        self.view.setFocus(Qt.FocusReason.MouseFocusReason)
 
 
 def _extent(shape: HistogramShape) -> tuple[float, float]:

@@ -1,35 +1,34 @@
-"""All plots side by side, and what they show of the selected layer."""
+"""All plots, and what they show of the selected layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
-from inspector.gui.plots.error_plot import ErrorPlot
+from inspector.gui.plots.channel_plots import ChannelHeatPlot, ChannelRangePlot
+from inspector.gui.plots.curve_plots import BitsPlot, TradeoffPlot
+from inspector.gui.plots.error_plot import ErrorHistogramPlot, ErrorPlot
 from inspector.gui.plots.histogram_plot import HistogramPlot
 from inspector.gui.plots.plot_card import PlotCard
-from inspector.gui.plots.shapes import (
-    MOST_LINES,
-    HistogramShape,
-    coarse,
-    error_curve,
-    levels,
-    quantized_bins,
-    quantized_steps,
-)
+from inspector.gui.plots.plot_export import PlotMenu
+from inspector.gui.plots.plot_pages import Page, PlotPages
+from inspector.gui.plots.plot_work import PlotWork
+from inspector.gui.plots.range_edits import RangeEdits
+from inspector.gui.plots.role_plots import RolePlots
+from inspector.gui.plots.shapes import error_curve
+from inspector.gui.plots.shown import Subject, error_span
+from inspector.gui.tasks import Tasks
 from inspector.gui.theme import Theme
-from inspector.quant.distribution import ExactDistribution
-from inspector.quant.profile import level_counts
-from inspector.quant.qparams import QParams
-from inspector.report.units import decibel_text, percent_text
+from inspector.quant.distribution import Distribution, ExactDistribution
+from inspector.quant.spec import LayerSpecs
+from inspector.quant.spread import Boxes, Heat
+from inspector.report.units import decibel_text
 from inspector.session.facts import TensorFacts
 
-WING_ROOM = 0.12
-"""How much of the grid's width the error plot shows beyond either end."""
+_FLOAT = "Left in float: no error"
 
 
 class PlotPane(QWidget):
@@ -38,10 +37,14 @@ class PlotPane(QWidget):
     Signals:
         layer_picked: a layer was clicked in the layer plot.
         random_asked: activations are wanted from random inputs.
+        changed: a SpecChange, from dragging a range or choosing a method.
+        failed: an InspectorError that the user must know of.
     """
 
     layer_picked = Signal(str)
     random_asked = Signal()
+    changed = Signal(object)
+    failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,48 +53,133 @@ class PlotPane(QWidget):
         self.weights = HistogramPlot("weightHistogram", "Weights", log=False)
         self.activations = HistogramPlot("activationHistogram", "Activations", log=True)
         self.error = ErrorPlot()
+        self.weight_errors = ErrorHistogramPlot("errorHistogram", "Weight errors")
+        self.activation_errors = ErrorHistogramPlot("activationErrors", "Activation errors")
+        self.ranges, self.heat = ChannelRangePlot(), ChannelHeatPlot()
         self.channels = ChannelPlot()
+        self.weight_bits = BitsPlot("weightBits", "Weights: SQNR by bits")
+        self.weight_tradeoff = TradeoffPlot("weightTradeoff", "Weights: clip or round")
+        self.activation_bits = BitsPlot("activationBits", "Activations: SQNR by bits")
+        self.activation_tradeoff = TradeoffPlot("activationTradeoff", "Activations: clip or round")
         self.layers = LayerErrorPlot()
+        self.pages = PlotPages(self.cards(), self._pages())
+        self.splitter = self.pages.splitter
         self.random = QPushButton("Use random inputs")
         self.random.setObjectName("useRandomInputs")
         self.random.setToolTip("For a first look: figures from random numbers say little")
-        self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.setHandleWidth(1)
-        for card in self.cards():
-            self.splitter.addWidget(card)
-        for number in range(self.splitter.count()):
-            self.splitter.setStretchFactor(number, 1)
-        self.splitter.setSizes([240] * self.splitter.count())
         row = QVBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.splitter)
+        row.addWidget(self.pages)
         self._offer_random()
-        self._facts: TensorFacts | None = None
-        self._activation_facts: TensorFacts | None = None
-        self._sorted: ExactDistribution | None = None
-        self._row: int | None = None
+        self._work: PlotWork | None = None
         self._layer = ""
-        self.channels.picked.connect(self._channel_picked)
-        self.layers.picked.connect(self.layer_picked)
-        self.random.clicked.connect(self.random_asked)
+        self._row: int | None = None
+        self._why = ""
+        self._channels: tuple[Boxes, Heat] | None = None
+        self._of_weights = RolePlots(
+            RangeEdits("weights", self),
+            self.weights, self.weight_errors, self.weight_bits, self.weight_tradeoff,
+        )  # fmt: skip
+        self._of_activations = RolePlots(
+            RangeEdits("activations", self),
+            self.activations, self.activation_errors, self.activation_bits,
+            self.activation_tradeoff,
+        )  # fmt: skip
+        self._menus = [PlotMenu(card, self) for card in self.cards()]
+        self._connect()
+
+    def _pages(self) -> tuple[Page, ...]:
+        return (
+            Page(
+                "Distribution",
+                "Values with their grid, and what quantizing them costs",
+                (self.weights, self.activations, self.error, self.channels, self.layers),
+            ),
+            Page(
+                "Error",
+                "The error of each value, and how often each error is",
+                (self.error, self.weight_errors, self.activation_errors),
+            ),
+            Page(
+                "Channels",
+                "The channels side by side: ranges, values, SQNR",
+                (self.ranges, self.heat, self.channels),
+            ),
+            Page(
+                "Trade-off",
+                "What other widths, methods and thresholds would cost",
+                (
+                    self.weight_bits,
+                    self.weight_tradeoff,
+                    self.activation_bits,
+                    self.activation_tradeoff,
+                ),
+            ),
+            Page("Layers", "All layers of the model", (self.layers,)),
+        )
 
     def cards(self) -> tuple[PlotCard, ...]:
         """All plots, from left to right."""
-        return (self.weights, self.activations, self.error, self.channels, self.layers)
+        return (
+            self.weights,
+            self.activations,
+            self.error,
+            self.weight_errors,
+            self.activation_errors,
+            self.ranges,
+            self.heat,
+            self.channels,
+            self.weight_bits,
+            self.weight_tradeoff,
+            self.activation_bits,
+            self.activation_tradeoff,
+            self.layers,
+        )
+
+    def _connect(self) -> None:
+        self.pages.turned.connect(self._redraw)
+        for card in (self.channels, self.ranges, self.heat):
+            card.picked.connect(self._channel_picked)
+        self.layers.picked.connect(self.layer_picked)
+        self.random.clicked.connect(self.random_asked)
+        for plots in (self._of_weights, self._of_activations):
+            plots.edits.changed.connect(self.changed)
+        self._of_weights.edits.estimated.connect(self._draw_estimate)
+        for menu in self._menus:
+            menu.failed.connect(self.failed)
+
+    def use(self, tasks: Tasks) -> None:
+        """Run what takes time with these."""
+        self._work = PlotWork(tasks, self.failed.emit)
+
+    def forget(self) -> None:
+        """Another model or other calibration data: nothing that was found holds any more."""
+        for plots in (self._of_weights, self._of_activations):
+            plots.edits.forget()
+        if self._work is not None:
+            self._work.forget()
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         for card in self.cards():
             card.apply_theme(theme)
 
+    # What is shown
+
     def show_nothing(self, text: str) -> None:
         """No layer is chosen, or no model open."""
-        self._layer, self._facts, self._row = "", None, None
-        self._activation_facts = None
-        for card in (self.weights, self.activations, self.error, self.channels):
-            card.show_empty(text)
+        self._layer, self._row = "", None
+        for plots in (self._of_weights, self._of_activations):
+            plots.subject = None
+            plots.show_empty(text)
+        self._show_no_weights(text)
         self.random.hide()
+        self._ask()
+
+    def show_chosen(self, layer: str, chosen: LayerSpecs) -> None:
+        """What is written down for a layer: where a range set by hand goes back to."""
+        for plots in (self._of_weights, self._of_activations):
+            plots.edits.show(layer, chosen)
 
     def show_weights(
         self, layer: str, facts: TensorFacts | None, values: ExactDistribution | None, why: str
@@ -104,29 +192,49 @@ class PlotPane(QWidget):
             values: the sorted weights, for the histogram of single channels.
             why: what to say where there are no facts.
         """
-        same = facts is not None and facts is self._facts and values is self._sorted
-        if same and layer == self._layer:
-            return
+        before = self._of_weights.subject
+        same = facts is not None and before is not None
+        if same and before is not None and layer == before.layer:
+            same = facts is before.facts and values is before.values
+            if same:
+                return
         rows = facts.qparams.rows if facts is not None and facts.qparams is not None else 1
-        if layer != self._layer or (self._row is not None and self._row >= rows):
+        if layer != self._layer or (self._row is not None and self._row >= rows) or rows == 1:
             self._row = None
-        self._layer, self._facts, self._sorted = layer, facts, values
-        if facts is None:
-            for card in (self.weights, self.error, self.channels):
-                card.show_empty(why)
-            return
-        self._draw_weights(facts)
+        if layer != self._layer:
+            for card in self.cards():
+                card.forget_zoom()
+            for menu in self._menus:
+                menu.subtitle = layer
+        self._layer, self._why = layer, why
+        subject = None
+        if facts is not None:
+            subject = Subject("weights", layer, facts, values, self._row)
+        self._of_weights.subject = subject
+        self._draw_weights()
+        self._ask()
 
-    def show_activations(self, facts: TensorFacts | None, why: str, *, offer: bool) -> None:
+    def show_activations(
+        self,
+        facts: TensorFacts | None,
+        why: str,
+        *,
+        offer: bool,
+        values: Distribution | None = None,
+    ) -> None:
         """Show the activations that enter the layer, or why they are not known."""
         self.random.setVisible(facts is None and offer)
-        if facts is not None and facts is self._activation_facts:
+        plots = self._of_activations
+        before = plots.subject
+        if facts is not None and before is not None and facts is before.facts:
             return
-        self._activation_facts = facts
         if facts is None:
-            self.activations.show_empty(why)
-            return
-        self.activations.show_shape(_tensor_shape(facts))
+            plots.subject = None
+            plots.show_empty(why)
+        else:
+            plots.subject = Subject("activations", self._layer, facts, values)
+            plots.draw(self.pages.page.cards)
+        self._ask()
 
     def show_layers(
         self, names: Sequence[str], sqnr: Sequence[float | None], chosen: Sequence[str], note: str
@@ -137,72 +245,99 @@ class PlotPane(QWidget):
         else:
             self.layers.show_layers(names, sqnr, chosen, note)
 
-    def _draw_weights(self, facts: TensorFacts) -> None:
-        qp, profile = facts.qparams, facts.profile
-        if qp is None or profile is None:
-            self.weights.show_shape(_tensor_shape(facts))
-            self.error.show_empty("Left in float: no error")
-            self.channels.show_empty("Left in float: no error")
+    def _redraw(self) -> None:
+        """Another page: draw what was not drawn while nobody saw it."""
+        self._draw_weights()
+        if self._of_activations.subject is not None:
+            self._of_activations.draw(self.pages.page.cards)
+        self._ask()
+
+    def _draw_weights(self) -> None:
+        subject, page = self._of_weights.subject, self.pages.page.cards
+        if subject is None:
+            if self._layer:
+                self._of_weights.show_empty(self._why)
+                self._show_no_weights(self._why)
             return
-        if qp.rows == 1:
-            self.weights.show_shape(_tensor_shape(facts))
+        self._of_weights.draw(page)
+        if subject.facts.profile is None:
+            self._show_no_weights(_FLOAT)
+        elif not subject.facts.profile.mse.size:
+            self._show_no_weights("This weight holds no values")
         else:
-            self.weights.show_shape(self._channel_shape(facts))
-        row = self._row if self._row is not None else int(np.argmin(profile.sqnr_db))
-        span = self._error_span(facts, qp, row)
-        step = float(qp.scale.reshape(-1)[row])
-        kind = "block" if qp.block else "channel"
-        worst = "worst " if self._row is None else ""
-        where = "" if qp.rows == 1 else f"{worst}{kind} {row}, "
-        note = f"{where}step {step:.3g}"
-        self.error.show_curve(*error_curve(qp, row, *span), step, span, note)
-        low, high = float(profile.sqnr_db.min()), float(profile.sqnr_db.max())
-        what = "block" if qp.block else "channel" if qp.rows > 1 else "tensor"
-        note = f"{decibel_text(low)} to {decibel_text(high)} per {what}"
-        if qp.rows == 1:
-            self.channels.show_empty(f"One scale for the whole tensor: {decibel_text(low)}")
+            self._draw_error(subject)
+            self._draw_channels(subject)
+
+    def _draw_estimate(self, subject: Subject) -> None:
+        """While a range is dragged faster than exact figures come."""
+        self._of_weights.draw(self.pages.page.cards, subject)
+        self._draw_error(subject)
+        self._draw_channels(subject)
+
+    def _show_no_weights(self, text: str) -> None:
+        for card in (self.error, self.channels, self.ranges, self.heat):
+            card.show_empty(text)
+
+    def _draw_error(self, subject: Subject) -> None:
+        qp = subject.facts.qparams
+        if qp is None or self.error not in self.pages.page.cards:
             return
-        self.channels.show_channels(profile.sqnr_db, row, note)
+        row = subject.worst
+        at = row if qp.rows > 1 else 0
+        span, step = error_span(subject), float(qp.scale.reshape(-1)[at])
+        worst = "worst " if subject.row is None else ""
+        where = "" if qp.rows == 1 else f"{worst}{subject.what} {row}, "
+        grid = float(qp.lo.reshape(-1)[at]), float(qp.hi.reshape(-1)[at])
+        curve = error_curve(qp, at, *span)
+        self.error.show_curve(*curve, step, span, f"{where}step {step:.3g}", grid)
 
-    def _error_span(self, facts: TensorFacts, qp: QParams, row: int) -> tuple[float, float]:
-        """All values of a row and its whole grid, with room for the wings of clipping."""
-        low, high = facts.lo, facts.hi
-        if qp.rows > 1 and self._sorted is not None:
-            low, high = float(self._sorted.lo[row]), float(self._sorted.hi[row])
-        low = min(low, float(qp.lo.reshape(-1)[row]))
-        high = max(high, float(qp.hi.reshape(-1)[row]))
-        room = WING_ROOM * (high - low) or 0.5
-        return low - room, high + room
-
-    def _channel_shape(self, facts: TensorFacts) -> HistogramShape:
-        """Weights with a scale for each channel: all of them, or the one that was picked."""
-        qp, profile, values, row = facts.qparams, facts.profile, self._sorted, self._row
+    def _draw_channels(self, subject: Subject) -> None:
+        qp, profile, page = subject.facts.qparams, subject.facts.profile, self.pages.page.cards
         assert qp is not None
         assert profile is not None
-        low, high = float(qp.lo.min()), float(qp.hi.max())
-        edges, counts = coarse(facts.edges, facts.counts)
-        if values is None:
-            note = _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
-            return HistogramShape(edges, counts, low=low, high=high, note=note)
-        if row is None:
-            bins = quantized_bins(values, qp, edges)
-            note = _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
-            return HistogramShape(edges, counts, edges, bins, None, low, high, note)
-        edges, counts = coarse(*values.density(len(facts.counts), row))
-        width = float(edges[1] - edges[0])
-        steps = quantized_steps(qp, row, level_counts(values, qp, row), width)
-        places = levels(qp, row)
-        note = _words(float(profile.clipped[row]), float(profile.zeroed[row]))
-        lines = places if len(places) <= MOST_LINES else None
-        name = "block" if qp.block else "channel"
-        note = f"{name} {row}: {note}"
-        return HistogramShape(edges, counts, *steps, lines, places[0], places[-1], note)
+        low, high = float(profile.sqnr_db.min()), float(profile.sqnr_db.max())
+        if qp.rows == 1:
+            for card in (self.channels, self.ranges, self.heat):
+                card.show_empty(f"One scale for the whole tensor: {decibel_text(low)}")
+            return
+        if self.channels in page:
+            sign = "" if subject.facts.exact else "≈ "
+            note = f"{sign}{decibel_text(low)} to {decibel_text(high)} per {subject.what}"
+            self.channels.show_channels(profile.sqnr_db, subject.worst, note)
+        if self._channels is not None and self.ranges in page:
+            self._show_channels(self._channels)
+
+    def _show_channels(self, found: tuple[Boxes, Heat]) -> None:
+        self._channels, subject = found, self._of_weights.subject
+        if subject is None or subject.facts.qparams is None:
+            return
+        qp, boxes = subject.facts.qparams, found[0]
+        if qp.rows != len(boxes.order):
+            return
+        grid = (qp.lo.reshape(-1).astype(float), qp.hi.reshape(-1).astype(float))
+        self.ranges.show_boxes(boxes, grid, subject.row, subject.what)
+        self.heat.show_heat(found[1], subject.row, subject.what)
+
+    # What takes time
+
+    def _ask(self) -> None:
+        """Ask for all that this page shows of the present layer and is not known yet."""
+        if self._work is None:
+            return
+        page = self.pages.page.cards
+        wishes = self._of_weights.wishes(page)
+        subject = self._of_weights.subject
+        if subject is not None and self.ranges in page:
+            wishes += self._of_weights.channel_wishes(self._show_channels)
+        wishes += self._of_activations.wishes(page)
+        self._work.want(wishes)
 
     def _channel_picked(self, row: int) -> None:
         """Show one channel; picking it again shows all."""
         self._row = None if row == self._row else row
-        if self._facts is not None:
-            self._draw_weights(self._facts)
+        self._of_weights.pick(self._row)
+        self._draw_weights()
+        self._ask()
 
     def _offer_random(self) -> None:
         box = QHBoxLayout()
@@ -213,25 +348,3 @@ class PlotPane(QWidget):
         column.addStretch(1)
         column.addLayout(box)
         self.random.hide()
-
-
-def _tensor_shape(facts: TensorFacts) -> HistogramShape:
-    """The histogram of a tensor with one scale."""
-    qp, profile = facts.qparams, facts.profile
-    edges, counts = coarse(facts.edges, facts.counts)
-    if qp is None or profile is None:
-        return HistogramShape(edges, counts, note="left in float")
-    places = levels(qp, 0)
-    sign = "" if facts.exact else "≈ "
-    note = sign + _words(float(profile.clipped.mean()), float(profile.zeroed.mean()))
-    lines = places if len(places) <= MOST_LINES else None
-    low, high = float(places[0]), float(places[-1])
-    if facts.levels is None:
-        return HistogramShape(edges, counts, None, None, lines, low, high, note)
-    width = float(edges[1] - edges[0])
-    steps = quantized_steps(qp, 0, facts.levels, width)
-    return HistogramShape(edges, counts, *steps, lines, low, high, note)
-
-
-def _words(clipped: float, zeroed: float) -> str:
-    return f"{percent_text(clipped)} clipped, {percent_text(zeroed)} to zero"

@@ -31,9 +31,11 @@ class HistogramShape:
         counts: (bins,) values in each bin.
         quantized_edges: edges of the quantized histogram; None where there is none.
         quantized: its heights, on the scale of `counts`.
-        lines: where levels are drawn; empty where there are too many or one set a channel.
+        step: between two levels; 0 where the rows have grids of their own.
+        count: levels of the grid.
         low: lower end of the grid (of the widest channel); None for float.
         high: its upper end.
+        symmetric: both ends belong together.
         note: the figures in words.
     """
 
@@ -41,9 +43,11 @@ class HistogramShape:
     counts: Floats
     quantized_edges: Floats | None = None
     quantized: Floats | None = None
-    lines: Floats | None = None
+    step: float = 0.0
+    count: int = 0
     low: float | None = None
     high: float | None = None
+    symmetric: bool = False
     note: str = ""
 
 
