@@ -7,16 +7,15 @@ them what changed. Work that takes time is asked of `Tasks`; its answers come ba
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
-from inspector.errors import CancelledError, InspectorError
+from inspector.errors import InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
 from inspector.gui.as_saved import AsSaved, SavedResponse
-from inspector.gui.estimate import Estimate, Estimator
+from inspector.gui.evaluation import Evaluation, answered
 from inspector.gui.figures import on_grid
 from inspector.gui.planned import Planned
 from inspector.gui.plans import Plans, WholePlan
@@ -43,8 +42,7 @@ from inspector.session.events import (
 )
 from inspector.session.facts import TensorFacts, WeightRequest
 
-T = TypeVar("T")
-_ESTIMATE, _SAVED, _MEMORY = "estimate", "saved weights", "memory"
+_SAVED, _MEMORY = "saved weights", "memory"
 _QUICK_SECONDS = 0.01
 """How long figures may be found at once, before the rest goes to the background."""
 
@@ -74,18 +72,17 @@ class Bridge(QObject):
         super().__init__(parent)
         self.document = document
         self.tasks = tasks
-        self.fidelity: Fidelity | None = None
-        self.fidelity_is_stale = False
+        self.evaluation = Evaluation(document, tasks, self)
         self._sqnr: dict[str, float] = {}
         self._stale: set[str] = set()
         self._failed: set[str] = set()
         self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
-        self._estimator: Estimator | None = None
-        self._grids: Grids | None = None
         self._plans = Plans(document)
         self._as_saved = AsSaved(document)
         self._on_grid: dict[tuple[str, int], TensorFacts] = {}
+        self.evaluation.changed.connect(self._evaluated)
+        self.evaluation.refused.connect(self.refused)
         self._unsubscribe = document.subscribe(self._hear)
 
     def close(self) -> None:
@@ -168,9 +165,19 @@ class Bridge(QObject):
         return dict(self._sqnr)
 
     @property
+    def fidelity(self) -> Fidelity | None:
+        """How near the outputs are to the float model's; of an earlier recipe while it is stale."""
+        return self.evaluation.fidelity
+
+    @property
+    def fidelity_is_stale(self) -> bool:
+        """Whether newer end-to-end figures are on their way."""
+        return self.evaluation.is_stale
+
+    @property
     def grids(self) -> Grids | None:
         """Every scale and zero point of today's choices; None while they are not known."""
-        return self._grids
+        return self.evaluation.grids
 
     def is_stale(self, name: str) -> bool:
         """Whether a layer's figure belongs to an earlier spec."""
@@ -218,9 +225,9 @@ class Bridge(QObject):
             self.refused.emit(error)
             return None
         calibration = self.document.calibration
-        if own is None or self._grids is None or calibration is None:
+        if own is None or self.grids is None or calibration is None:
             return own
-        grid = self._grids.at(tensor, name)
+        grid = self.grids.at(tensor, name)
         if grid is None:
             return own
         key = (tensor, id(grid))
@@ -244,29 +251,27 @@ class Bridge(QObject):
                 layers = self._plans.anew(layers)
                 self._look_at(layers)
                 self.specs_changed.emit(layers)
-                self._estimate()
+                self.evaluation.ask()
             case CalibrationChanged():
-                self._estimator = None
+                self.evaluation.calibration_changed()
                 self.calibration_changed.emit()
-                self._estimate()
+                self.evaluation.ask()
             case DatasetChanged():
-                self._estimate()
+                self.evaluation.ask()
             case SavedChanged(dirty):
                 self.saved_changed.emit(dirty)
 
     def _reset(self) -> None:
-        for channel in (_ESTIMATE, _SAVED):
-            self.tasks.cancel(channel)
+        self.tasks.cancel(_SAVED)
         self._queue.clear()
         self._sqnr.clear()
         self._stale.clear()
         self._failed.clear()
         self._selected = ()
-        self._estimator = None
+        self.evaluation.reset()
         self._plans.forget()
         self._as_saved.clear()
         self._on_grid.clear()
-        self.fidelity, self.fidelity_is_stale, self._grids = None, False, None
 
     def _look_at(self, names: Iterable[str]) -> None:
         """Find the figures of layers: at once where that is quick, else in the background."""
@@ -323,9 +328,9 @@ class Bridge(QObject):
 
     def _look_at_saved(self) -> None:
         """Find the figures of weights that have another grid in the file, once all is known."""
-        if self._grids is None or not self._queue.is_done:
+        if self.grids is None or not self._queue.is_done:
             return
-        request, usual = self._as_saved.compare(self._grids)
+        request, usual = self._as_saved.compare(self.grids)
         for name in usual:
             facts = self.weight_facts(name)
             if facts is not None:
@@ -337,7 +342,7 @@ class Bridge(QObject):
         self.tasks.cancel(_SAVED)
         if concerned:
             self.tasks.submit(
-                _SAVED, lambda context: _answer(lambda: request.run(context)), self._saved_arrived
+                _SAVED, lambda context: answered(lambda: request.run(context)), self._saved_arrived
             )
 
     def _saved_arrived(self, answer: SavedResponse | InspectorError) -> None:
@@ -358,43 +363,9 @@ class Bridge(QObject):
 
     # End to end
 
-    def _estimate(self) -> None:
-        document = self.document
-        calibration, data = document.calibration, document.dataset
-        self.fidelity_is_stale = self.fidelity is not None
-        self._grids = None
-        if calibration is None or not document.layers:
-            self.tasks.cancel(_ESTIMATE)
-            self.fidelity, self.fidelity_is_stale = None, False
-            self.fidelity_changed.emit()
-            return
-        if self._estimator is None:
-            self._estimator = Estimator(document.opened, calibration)
-        estimator, recipe = self._estimator, document.recipe
-        self.tasks.submit(
-            _ESTIMATE,
-            lambda context: _answer(lambda: estimator.run(recipe, data, context)),
-            self._estimated,
-        )
-        self.fidelity_changed.emit()
-
-    def _estimated(self, answer: Estimate | InspectorError) -> None:
-        if isinstance(answer, InspectorError):
-            self.fidelity = None
-            self.refused.emit(answer)
-        else:
-            self.fidelity, self._grids = answer.fidelity, answer.grids
+    def _evaluated(self) -> None:
+        """The end-to-end figures are new or out of date, and with them the grids."""
+        if self.evaluation.grids is not None:
             self._on_grid.clear()
-        self.fidelity_is_stale = False
         self._look_at_saved()
         self.fidelity_changed.emit()
-
-
-def _answer(work: Callable[[], T]) -> T | InspectorError:
-    """What the work gives, or the error that belongs to it and not to the whole program."""
-    try:
-        return work()
-    except CancelledError:
-        raise
-    except InspectorError as error:
-        return error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inspector.errors import CancelledError
+from inspector.evaluate.classes import Classes, ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview
@@ -24,7 +28,10 @@ from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 
 MOST_SAMPLES = 8
+_MOST_LANES = 4
 _ASK_SECONDS = 0.02
+
+_Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +40,15 @@ class Estimate:
 
     Attributes:
         fidelity: how near its outputs are to the float model's; None without samples.
+        classes: what it says of each sample; None without samples.
         grids: every scale and zero point, as they would be written.
+        seconds: how long it took to find out.
     """
 
     fidelity: Fidelity | None
+    classes: Classes | None
     grids: Grids
+    seconds: float
 
 
 class Estimator:
@@ -45,6 +56,9 @@ class Estimator:
 
     One for each model and calibration. Requests may come from several threads; they run one after
     the other, and one that is cancelled while it waits gives its thread back at once.
+
+    Samples run side by side, each on cores of its own: between the small steps of one sample
+    several cores would wait for one another more than they compute.
     """
 
     def __init__(self, opened: OpenModel, calibration: Calibration) -> None:
@@ -53,8 +67,10 @@ class Estimator:
         self._chooser = GridChooser(opened.graph, constant, calibration.tensors)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
+        self._lanes = 1
         self._data: Dataset | None = None
-        self._expected: list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]] = []
+        self._samples: Dataset | None = None
+        self._expected: list[tuple[_Arrays, _Arrays]] = []
         self._classes = class_output(opened.graph)
 
     def run(self, recipe: Recipe, data: Dataset | None, context: Context) -> Estimate:
@@ -70,15 +86,32 @@ class Estimator:
             CancelledError: a newer request came.
         """
         with self._turn(context):
-            plan = self._opened.placement.plan(resolve(self._opened, recipe))
-            grids = self._chooser.choose(plan, context.cancelled)
+            started = time.perf_counter()
+            grids = self._choose(recipe, context)
             if data is None:
-                return Estimate(None, grids)
-            preview = self._prepare(data, context)
-            meter = FidelityMeter(self._classes)
-            for feeds, expected in self._expected:
-                meter.add(expected, preview.run(grids, feeds, context.cancelled))
-            return Estimate(meter.result(), grids)
+                return Estimate(None, None, grids, time.perf_counter() - started)
+            if self._preview is None or data is not self._data:
+                preview = self._prepare(data, context)
+                started = time.perf_counter()  # what is done once says nothing of the next change
+            else:
+                preview = self._preview
+            found = self._simulate(preview, grids, context)
+            fidelity, classes = self._compare(found)
+            return Estimate(fidelity, classes, grids, time.perf_counter() - started)
+
+    def grids(self, recipe: Recipe, context: Context) -> Grids:
+        """Every scale and zero point under a recipe.
+
+        Raises:
+            InspectorError: the recipe cannot be carried out.
+            CancelledError: nobody wants them any more.
+        """
+        with self._turn(context):
+            return self._choose(recipe, context)
+
+    def _choose(self, recipe: Recipe, context: Context) -> Grids:
+        plan = self._opened.placement.plan(resolve(self._opened, recipe))
+        return self._chooser.choose(plan, context.cancelled)
 
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:
@@ -94,13 +127,47 @@ class Estimator:
             self._lock.release()
 
     def _prepare(self, data: Dataset, context: Context) -> Preview:
-        if self._preview is None:
-            self._preview = Preview(self._opened.prepared, self._opened.placement)
+        samples = preview_samples(data)
         if data is not self._data:
             session = open_session(runnable(self._opened.source))
-            samples = data.split_for_verification()[1].spread(MOST_SAMPLES)
             self._expected = [
                 (feeds, session.run(feeds, cancel=context.cancelled)) for feeds in samples.samples()
             ]
-            self._data = data
+            self._data, self._samples = data, samples
+        lanes = min(cores(), len(samples), _MOST_LANES)
+        if self._preview is None or lanes != self._lanes:
+            self._lanes = lanes
+            threads = max(1, cores() // lanes)
+            self._preview = Preview(self._opened.prepared, self._opened.placement, threads=threads)
         return self._preview
+
+    def _simulate(self, preview: Preview, grids: Grids, context: Context) -> Sequence[_Arrays]:
+        """The outputs of every sample, in order."""
+        numbers = preview.numbers(grids)
+        with ThreadPoolExecutor(self._lanes, thread_name_prefix="preview") as pool:
+            return list(
+                pool.map(
+                    lambda sample: preview.run_with(numbers, sample[0], context.cancelled),
+                    self._expected,
+                )
+            )
+
+    def _compare(self, found: Sequence[_Arrays]) -> tuple[Fidelity, Classes]:
+        meter, classes = FidelityMeter(self._classes), ClassMeter(self._classes)
+        labels = None if self._samples is None else self._samples.labels
+        for number, ((_, expected), outputs) in enumerate(zip(self._expected, found, strict=True)):
+            meter.add(expected, outputs)
+            classes.add(expected, outputs, None if labels is None else labels[number])
+        return meter.result(), classes.result()
+
+
+def preview_samples(data: Dataset) -> Dataset:
+    """The few samples that figures are found on: such as calibration does not see."""
+    return data.split_for_verification()[1].spread(MOST_SAMPLES)
+
+
+def cores() -> int:
+    """How many there are for this program."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -158,7 +158,7 @@ def test_statistics_alone_give_the_grids_of_the_file(
         and before.qparams.scale == after.qparams.scale
     )
     assert calibrated.bridge.fidelity is None
-    assert calibrated.bridge._grids is not None
+    assert calibrated.bridge.grids is not None
     assert calibrated.strip.text("sqnr") == ""
 
 

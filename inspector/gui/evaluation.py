@@ -1,0 +1,105 @@
+"""The end-to-end figures that the window shows: when they are asked for, and how old they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.errors import CancelledError, InspectorError
+from inspector.evaluate.fidelity import Fidelity
+from inspector.graph.grids import Grids
+from inspector.gui.estimate import Estimate, Estimator
+from inspector.gui.tasks import Tasks
+from inspector.session.document import Document
+
+T = TypeVar("T")
+CHANNEL = "estimate"
+
+
+class Evaluation(QObject):
+    """The estimate of today's recipe.
+
+    Signals:
+        changed: there is another estimate, or it became out of date.
+        refused: an InspectorError: today's recipe cannot be estimated.
+
+    Attributes:
+        estimate: the last one; None where there is none, or nothing that it could be of.
+        is_stale: it is of an earlier recipe; a newer one is on its way.
+    """
+
+    changed = Signal()
+    refused = Signal(object)
+
+    def __init__(self, document: Document, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document, self._tasks = document, tasks
+        self._estimator: Estimator | None = None
+        self.estimate: Estimate | None = None
+        self.is_stale = False
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """How near the outputs are to the float model's, also while that is out of date."""
+        return None if self.estimate is None else self.estimate.fidelity
+
+    @property
+    def grids(self) -> Grids | None:
+        """Every scale and zero point of today's choices; None while they are not known."""
+        return None if self.estimate is None or self.is_stale else self.estimate.grids
+
+    def estimator(self) -> Estimator | None:
+        """What finds figures of any recipe; None without layers or without a calibration."""
+        calibration = self._document.calibration
+        if calibration is None or not self._document.layers:
+            return None
+        if self._estimator is None:
+            self._estimator = Estimator(self._document.opened, calibration)
+        return self._estimator
+
+    def calibration_changed(self) -> None:
+        """Other ranges: nothing that was chosen from the old ones holds any more."""
+        self._estimator = None
+
+    def reset(self) -> None:
+        """Forget everything: another model is open."""
+        self._tasks.cancel(CHANNEL)
+        self._estimator, self.estimate, self.is_stale = None, None, False
+
+    def ask(self) -> None:
+        """Find the figures of today's recipe, in the place of any older ones under way."""
+        estimator, data = self.estimator(), self._document.dataset
+        if estimator is None:
+            self._tasks.cancel(CHANNEL)
+            self.estimate, self.is_stale = None, False
+            self.changed.emit()
+            return
+        self.is_stale = self.estimate is not None
+        recipe = self._document.recipe
+        self._tasks.submit(
+            CHANNEL,
+            lambda context: answered(lambda: estimator.run(recipe, data, context)),
+            self._arrived,
+        )
+        self.changed.emit()
+
+    def _arrived(self, answer: Estimate | InspectorError) -> None:
+        self.is_stale = False
+        if isinstance(answer, InspectorError):
+            self.estimate = None
+            self.refused.emit(answer)
+        else:
+            self.estimate = answer
+        self.changed.emit()
+
+
+def answered(work: Callable[[], T]) -> T | InspectorError:
+    """What the work gives, or the error that belongs to it and not to the whole program."""
+    try:
+        return work()
+    except CancelledError:
+        raise
+    except InspectorError as error:
+        return error
