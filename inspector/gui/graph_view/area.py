@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter
 
+from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
 from inspector.gui.graph_view.look import Look
 from inspector.gui.graph_view.painting import (
@@ -21,18 +22,13 @@ from inspector.gui.graph_view.painting import (
 )
 from inspector.gui.graph_view.picture import Picture
 
+__all__ = ["AreaPainter", "numbers_within"]
+
 _OUTLINE = 8.0
 """How far lines, arrowheads and the pile of a group reach beyond their boxes."""
 _SHORT = 7.0
 """Links shorter than this many pixels are not drawn among distant cards."""
 _MOST_LINKS = 400
-
-
-def numbers_within(boxes: NDArray[np.float64], area: QRectF) -> NDArray[np.intp]:
-    """Which boxes (n, 4) touch an area."""
-    hit = (boxes[:, 0] <= area.right()) & (boxes[:, 2] >= area.left())
-    hit &= (boxes[:, 1] <= area.bottom()) & (boxes[:, 3] >= area.top())
-    return np.flatnonzero(hit)
 
 
 class AreaPainter:

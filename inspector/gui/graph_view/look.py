@@ -10,6 +10,11 @@ from PySide6.QtGui import QColor
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.cards import Card
 
+TEXT_SCALE = 0.7
+"""Below this zoom text would be too small to read and is left out."""
+CARD_SCALE = 0.2
+"""Below this zoom a card is one flat rectangle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Badge:

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from inspector.gui.graph_view.area import numbers_within
+from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.distant import DISTANT_SCALE, stain
 from inspector.gui.graph_view.marks import Marks

@@ -1,4 +1,4 @@
-"""How cards, edges and pills are painted. Plain functions: one pass over what is in view.
+"""How cards and pills are painted. Plain functions: one pass over what is in view.
 
 What is shown follows from the zoom: everything while its text is readable; below that the title
 alone, as large as the card lets it be; then shapes; then flat colours.
@@ -6,10 +6,8 @@ alone, as large as the card lets it be; then shapes; then flat colours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from inspector.gui.graph_view.brushes import ELIDE_MIDDLE, ELIDE_START, Brushes
 from inspector.gui.graph_view.cards import (
@@ -20,9 +18,8 @@ from inspector.gui.graph_view.cards import (
     PADDING,
     Card,
 )
-from inspector.gui.graph_view.look import Badge, Look
-from inspector.gui.graph_view.picture import LABEL_WIDTH, Picture
-from inspector.gui.graph_view.stubs import Stub
+from inspector.gui.graph_view.lines import paint_labels, paint_links, paint_stub
+from inspector.gui.graph_view.look import CARD_SCALE, TEXT_SCALE, Badge, Look
 
 __all__ = [
     "TEXT_SCALE",
@@ -36,10 +33,6 @@ __all__ = [
     "paint_stub",
 ]
 
-TEXT_SCALE = 0.7
-"""Below this zoom text would be too small to read and is left out."""
-CARD_SCALE = 0.2
-"""Below this zoom a card is one flat rectangle."""
 HEAT_WIDTH = 5.0
 RADIUS = 6.0
 _SHOWN_TITLES = (11.0, 10.0, 9.0)
@@ -48,74 +41,6 @@ _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 _NO_CLIP = int(Qt.TextFlag.TextDontClip)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-
-
-def paint_links(
-    painter: QPainter, picture: Picture, links: Iterable[int], look: Look, scale: float
-) -> None:
-    """Curves, with arrowheads and labels where they can be seen."""
-    brushes = look.brushes
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(brushes.edge if scale >= CARD_SCALE else brushes.hairline)
-    shown = list(links)
-    for link in shown:
-        painter.drawPath(picture.path(link))
-    if scale < CARD_SCALE:
-        return
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(brushes.edge.color())
-    for link in shown:
-        painter.drawPolygon(_arrow(picture, link))
-
-
-def paint_labels(painter: QPainter, picture: Picture, links: Iterable[int], look: Look) -> None:
-    """What the tensors of links are, for links that have a place for a label."""
-    for link in links:
-        text = look.label(picture.scene.tensors[link])
-        if text:
-            x, y = picture.labels[link].tolist()
-            _label(painter, text, x, y, look.brushes)
-
-
-def _arrow(picture: Picture, link: int) -> QPolygonF:
-    """The head at the end of a link, in the direction in which it arrives."""
-    (x0, y0), (x, y) = picture.drawing.route(link)[-2:].tolist()
-    if picture.direction == "down":
-        back = -7 if y >= y0 else 7
-        return QPolygonF([QPointF(x, y), QPointF(x - 3.6, y + back), QPointF(x + 3.6, y + back)])
-    back = -7 if x >= x0 else 7
-    return QPolygonF([QPointF(x, y), QPointF(x + back, y - 3.6), QPointF(x + back, y + 3.6)])
-
-
-def _label(painter: QPainter, text: str, x: float, y: float, brushes: Brushes) -> None:
-    """What a tensor is, on a patch of canvas that hides the line behind it."""
-    shown = brushes.elided(text, LABEL_WIDTH, ELIDE_MIDDLE)
-    width = brushes.metrics.horizontalAdvance(shown)
-    patch = QRectF(x - width / 2 - 3, y - 8, width + 6, 15)
-    painter.fillRect(patch, brushes.canvas)
-    painter.setFont(brushes.body)
-    painter.setPen(brushes.muted)
-    painter.drawText(patch, _CENTRE, shown)
-
-
-def paint_stub(painter: QPainter, stub: Stub, look: Look, scale: float) -> None:
-    """A short dashed line and the label that leads to the other end."""
-    if scale < CARD_SCALE:
-        return
-    brushes = look.brushes
-    x0, y0, x1, y1 = stub.line
-    painter.setPen(brushes.edge)
-    painter.drawLine(QPointF(x0, y0), QPointF(x1, y1))
-    left, top, right, bottom = stub.chip
-    chip = QRectF(left, top, right - left, bottom - top)
-    painter.setPen(brushes.border)
-    painter.setBrush(brushes.raised)
-    painter.drawRoundedRect(chip, 7, 7)
-    if scale >= TEXT_SCALE:
-        painter.setFont(brushes.body)
-        painter.setPen(brushes.accent)
-        text = brushes.elided(stub.text, chip.width() - 12, ELIDE_MIDDLE)
-        painter.drawText(chip, _CENTRE, text)
 
 
 def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF
 
-from inspector.gui.graph_view.area import numbers_within
+from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.picture import Picture, Points
 from inspector.gui.graph_view.stubs import Stub
 

@@ -18,14 +18,13 @@ from PySide6.QtGui import QFont, QFontMetricsF, QPainterPath
 from inspector.graph.layout import Direction, Layout, layout
 from inspector.graph.scene import Scene
 from inspector.gui.graph_view.cards import Card, Detail, Fonts, Operator, build_cards
+from inspector.gui.graph_view.labels import label_places
 from inspector.gui.graph_view.stubs import Stub, build_stubs
 
 TITLE_PIXELS = 13
 BODY_PIXELS = 11
 LABEL_WIDTH = 180.0
 """No label is wider, in pixels."""
-_LEAVING, _MEETING = 0.32, 0.68
-"""Where on its curve a label is: near the end where curves are apart."""
 
 Points = NDArray[np.float64]
 
@@ -182,7 +181,7 @@ def build_picture(
     carried = np.array([carried_by[name] for name in scene.tensors], dtype=np.int64)
     drawing = layout(sizes, scene.links, tensors=carried, direction=direction)
     boxes = np.hstack([drawing.positions, drawing.positions + sizes])
-    stubs = build_stubs(scene, boxes, drawing.cut, fonts.body, direction)
+    stubs = build_stubs(scene, boxes, drawing, fonts.body, direction)
     categories = tuple(dict.fromkeys(card.category for card in cards))
     number_of = {category: number for number, category in enumerate(categories)}
     return Picture(
@@ -197,7 +196,7 @@ def build_picture(
         boxes,
         drawing,
         _link_boxes(drawing),
-        _label_places(scene.links, carried, drawing, direction),
+        label_places(scene.links, carried, drawing, direction),
         stubs,
         _bounds(drawing, stubs),
     )
@@ -220,39 +219,3 @@ def _link_boxes(drawing: Layout) -> Points:
         boxes[drawn, :2] = np.minimum.reduceat(drawing.corners, starts)
         boxes[drawn, 2:] = np.maximum.reduceat(drawing.corners, starts)
     return boxes
-
-
-def _label_places(
-    links: NDArray[np.int32], tensors: NDArray[np.int64], drawing: Layout, direction: Direction
-) -> Points:
-    """One label for each tensor, where its curve leaves the others.
-
-    Curves that leave one card part towards their targets; those of different cards meet there. A
-    label goes to the end where its curve is alone.
-    """
-    places = np.full((len(tensors), 2), np.nan)
-    lengths = np.diff(drawing.starts)
-    drawn = np.flatnonzero(lengths > 1)
-    labelled = drawn[np.unique(tensors[drawn], return_index=True)[1]]
-    if not len(labelled):
-        return places
-    main = 1 if direction == "down" else 0
-    across = 1 - main
-    link_of = np.repeat(np.arange(len(tensors)), lengths)
-    starts, ends = drawing.corners[:-1], drawing.corners[1:]
-    inside = link_of[:-1] == link_of[1:]
-    slanted = np.flatnonzero(inside & (starts[:, across] != ends[:, across]))
-    first, last = np.full(len(tensors), -1), np.full(len(tensors), -1)
-    first[link_of[slanted[::-1]]] = slanted[::-1]
-    last[link_of[slanted]] = slanted
-    crowded = np.bincount(links[:, 0])[links[labelled, 0]] > 1
-    piece = np.where(crowded, last[labelled], first[labelled])
-    straight = piece < 0
-    piece = np.where(straight, drawing.starts[labelled + 1] - 2, piece)
-    t = np.where(straight, 0.5, np.where(crowded, _MEETING, _LEAVING))
-    begin, end = starts[piece], ends[piece]
-    aside = np.where(straight, t, 3 * t**2 - 2 * t**3)
-    ahead = np.where(straight, t, 1.5 * (1 - t) ** 2 * t + 1.5 * (1 - t) * t**2 + t**3)
-    places[labelled, across] = begin[:, across] + (end - begin)[:, across] * aside
-    places[labelled, main] = begin[:, main] + (end - begin)[:, main] * ahead
-    return places

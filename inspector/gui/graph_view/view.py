@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from inspector.graph.model import Graph
-from inspector.gui.graph_view.area import numbers_within
+from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.camera import Camera
 from inspector.gui.graph_view.gestures import Gestures
 from inspector.gui.graph_view.look import Look
