@@ -25,6 +25,7 @@ _OBSTACLES = {
     "actionRandom": _NEEDS_LAYERS,
     "actionFind": _NEEDS_LAYERS,
 }
+_BARE = {"actionUndo": "Undo", "actionRedo": "Redo"}
 _HIDDEN = frozenset({"actionPalette"})
 
 
@@ -38,14 +39,13 @@ def _command(action: QAction, document: Document) -> Command:
     obstacle = ""
     if not action.isEnabled():
         known = _OBSTACLES.get(action.objectName(), "Not possible now")
-        needs_model = not document.is_open and action.objectName() not in (
-            "actionUndo",
-            "actionRedo",
-        )
+        needs_model = not document.is_open and action.objectName() not in _BARE
         obstacle = "Open a model first" if needs_model else known
     native = QKeySequence.SequenceFormat.NativeText
     keys = ", ".join(key.toString(native) for key in action.shortcuts())
     title = action.text().replace("&", "")
+    if action.objectName() in _BARE:  # the name of the step is not what one looks for
+        title = _BARE[action.objectName()]
     if action.objectName().startswith("actionTheme"):
         title = f"Appearance: {title}"
     if action.isCheckable():

@@ -14,7 +14,7 @@ from inspector.gui.theme import LIGHT, SPACE_S, Theme
 from inspector.report.units import plural
 
 Index = QModelIndex | QPersistentModelIndex
-_WIDTH, _ROW, _MOST_ROWS = 460, 26, 14
+_WIDTH, _LEAST_ROW, _MOST_ROWS = 460, 18, 16
 _NOTHING = "Nothing was changed yet"
 
 
@@ -140,7 +140,9 @@ class HistoryList(OverlayPanel):
     def wanted_height(self) -> int:
         """As high as its steps, up to a limit."""
         rows = min(max(self.model.rowCount(), 2), _MOST_ROWS)
-        return rows * _ROW + 2 * self.fontMetrics().height() + 5 * SPACE_S
+        row = max(self.list.sizeHintForRow(0), _LEAST_ROW)
+        texts = 2 * self.fontMetrics().height()
+        return rows * row + texts + 5 * SPACE_S
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter goes to the chosen step."""

@@ -61,7 +61,7 @@ class OverlayPanel(QFrame):
         """Take the middle of the upper part of the parent, as far as there is room."""
         over = self._over.rect()
         width = min(self._wanted, over.width() - 2 * SPACE_S)
-        top = min(SPACE_XL * 3, over.height() // 8)
+        top = min(SPACE_XL * 3 + SPACE_S, over.height() // 8)
         height = min(self.wanted_height(), over.height() - top - SPACE_S)
         self.setGeometry(QRect((over.width() - width) // 2, top, width, height))
 

@@ -46,6 +46,7 @@ class Panels(QObject):
         self._window, self._bridge, self._ask = window, bridge, ask
         self.tab = RecipeTab()
         tabs.addTab(self.tab, "Recipe")
+        tabs.tabBar().setDrawBase(False)  # a line that no theme colours
         self.recipe = RecipePresenter(bridge, bridge.tasks, selection, tabs, self.tab, self)
         self.history = HistoryList(window)
         self.palette = CommandPalette(

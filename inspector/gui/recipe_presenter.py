@@ -7,6 +7,7 @@ wins. What is applied is one undo step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import QTabWidget
 from inspector.errors import InspectorError
 from inspector.graph.model import Layer
 from inspector.gui.bridge import Bridge
+from inspector.gui.collector import resting
 from inspector.gui.recipe_tab import RecipeTab
 from inspector.gui.selection import Selection
 from inspector.gui.tasks import Tasks
@@ -29,6 +31,7 @@ TEXT, CHECK, COMPARE = "recipe text", "recipe check", "recipe comparison"
 LABEL = "Edit recipe"
 _FOLLOW_MS = 60
 _TYPING_MS = 150
+_LARGE = 50_000
 _NO_MODEL = "Open a model to see the recipe of its quantization"
 _WAITING = "Not applied yet: Ctrl+Enter, or leave the text"
 
@@ -179,6 +182,8 @@ class RecipePresenter(QObject):
             self._is_typed = True
             self._wants_to_apply = False
             self._typing.start()
+            if self._checked is None:
+                self._show_state()
 
     def _check(self) -> None:
         self._typing.stop()
@@ -239,10 +244,12 @@ class RecipePresenter(QObject):
 
 def _checked(text: str, layers: tuple[Layer, ...]) -> _Checked:
     """Read a text. Runs on a worker."""
-    try:
-        return _Checked(text, check_text(text, layers))
-    except InspectorError as error:
-        return _Checked(text, None, error)
+    # So many small objects would set the collector off, which stops the window.
+    with resting() if len(text) > _LARGE else nullcontext():
+        try:
+            return _Checked(text, check_text(text, layers))
+        except InspectorError as error:
+            return _Checked(text, None, error)
 
 
 def _timer(parent: QObject, milliseconds: int, act: Callable[[], None]) -> QTimer:

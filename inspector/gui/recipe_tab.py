@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSplitter,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -28,9 +30,12 @@ from inspector.report.units import plural
 from inspector.session.recipe_check import Part
 from inspector.session.recipe_diff import Difference
 
+Index = QModelIndex | QPersistentModelIndex
 MOST_ROWS = 2000
 _HEADERS = ("Layer", "Field", "This", "Other")
 _WHOLE = "Whole model"
+_COLUMNS = (112, 58, 62)
+"""Pixels of the columns but the last, which takes the rest."""
 _LEGEND: tuple[tuple[Part, str, str], ...] = (
     ("default", "defaults", "What layers get that no rule below speaks of"),
     ("rule", "rules", "Rules with a pattern: * and ? in names, or op: for operators"),
@@ -210,6 +215,15 @@ class _ErrorLine(QFrame):
             self.asked.emit(self._line)
 
 
+class _FromTheEnd(QStyledItemDelegate):
+    """Names that have no room lose their beginnings, which most layers share."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """As usual, but for where the dots go."""
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideLeft
+
+
 class DifferenceTable(QFrame):
     """What another recipe does differently, a row each.
 
@@ -241,7 +255,7 @@ class DifferenceTable(QFrame):
         self.table.verticalHeader().hide()
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
-        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.table.setItemDelegateForColumn(0, _FromTheEnd(self.table))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -282,15 +296,18 @@ class DifferenceTable(QFrame):
         self.table.setRowCount(0)
         self.table.setRowCount(min(len(found), MOST_ROWS))
         for row, difference in enumerate(found[:MOST_ROWS]):
+            this, other = _unlike(difference.this, difference.other)
             name = difference.layer or _WHOLE
-            cells = (name, difference.field, difference.this, difference.other)
-            for column, cell in enumerate(cells):
+            field = "activ." if difference.field == "activations" else difference.field
+            cells = (name, field, this, other)
+            tips = (name, difference.field, difference.this, difference.other)
+            for column, (cell, tip) in enumerate(zip(cells, tips, strict=True)):
                 item = QTableWidgetItem(" ".join(cell.split())[:300])
-                item.setToolTip(cell[:300])
+                item.setToolTip(tip[:300])
                 item.setData(Qt.ItemDataRole.UserRole, difference.layer)
                 self.table.setItem(row, column, item)
         self.table.blockSignals(False)
-        for column, width in enumerate((96, 72, 92)):
+        for column, width in enumerate(_COLUMNS):
             self.table.setColumnWidth(column, width)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -302,3 +319,12 @@ class DifferenceTable(QFrame):
         layer = items[0].data(Qt.ItemDataRole.UserRole) if items else ""
         if layer:
             self.layer_asked.emit(layer)
+
+
+def _unlike(this: str, other: str) -> tuple[str, str]:
+    """The parts in which two specs differ; both whole where they are not of one form."""
+    ours, theirs = this.split(":"), other.split(":")
+    if len(ours) != len(theirs):
+        return this, other
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    return ":".join(a for a, _ in pairs), ":".join(b for _, b in pairs)
