@@ -61,10 +61,12 @@ class Camera(QObject):
         """Stop gliding."""
         self._glide.stop()
 
-    def open(self, bounds: QRectF, direction: Direction) -> None:
-        """The first look at a picture."""
+    def open(
+        self, bounds: QRectF, direction: Direction, start: Callable[[float, float], float]
+    ) -> None:
+        """The first look at a picture; see :func:`opening`."""
         self.stop()
-        self.view = opening(bounds, self._size(), READABLE, direction)
+        self.view = opening(bounds, self._size(), READABLE, direction, start)
         self.moved.emit()
 
     def fit(self, bounds: QRectF) -> None:

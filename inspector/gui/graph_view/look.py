@@ -9,9 +9,10 @@ from PySide6.QtGui import QColor
 
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.cards import Card
+from inspector.gui.graph_view.picture import BODY_PIXELS
 
-TEXT_SCALE = 0.7
-"""Below this zoom text would be too small to read and is left out."""
+TEXT_SCALE = 8.0 / BODY_PIXELS
+"""Below this zoom text would have less than 8 pixels, too few to read, and is left out."""
 CARD_SCALE = 0.2
 """Below this zoom a card is one flat rectangle."""
 

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, QSizeF
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QFontMetricsF, QPainterPath
 
 from inspector.graph.layout import Direction, Layout, layout
@@ -103,13 +103,23 @@ class Picture:
         away = np.maximum(np.maximum(boxes[:, :2] - at, at - boxes[:, 2:]), 0)
         return found[int((away**2).sum(axis=1).argmin())]
 
-    def first_look(self, size: QSizeF) -> QRectF:
-        """The part of the picture that is to be seen first, at 100 % and in a window of a size.
+    def start(self, reach: float, width: float) -> float:
+        """Where across the picture its start is best looked at.
 
-        All of it where that fits; else its start with what is in its first screen, so that the
-        eye does not begin on empty canvas.
+        Args:
+            reach: how far along the edges one sees, in picture pixels.
+            width: how far across.
+
+        Returns:
+            The middle of all that is in sight then, or of the first card where that is too wide.
         """
-        return self.bounds
+        along, across = (1, 0) if self.direction == "down" else (0, 1)
+        begins = self.boxes[:, along] - self.boxes[:, along].min()
+        low, high = self.boxes[:, across], self.boxes[:, across + 2]
+        near = begins <= reach
+        if high[near].max() - low[near].min() > width:
+            near = begins == 0
+        return float(high[near].max() + low[near].min()) / 2
 
     @cached_property
     def label_boxes(self) -> Points:

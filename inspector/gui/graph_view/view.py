@@ -363,8 +363,9 @@ class GraphView(QWidget):
         return QSizeF(self.width(), self.height())
 
     def _open(self) -> None:
-        if self._picture is not None and self.isVisible() and not self._opened:
-            self.camera.open(self._picture.first_look(self._size()), self._picture.direction)
+        picture = self._picture
+        if picture is not None and self.isVisible() and not self._opened:
+            self.camera.open(picture.bounds, picture.direction, picture.start)
             self._opened = True
 
     def _moved(self) -> None:

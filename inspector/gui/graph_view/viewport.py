@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF
@@ -58,21 +59,38 @@ def fitted(bounds: QRectF, size: QSizeF) -> Viewport:
 
 
 def opening(
-    bounds: QRectF, size: QSizeF, readable: float, direction: Direction = "down"
+    bounds: QRectF,
+    size: QSizeF,
+    readable: float,
+    direction: Direction,
+    start: Callable[[float, float], float],
 ) -> Viewport:
-    """The first look: all of it where that is readable, else its start at a readable zoom."""
+    """The first look: all of it where that is readable, else its start at a readable zoom.
+
+    Args:
+        bounds: of the picture.
+        size: of the widget.
+        readable: the zoom at which text can be read.
+        direction: where the edges run.
+        start: where across the picture one looks, given how far along and across one sees.
+    """
     whole = fitted(bounds, size)
     if whole.scale >= readable:
         return whole
     if direction == "down":
-        room = max(size.width() - 2 * MARGIN, 1.0) / max(bounds.width(), 1.0)
-    else:
-        room = max(size.height() - 2 * MARGIN, 1.0) / max(bounds.height(), 1.0)
-    scale = min(max(room, readable), 1.0)
-    start = centred(bounds.center(), scale, size)
-    if direction == "down":
-        return replace(start, y=MARGIN - bounds.top() * scale)
-    return replace(start, x=MARGIN - bounds.left() * scale)
+        scale = _start_scale(size.width(), bounds.width(), readable)
+        seen = size / scale
+        at = QPointF(start(seen.height(), seen.width()), 0)
+        return replace(centred(at, scale, size), y=MARGIN - bounds.top() * scale)
+    scale = _start_scale(size.height(), bounds.height(), readable)
+    seen = size / scale
+    at = QPointF(0, start(seen.width(), seen.height()))
+    return replace(centred(at, scale, size), x=MARGIN - bounds.left() * scale)
+
+
+def _start_scale(room: float, across: float, readable: float) -> float:
+    """As much of the picture's breadth as can be read."""
+    return min(max(max(room - 2 * MARGIN, 1.0) / max(across, 1.0), readable), 1.0)
 
 
 def centred(point: QPointF, scale: float, size: QSizeF) -> Viewport:
