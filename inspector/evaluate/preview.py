@@ -109,7 +109,7 @@ class Preview:
             values.update(self._kernel_numbers(name, kernel, found))
             if found is not None:
                 in_steps.add(self._end_of(name))
-                read_in_steps.update({name} if kernel.reads_steps else ())
+                read_in_steps.add(name)
         for site, names in self._simulation.sites.items():
             grid = grids.at(site.tensor, site.consumer)
             scale, lowest, highest = _site_numbers(grid, self._pass_of(site.consumer))

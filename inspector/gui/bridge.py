@@ -108,31 +108,28 @@ class Bridge(QObject):
             return
         if self._selected:
             layers = [self.document.layer(name) for name in self._selected]
-            self._apply(
+            self.apply(
                 change_layers(layers, change.role, change.change, change.label, drag=change.drag)
             )
             return
         default = self.document.recipe.default
-        if change.role == "weights":
-            edit = set_default(weights=change.change(default.weights), drag=change.drag)
-        else:
-            edit = set_default(activations=change.change(default.activations), drag=change.drag)
-        self._apply(edit)
+        spec = change.change(getattr(default, change.role))
+        self.apply(set_default(**{change.role: spec}, drag=change.drag))
 
     def reset(self) -> None:
         """Take back what was chosen for the selected layers alone."""
         if self._selected:
-            self._apply(reset_layers(self._selected))
+            self.apply(reset_layers(self._selected))
 
     def reset_layers(self, names: Sequence[str]) -> None:
         """Take back what was chosen for these layers alone."""
-        self._apply(reset_layers(names))
+        self.apply(reset_layers(names))
 
     def set_specs(
         self, names: Sequence[str], weights: QuantSpec | None, activations: QuantSpec | None
     ) -> None:
         """Give layers specs; None leaves weights or activations as they are."""
-        self._apply(set_layers(names, weights=weights, activations=activations))
+        self.apply(set_layers(names, weights=weights, activations=activations))
 
     def same_specs(self, source: str, names: Sequence[str]) -> None:
         """Give layers the specs that another was given, as they were written."""
@@ -147,7 +144,8 @@ class Bridge(QObject):
         """Do it again."""
         self.document.redo()
 
-    def _apply(self, edit: Edit) -> None:
+    def apply(self, edit: Edit) -> None:
+        """Carry out an edit as a step of the history, or say why it cannot be."""
         try:
             self.document.apply(edit)
         except InspectorError as error:

@@ -44,8 +44,11 @@ from inspector.gui.resources import app_icon, sample_models
 from inspector.gui.restore import Views
 from inspector.gui.selection import Selection
 from inspector.gui.spec_panel import SpecPanel
+from inspector.gui.spec_presenter import SpecPresenter
 from inspector.gui.stage import Stage
 from inspector.gui.status_strip import StatusStrip
+from inspector.gui.strip_presenter import StripPresenter
+from inspector.gui.target_presenter import TargetPresenter
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import MODES, Theme, ThemeManager
 from inspector.gui.welcome import Welcome
@@ -176,6 +179,11 @@ class MainWindow(QMainWindow):
         self.presenter = Presenter(
             self.bridge, self.selection, self.pane, self.panel, self.plots, self.strip, self
         )
+        self.figures = StripPresenter(self.bridge, self.strip, self)
+        self.choices = SpecPresenter(
+            self.bridge, self.stage, self.selection, self.panel, self.actions_, self
+        )
+        self.targets = TargetPresenter(self.bridge, self.panel.target, self)
         self.graphs = GraphPresenter(
             self.bridge, self.stage, self.selection, self.heat, self.graph_pane, self
         )

@@ -15,6 +15,7 @@ from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
+from inspector.gui.weight_size import WeightSize, total_size, weight_size
 from inspector.quant.spec import Role
 from inspector.report.units import plural
 
@@ -43,7 +44,7 @@ class Presenter(QObject):
         self._selection, self._pane, self._panel = selection, pane, panel
         self._plots, self._strip = plots, strip
         self._changed: dict[str, None] = {}
-        self._bytes: dict[str, tuple[int, int]] = {}
+        self._bytes: dict[str, WeightSize] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show_gathered)
@@ -135,7 +136,6 @@ class Presenter(QObject):
             self._show_activations(self._bridge.selected[0])
 
     def _fidelity_changed(self) -> None:
-        self._strip.show_fidelity(self._bridge.fidelity, stale=self._bridge.fidelity_is_stale)
         if self._bridge.selected and not self._bridge.fidelity_is_stale:
             self._show_activations(self._bridge.selected[0])
 
@@ -151,10 +151,10 @@ class Presenter(QObject):
         """What all layers take, once those that changed are weighed anew."""
         document = self._bridge.document
         for name in names:
-            self._bytes[name] = figures.layer_bytes(document, document.layer(name))
+            given = self._bridge.planned(name)
+            self._bytes[name] = weight_size(document, document.layer(name), given.weights)
         if len(self._bytes) == len(document.layers):
-            floats, stored = zip(*self._bytes.values(), strict=True) if self._bytes else ((), ())
-            self._strip.show_size(sum(floats), sum(stored))
+            self._strip.show_size(*total_size(self._bytes.values()))
 
     def _show_selection(self) -> None:
         document, selected = self._bridge.document, self._bridge.selected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -12,19 +12,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.evaluate.classes import Classes
 from inspector.evaluate.fidelity import Fidelity
+from inspector.gui.figure_row import FigureRow
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
 
-_FIELDS = ("size", "sqnr", "cosine", "top1")
 _TIPS = {
     "size": "Weights and biases in float, and as they would be stored",
+    "bits": "Mean number of bits of a weight, without scales and biases",
     "sqnr": "Signal-to-quantization-noise ratio of the model's outputs on a few samples",
     "cosine": "Cosine similarity of the model's outputs with the float model's",
-    "top1": "Share of samples for which the most likely class stays the same",
+    "top1": "Share of predictions for which the most likely class stays the same.\n"
+    "Click to see the most likely classes of each sample.",
+    "accuracy": "Share of predictions that are right, in float and quantized",
+    "time": "How long the last evaluation on the samples took",
 }
+_DROPPED = ("cosine", "time", "bits", "accuracy", "size", "top1")
+"""What is left out where there is no room, the first one first."""
+_END_TO_END = ("sqnr", "cosine", "top1", "accuracy", "time")
 
 
 class StatusStrip(QStatusBar):
@@ -32,14 +40,17 @@ class StatusStrip(QStatusBar):
 
     Signals:
         cancel_asked: the work that is shown shall stop; carries its channel.
+        classes_asked: the user wants to see the most likely classes.
     """
 
     cancel_asked = Signal(str)
+    classes_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizeGripEnabled(False)
-        self._labels = {name: QLabel(self) for name in _FIELDS}
+        self.figures = FigureRow(_TIPS, _DROPPED, SPACE_M + SPACE_S, self)
+        self.figures.labels["top1"].asked.connect(self.classes_asked)
         self._shown: list[Task] = []
         self.progress = QProgressBar(self)
         self.progress.setObjectName("progressBar")
@@ -55,11 +66,7 @@ class StatusStrip(QStatusBar):
         row = QHBoxLayout(box)
         row.setContentsMargins(SPACE_M, 2, SPACE_M, 2)
         row.setSpacing(SPACE_M + SPACE_S)
-        for name, label in self._labels.items():
-            label.setTextFormat(Qt.TextFormat.RichText)
-            label.setToolTip(_TIPS[name])
-            row.addWidget(label)
-            label.hide()
+        row.addWidget(self.figures)
         self._data = ElidedLabel(self)
         self._data.setAccessibleName("Calibration data")
         row.addWidget(self._data, 1)
@@ -73,29 +80,65 @@ class StatusStrip(QStatusBar):
         """What a figure says, without markup."""
         if name == "data":
             return self._data.full_text()
-        label = self._labels[name]
-        return "" if label.isHidden() else label.text().replace("<b>", "").replace("</b>", "")
+        return self.figures.text(name)
 
-    def show_size(self, before: int, after: int) -> None:
-        """Bytes of the weights in float and quantized; nothing for a model without layers."""
+    def show_size(self, before: int, after: int, bits: float | None = None) -> None:
+        """What the weights take; nothing for a model without layers.
+
+        Args:
+            before: bytes of weights and biases in float.
+            after: the same quantized.
+            bits: of a weight, on average; None where there are no weights.
+        """
         if before == 0:
             self._show("size", "")
+            self._show("bits", "")
             return
         share = percent_text(after / before)
         self._show("size", f"Weights {bytes_text(before)} → <b>≈ {bytes_text(after)}</b> ({share})")
+        self._show("bits", "" if bits is None else f"<b>{bits:.3g}</b> bits")
 
-    def show_fidelity(self, fidelity: Fidelity | None, *, stale: bool) -> None:
-        """End-to-end figures; grey while newer ones are on their way."""
-        for name in ("sqnr", "cosine", "top1"):
-            self._labels[name].setEnabled(not stale)
+    def show_fidelity(
+        self, fidelity: Fidelity | None, *, stale: bool, pinned: Fidelity | None = None
+    ) -> None:
+        """End-to-end figures; grey while newer ones are on their way.
+
+        Args:
+            fidelity: of today's recipe (B); None where it is not known.
+            stale: it is of an earlier recipe.
+            pinned: of the snapshot (A), to stand beside it.
+        """
+        for name in _END_TO_END:
+            self.figures.labels[name].setEnabled(not stale)
         if fidelity is None:
-            for name in ("sqnr", "cosine", "top1"):
+            for name in _END_TO_END:
                 self._show(name, "")
             return
-        self._show("sqnr", f"Output SQNR <b>≈ {decibel_text(fidelity.sqnr_db)}</b>")
-        self._show("cosine", f"Cosine <b>≈ {cosine_text(fidelity.cosine)}</b>")
+        other = None if pinned is None else decibel_text(pinned.sqnr_db)
+        sqnr = _beside(decibel_text(fidelity.sqnr_db), other)
+        self._show("sqnr", f"Output SQNR {sqnr}")
+        other = None if pinned is None else cosine_text(pinned.cosine)
+        cosine = _beside(cosine_text(fidelity.cosine), other)
+        self._show("cosine", f"Cosine {cosine}")
         top1 = fidelity.top1_agreement
-        self._show("top1", "" if top1 is None else f"Top-1 <b>≈ {percent_text(top1)}</b>")
+        other = None if pinned is None else percent_text(pinned.top1_agreement)
+        text = _beside(percent_text(top1), other)
+        self._show("top1", "" if top1 is None else f"Top-1 {text}")
+
+    def show_classes(self, classes: Classes | None, seconds: float | None) -> None:
+        """What follows the end-to-end figures.
+
+        Args:
+            classes: what the model says of each sample.
+            seconds: how long the evaluation took; None where there was none.
+        """
+        accuracy = None if classes is None else classes.accuracy
+        text = ""
+        if accuracy is not None:
+            text = f"Accuracy {percent_text(accuracy[0])} → <b>≈ {percent_text(accuracy[1])}</b>"
+        self._show("accuracy", text)
+        self._show("time", "" if seconds is None else duration_text(seconds))
+        self.figures.labels["top1"].lead_on(classes is not None and bool(classes.predictions))
 
     def show_data(self, text: str, *, random: bool = False) -> None:
         """Where the statistics come from; random numbers stand out."""
@@ -105,9 +148,7 @@ class StatusStrip(QStatusBar):
         self._data.style().polish(self._data)
 
     def _show(self, name: str, text: str) -> None:
-        label = self._labels[name]
-        label.setText(text)
-        label.setVisible(bool(text))
+        self.figures.set_text(name, text)
 
     # Work under way
 
@@ -139,3 +180,15 @@ class StatusStrip(QStatusBar):
     def _cancel(self) -> None:
         if self._shown:
             self.cancel_asked.emit(self._shown[-1].channel)
+
+
+def duration_text(seconds: float) -> str:
+    """How long something took: 12 ms, 1.4 s."""
+    if seconds < 0.9995:
+        return f"{max(1000 * seconds, 1):.0f} ms"
+    return f"{seconds:.1f} s"
+
+
+def _beside(today: str, pinned: str | None) -> str:
+    """An estimate, beside that of the snapshot where there is one."""
+    return f"<b>≈ {today}</b>" if not pinned else f"B <b>≈ {today}</b>, A {pinned}"
