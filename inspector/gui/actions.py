@@ -61,6 +61,18 @@ _ENTRIES = (
     _Entry("actionQuit", "Quit", "Close the window", ("Ctrl+Q",)),
     _Entry("actionUndo", "Undo", "Take the last change back", (_Keys.Undo,), "undo"),
     _Entry("actionRedo", "Redo", "Do the change again", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    _Entry(
+        "actionCopySpec",
+        "Copy spec",
+        "Copy what is chosen for the selected layers, as text",
+        ("Ctrl+Shift+C",),
+    ),
+    _Entry(
+        "actionPasteSpec",
+        "Paste spec",
+        "Give the selected layers the spec that was copied",
+        ("Ctrl+Shift+V",),
+    ),
     _Entry("actionHistory", "History", "Show all changes, and go back to any", ("Ctrl+H",)),
     _Entry("actionPalette", "Command palette", "Find a command or a layer", ("Ctrl+K",)),
     _Entry("actionFind", "Find…", "Find nodes and tensors in the graph", (_Keys.Find,), "find"),
@@ -123,6 +135,7 @@ _MENUS = (
         "&Edit",
         (
             *("actionUndo", "actionRedo", "actionHistory", ""),
+            *("actionCopySpec", "actionPasteSpec", ""),
             *(
                 "actionPalette",
                 "actionFind",

@@ -14,6 +14,7 @@ from inspector.gui.graph_view.cards import shape_text
 from inspector.gui.graph_view.painting import Badge
 from inspector.gui.layer_table import MARK, LayerRow
 from inspector.gui.planned import Planned
+from inspector.gui.spec_origin import origin_text
 from inspector.gui.spec_panel import Selection
 from inspector.quant.distribution import Distribution
 from inspector.quant.profile import error_profile
@@ -114,6 +115,7 @@ def selection(document: Document, names: Sequence[str]) -> Selection | None:
         ),
         tuple(c.activations for c in chosen),
         any(document.recipe.is_overridden(layer) for layer in layers),
+        origin_text(document.recipe, layers),
     )
 
 

@@ -10,19 +10,9 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from inspector.graph.groups import Group
 from inspector.gui.graph_view.cards import Card
-from inspector.quant.spec import QuantSpec
+from inspector.gui.spec_presets import PRESETS
+from inspector.quant.spec import FLOAT, QuantSpec
 
-_spec = QuantSpec.parse
-PRESETS = (
-    ("8 bits", _spec("int8:channel"), _spec("uint8:tensor")),
-    ("8 bits, 16-bit activations", _spec("int8:channel"), _spec("uint16:tensor")),
-    ("4-bit weights", _spec("int4:channel:mse"), None),
-    ("4-bit weights in blocks of 32", _spec("int4:block32:mse"), None),
-    ("2-bit weights in blocks of 16", _spec("int2:block16:mse"), None),
-)
-"""Name, weights and activations (None: as they are) of the specs that the menu offers."""
-
-FLOAT = _spec("float")
 _SHOWN = 48
 
 
@@ -102,13 +92,11 @@ def _layer_part(menu: QMenu, around: Around, wishes: Wishes) -> None:
     many = f" of {len(names)} layers" if len(names) > 1 else ""
     specs = menu.addMenu(f"Set spec{many}")
     specs.setObjectName("menuSpecs")
-    for number, (title, weights, activations) in enumerate(PRESETS):
-        _add(
-            specs,
-            title,
-            partial(wishes.set_specs, names, weights, activations),
-            f"menuSpec{number}",
-        )
+    for number, preset in enumerate(PRESETS):
+        if preset.weights == FLOAT:
+            continue  # that has an entry of its own
+        wish = partial(wishes.set_specs, names, preset.weights, preset.activations)
+        _add(specs, preset.title, wish, f"menuSpec{number}")
     _add(menu, f"Leave in float{many}", lambda: wishes.set_specs(names, FLOAT, FLOAT), "menuFloat")
     _add(menu, "Reset to default", lambda: wishes.reset(names), "menuReset")
     if len(around.alike) > 1 and len(names) == 1:

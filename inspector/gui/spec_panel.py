@@ -10,6 +10,7 @@ from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -18,7 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.gui.spec_allowed import Refusals
+from inspector.gui.spec_bar import SpecBar
 from inspector.gui.spec_editor import SpecEditor
+from inspector.gui.target_box import TargetBox
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
 from inspector.quant.spec import QuantSpec, Role
 
@@ -33,6 +37,7 @@ class Selection:
         weights: specs as written, one a layer with weights; empty where none has any.
         activations: specs as written, one a layer.
         own: some layer has a rule of its own that can be taken back.
+        origin: where the specs were written: "own choice", "rule op:Gemm", "default".
     """
 
     title: str
@@ -40,6 +45,7 @@ class Selection:
     weights: tuple[QuantSpec, ...]
     activations: tuple[QuantSpec, ...]
     own: bool = False
+    origin: str = ""
 
 
 Figures = Sequence[tuple[str, str]]
@@ -127,10 +133,12 @@ class SpecPanel(QScrollArea):
 
     Signals:
         changed: a SpecChange.
+        let_go: a drag or typing is over; the next change is another step.
         reset_asked: the selected layers shall get their defaults back.
     """
 
     changed = Signal(object)
+    let_go = Signal()
     reset_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -147,6 +155,17 @@ class SpecPanel(QScrollArea):
         self.subtitle = QLabel(self)
         self.subtitle.setProperty("role", "muted")
         self.subtitle.setWordWrap(True)
+        self.target = TargetBox(self)
+        self.misfit = QLabel(self)
+        self.misfit.setObjectName("specMisfit")
+        self.misfit.setTextFormat(Qt.TextFormat.PlainText)
+        self.misfit.setProperty("role", "warning")
+        self.misfit.setWordWrap(True)
+        self.misfit.hide()
+        self.origin = ElidedLabel(self, Qt.TextElideMode.ElideRight)
+        self.origin.setObjectName("specOrigin")
+        self.origin.setProperty("role", "small")
+        self.bar = SpecBar(self)
         self.weights = SpecEditor("weights")
         self.activations = SpecEditor("activations")
         self.weight_figures = FigureGrid()
@@ -154,10 +173,13 @@ class SpecPanel(QScrollArea):
         self.weight_section = _section("Weights", self.weights, self.weight_figures)
         self.activation_section = _section("Activations", self.activations, self.activation_figures)
         self.reset = QPushButton("Reset to default")
+        self.reset.setObjectName("specReset")
+        self.reset.setProperty("link", "true")
         self.reset.setToolTip("Take back what was chosen for these layers alone")
         self._arrange()
-        self.weights.changed.connect(self.changed)
-        self.activations.changed.connect(self.changed)
+        for editor in (self.weights, self.activations):
+            editor.changed.connect(self.changed)
+            editor.let_go.connect(self.let_go)
         self.reset.clicked.connect(self.reset_asked)
 
     def show_selection(
@@ -177,6 +199,19 @@ class SpecPanel(QScrollArea):
         self.weights.show_specs(selection.weights, known.get("weights"))
         self.activations.show_specs(selection.activations, known.get("activations"))
         self.reset.setVisible(selection.own)
+        self.origin.set_full_text(selection.origin)
+        self.row.setVisible(bool(selection.origin) or selection.own)
+        self.bar.setVisible(bool(selection.weights or selection.activations))
+
+    def show_refusals(self, role: Role, refused: Refusals) -> None:
+        """Show what of a role's specs the target cannot run."""
+        editor = self.weights if role == "weights" else self.activations
+        editor.show_refusals(refused)
+
+    def show_misfit(self, why: str) -> None:
+        """Say what the target does not take of the specs that are shown; nothing if it fits."""
+        self.misfit.setText(why)
+        self.misfit.setVisible(bool(why))
 
     def show_figures(self, role: Role, figures: Figures, why: str = "") -> None:
         """Show what the choice costs, and why another spec is in use where one is."""
@@ -190,13 +225,21 @@ class SpecPanel(QScrollArea):
         column = QVBoxLayout(form)
         column.setContentsMargins(SPACE_M, SPACE_M, SPACE_M, SPACE_L)
         column.setSpacing(SPACE_S)
-        column.addWidget(self.title)
-        column.addWidget(self.subtitle)
+        column.addWidget(self.target)
         column.addSpacing(SPACE_XS)
+        column.addWidget(self.title)
+        self.row = QWidget(self)
+        line = QHBoxLayout(self.row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(SPACE_XS)
+        line.addWidget(self.origin, 1)
+        line.addWidget(self.reset)
+        column.addWidget(self.row)
+        column.addWidget(self.subtitle)
+        column.addWidget(self.misfit)
+        column.addWidget(self.bar)
         column.addWidget(self.weight_section)
         column.addWidget(self.activation_section)
-        column.addSpacing(SPACE_XS)
-        column.addWidget(self.reset)
         column.addStretch(1)
         self.setWidget(form)
 

@@ -1,0 +1,60 @@
+"""Where what is chosen for layers was written: for a layer itself, in a rule, or by default."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from inspector.graph.model import Layer
+from inspector.quant.spec import Role
+from inspector.session.recipe import Recipe
+
+OWN, DEFAULT = "own choice", "default"
+_MOST = 3
+_ROLES: tuple[Role, ...] = ("weights", "activations")
+
+
+def origin(recipe: Recipe, layer: Layer) -> dict[Role, str]:
+    """The origin of what a layer gets, by role: "own choice", "rule op:Gemm" or "default"."""
+    found: dict[Role, str] = {}
+    roles = _ROLES if layer.weight is not None else _ROLES[1:]
+    if recipe.rules:
+        for position in reversed(recipe.index.matching(layer)):
+            rule = recipe.rules[position]
+            word = OWN if rule.exact_name is not None else f"rule {_line(rule.layers)}"
+            for role in roles:
+                if role not in found and getattr(rule, role) is not None:
+                    found[role] = word
+    return {role: found.get(role, DEFAULT) for role in roles}
+
+
+def origin_text(recipe: Recipe, layers: Sequence[Layer]) -> str:
+    """The origin of what layers get, in a line; how many of each where it is mixed.
+
+    Cost: a look-up a layer, and a match for each rule with wildcards.
+    """
+    if not layers:
+        return ""
+    if not recipe.rules:
+        return DEFAULT
+    lines = Counter(_both(origin(recipe, layer)) for layer in layers)
+    if len(lines) == 1:
+        return next(iter(lines))
+    words = [f"{count} {line}" for line, count in lines.most_common(_MOST)]
+    rest = sum(lines.values()) - sum(count for _, count in lines.most_common(_MOST))
+    return ", ".join([*words, f"{rest} other"] if rest else words)
+
+
+def _both(found: dict[Role, str]) -> str:
+    words = set(found.values())
+    if len(words) == 1:
+        return words.pop()
+    return " · ".join(_words(found.items()))
+
+
+def _words(parts: Iterable[tuple[Role, str]]) -> Iterable[str]:
+    return (f"{role} {word}" for role, word in parts)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
