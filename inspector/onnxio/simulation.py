@@ -8,7 +8,7 @@ A layer's own sites leave out the last step: the layer computes with whole steps
 whose sums are exact in float32 below 2^24, and its output is multiplied by the product of the
 scales behind it. That is what integer kernels do (Jacob et al. 2018, equation 7), so the prediction
 follows them to the last bit but for sums that large. Operators beside the layers whose kernels
-write grids of their own have the arithmetic of these kernels; see `byte_kernels`.
+write grids of their own are run by these kernels; see `byte_kernels`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from inspector.graph.roles import is_own_grid, is_pass_through
 from inspector.onnxio.byte_kernels import (
     KernelInputs,
     has_byte_kernel,
-    kernel_nodes,
-    part_types,
+    kernel_inputs,
+    switched,
 )
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.names import node_names
 from inspector.onnxio.runnable import Runnable, runnable
+from inspector.onnxio.writers.pairs import CONTRIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,9 @@ class _Builder:
         self._draft.graph.node.extend(nodes)
         del self._draft.graph.value_info[:]
         self._draft.sweep()
+        imports = self._draft.proto.opset_import
+        if self._kernels and all(known.domain != CONTRIB for known in imports):
+            imports.append(helper.make_opsetid(CONTRIB, 1))
         return Simulation(runnable(self._draft.finish()), self._sites, self._layers, self._kernels)
 
     # Layers -----------------------------------------------------------------------------------
@@ -162,12 +166,10 @@ class _Builder:
 
     def _kernel_inputs(self, name: str) -> KernelInputs:
         node = self._placement.graph.node(name)
-        parts = {
-            part: self._new_input(f"{name}/{part}", (), elem_type)
-            for part, elem_type in part_types(node.op_type).items()
-        }
         clips = self._clip_inputs(node.outputs[0])
-        return KernelInputs(node.op_type, parts, node.inputs, clips)
+        return kernel_inputs(
+            name, node.inputs, clips, lambda wanted, kind: self._new_input(wanted, (), kind)
+        )
 
     def _clip_inputs(self, output: str) -> tuple[tuple[str, str], ...]:
         found: list[tuple[str, str]] = []
@@ -189,10 +191,8 @@ class _Builder:
         for slot, name in enumerate(copy.output):
             copy.output[slot] = self._source(name)
         if node.name in self._kernels:
-            parts = self._kernels[node.name].parts
-            self._nodes += kernel_nodes(copy, parts, self._draft.unique_name)
-        else:
-            self._nodes.append(copy)
+            copy = switched(copy, self._kernels[node.name], self._draft.unique_name)
+        self._nodes.append(copy)
         layer = self._layers.get(node.name)
         if layer is not None and layer.unit is not None:
             real, copy.output[0] = copy.output[0], self._draft.unique_name(f"{node.name}/steps")
@@ -266,7 +266,7 @@ def _kernel_nodes(placement: Placement) -> tuple[str, ...]:
         elif is_own_grid(graph, node):
             end = placement.fused.get(node.outputs[0], node.outputs[0])
             written = end in sited and all(name in gridded for name in inputs)
-            if written and has_byte_kernel(node.op_type):
+            if written and has_byte_kernel(node.op_type, node.attributes):
                 found.append(node.name)
         else:
             written = is_pass_through(node) and any(name in gridded for name in inputs)
