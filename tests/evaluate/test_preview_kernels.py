@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
+from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import optimized_op_counts
 from inspector.onnxio.runnable import runnable
 
@@ -77,6 +78,7 @@ def test_where_no_byte_kernel_runs_floats_are_predicted(
     made = quantized(_gated_network(), "int8", activations, samples=6)
     kernels = optimized_op_counts(runnable(made.written))
     assert not any(name.startswith("QLinear") for name in kernels)
+    assert not _running(made)
     for predicted, measured in zip(made.predicted(), made.measured(optimize=False), strict=True):
         for name, values in measured.items():
             # A value or two may be next to a tie; the rest has the rounding of float32.
@@ -89,7 +91,15 @@ def test_narrow_widths_have_a_kernel_before_an_activation_alone(quantized: Quant
     made = quantized(_gated_network(), "int8", "uint7", samples=12)
     kernels = optimized_op_counts(runnable(made.written))
     assert [name for name in kernels if name.startswith("QLinear")] == ["QLinearAdd"]
-    found = list(zip(made.predicted(), made.measured(optimize=True), strict=True))
-    for predicted, measured in found:
+    assert _running(made) == {"residual"}
+    for predicted, measured in zip(made.predicted(), made.measured(optimize=True), strict=True):
         error = np.abs(predicted["y"] - measured["y"])
         assert float(np.median(error)) < 1e-6 * float(np.abs(measured["y"]).max())
+
+
+def _running(made: Any) -> set[str]:
+    """The nodes whose byte kernels the prediction runs."""
+    numbers = Preview(made.model, made.placement).numbers(made.grids)
+    switches = {name: value for name, value in numbers.items() if name.endswith("/is_kernel")}
+    assert len(switches) == 4
+    return {name.split("/")[0] for name, value in switches.items() if value}
