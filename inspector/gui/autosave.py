@@ -97,6 +97,10 @@ class Autosave(QObject):
         if request is not None:
             self._wrote(_write(request))
 
+    def go_on(self) -> None:
+        """The user's session did not end after all: the file goes when the window closes."""
+        self._is_ending = False
+
     def close(self) -> None:
         """End in good order; to be called when no work runs any more."""
         self._timer.stop()

@@ -45,7 +45,7 @@ class Keeping(QObject):
     ) -> None:
         super().__init__(window)
         self._bridge, self._files = bridge, files
-        self._may_close = False
+        self._may_close = self._is_ending = False
         tasks = bridge.tasks
         self.unsaved = Unsaved(window, files, tasks, ask.where_to_save, ask.where_to_save_recipe)
         files.guard = self.unsaved.check
@@ -53,6 +53,7 @@ class Keeping(QObject):
         self.autosave = Autosave(bridge, files, tasks, views, messages, state_folder(), self)
         self.autosave.failed.connect(bridge.refused)
         bridge.model_changed.connect(self._model_changed)
+        bridge.specs_changed.connect(lambda _: self._goes_on())
         application = QGuiApplication.instance()
         assert isinstance(application, QGuiApplication)
         application.commitDataRequest.connect(self._session_ends)
@@ -116,4 +117,10 @@ class Keeping(QObject):
     def _session_ends(self) -> None:
         """The user logs out: keep all as it is, and do not stand in the way."""
         self.autosave.save_now()
-        self._may_close = True
+        self._may_close = self._is_ending = True
+
+    def _goes_on(self) -> None:
+        """Who changes something more has not logged out after all."""
+        if self._is_ending:
+            self.autosave.go_on()
+            self._may_close = self._is_ending = False

@@ -27,13 +27,16 @@ class FileLock:
             The lock; None while another process, or another part of this one, holds it.
 
         Raises:
-            OSError: the file can neither be opened nor made.
+            OSError: the file can neither be opened nor made, or its disk knows no locks.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try_lock(descriptor) or not _is_still(path, descriptor):
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor)
+        taken = False
+        try:
+            taken = _try_lock(descriptor) and _is_still(path, descriptor)
+        finally:
+            if not taken:
+                os.close(descriptor)
+        return cls(path, descriptor) if taken else None
 
     def release(self, *, remove: bool = True) -> None:
         """Let go of it; again does nothing.

@@ -50,12 +50,6 @@ def save_as(monkeypatch: pytest.MonkeyPatch, path: Path | None) -> None:
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (name, ""))
 
 
-def test_a_window_without_changes_just_closes(opened: MainWindow) -> None:
-    """Nothing is asked."""
-    assert opened.close()
-    assert not opened.isVisible()
-
-
 def test_closing_asks_and_can_be_called_off(qtbot: QtBot, dirty: MainWindow) -> None:
     """With the model and the last change in the question; Esc stays."""
     assert not dirty.close()
@@ -92,12 +86,6 @@ def test_closing_twice_closes(dirty: MainWindow) -> None:
     )
 
 
-def test_close_now_asks_nothing(dirty: MainWindow) -> None:
-    """For those who know what they do."""
-    dirty.close_now()
-    assert not dirty.isVisible()
-
-
 def test_saving_the_recipe_closes(
     qtbot: QtBot, dirty: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,18 +96,6 @@ def test_saving_the_recipe_closes(
     press(qtbot, dirty, "unsavedRecipe")
     qtbot.waitUntil(lambda: not dirty.isVisible())
     assert load_recipe(path).override_for(LAYER) is not None
-
-
-@pytest.mark.parametrize("button", ["unsavedRecipe", "unsavedSave"])
-def test_no_file_name_means_staying(
-    qtbot: QtBot, dirty: MainWindow, button: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever calls the file dialog off keeps the window."""
-    save_as(monkeypatch, None)
-    dirty.close()
-    press(qtbot, dirty, button)
-    assert dirty.isVisible()
-    assert dirty.document.is_dirty
 
 
 def test_saving_the_model_closes_when_it_is_done(
@@ -144,7 +120,13 @@ def test_saving_the_model_closes_when_it_is_done(
 def test_a_save_that_fails_keeps_the_window(
     qtbot: QtBot, dirty: MainWindow, idle: Idle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no calibration, so nothing was saved; and a later save closes nothing."""
+    """No name, or no calibration: nothing was saved; and a later save closes nothing."""
+    save_as(monkeypatch, None)
+    for button in ("unsavedRecipe", "unsavedSave"):
+        dirty.close()
+        press(qtbot, dirty, button)
+        assert dirty.isVisible()
+        assert dirty.document.is_dirty
     save_as(monkeypatch, tmp_path / "small.onnx")
     dirty.close()
     press(qtbot, dirty, "unsavedSave")
@@ -159,7 +141,11 @@ def test_a_save_that_fails_keeps_the_window(
 def test_opening_another_model_asks(
     qtbot: QtBot, dirty: MainWindow, idle: Idle, sample_models: Path
 ) -> None:
-    """Cancel stays with the one, Discard goes to the other; data and recipes ask nothing."""
+    """Cancel stays with the one, Discard goes to the other; data takes nothing away."""
+    dirty.open_path(sample_models / "digits_calibration.npz")
+    assert dirty.keeping.unsaved.box is None
+    idle()
+    assert dirty.document.calibration is not None
     dirty.open_path(sample_models / "digits_mobile.onnx")
     press(qtbot, dirty, "unsavedCancel")
     idle()
@@ -171,14 +157,6 @@ def test_opening_another_model_asks(
     assert not dirty.document.is_dirty
 
 
-def test_data_asks_nothing(dirty: MainWindow, idle: Idle, sample_models: Path) -> None:
-    """It takes nothing away."""
-    dirty.open_path(sample_models / "digits_calibration.npz")
-    assert dirty.keeping.unsaved.box is None
-    idle()
-    assert dirty.document.calibration is not None
-
-
 def test_an_opened_recipe_is_saved_already(opened: MainWindow, idle: Idle, tmp_path: Path) -> None:
     """It is in its file; taking it back is a change."""
     path = tmp_path / "mine.toml"
@@ -188,12 +166,19 @@ def test_an_opened_recipe_is_saved_already(opened: MainWindow, idle: Idle, tmp_p
     assert not opened.document.is_dirty
     opened.bridge.undo()
     assert opened.document.is_dirty
+    opened.bridge.redo()
+    assert opened.close(), "nothing would be lost, so nothing is asked"
+    assert not opened.isVisible()
 
 
 def test_the_end_of_the_session_keeps_all_and_asks_nothing(dirty: MainWindow) -> None:
     """Logging out is not held up; the work is offered at the next start."""
     application = QGuiApplication.instance()
     assert isinstance(application, QGuiApplication)
+    application.commitDataRequest.emit(None)
+    dirty.bridge.set_specs((LAYER,), QuantSpec.parse("int5"), None)
+    assert not dirty.close(), "it was called off, and work went on"
+    dirty.keeping.unsaved.give_up()
     application.commitDataRequest.emit(None)
     path = dirty.keeping.autosave.path
     assert path is not None
