@@ -43,6 +43,10 @@ _GRAPH_KEYS = (
     ("Show the graph at 100 %", "0"),
 )
 _TABLE_KEYS = (("From the filter to the layers it found", "Enter"),)
+_RECIPE_KEYS = (
+    ("Apply what was typed", "Ctrl+Enter"),
+    ("Forget what was typed", "Esc"),
+)
 _EVERYWHERE = (("Go from part to part", "Tab, Shift+Tab"),)
 
 
@@ -62,6 +66,7 @@ def show_shortcuts(parent: QWidget, keys: Sequence[tuple[str, str]]) -> QDialog:
         ("Everywhere", (*keys, *_EVERYWHERE)),
         ("In the graph", _GRAPH_KEYS),
         ("In the layer list", _TABLE_KEYS),
+        ("In the text of the recipe", _RECIPE_KEYS),
     ):
         _add_rows(grid, title, rows)
     return _dialog(parent, "shortcutsDialog", "Keyboard shortcuts", body)

@@ -67,7 +67,7 @@ class RecipePresenter(QObject):
         self._follow = _timer(self, _FOLLOW_MS, self._follow_recipe)
         self._typing = _timer(self, _TYPING_MS, self._check)
         self._connect()
-        self._show_state()
+        self._follow_recipe()
 
     @property
     def is_typed(self) -> bool:
@@ -79,8 +79,9 @@ class RecipePresenter(QObject):
         return not self._follow.isActive() and not self._typing.isActive()
 
     def come_forward(self) -> None:
-        """Show the tab with the cursor in the text."""
+        """Show the tab with the cursor in the text, and keep it there as a click on it would."""
         self._tabs.setCurrentWidget(self._tab)
+        self._tabs.tabBarClicked.emit(self._tabs.indexOf(self._tab))
         self._tab.text.setFocus()
 
     def apply(self) -> None:
@@ -152,6 +153,7 @@ class RecipePresenter(QObject):
         for button in self._tab.buttons.values():
             button.setEnabled(has_layers)
         if not self._is_in_sight():
+            self._show_state()
             return
         if self._other is not None:
             self._compare(self._other)
