@@ -14,7 +14,7 @@ from inspector.graph.model import Layer
 from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.byte_kernels import KernelInputs, idle_numbers, working_numbers
 from inspector.onnxio.loading import Model
-from inspector.onnxio.simulation import LayerInputs, simulate
+from inspector.onnxio.simulation import LayerInputs, Simulation, simulate
 from inspector.onnxio.storage import storage_of
 from inspector.progress import Cancel
 from inspector.quant.kernels import fake_quantize, quantize
@@ -59,6 +59,16 @@ class Preview:
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
         self._held: dict[tuple[str, str], tuple[bytes, NDArray[Any]]] = {}
+
+    @property
+    def simulation(self) -> Simulation:
+        """What is run."""
+        return self._simulation
+
+    @property
+    def placement(self) -> Placement:
+        """The sites of its graph."""
+        return self._placement
 
     def run(
         self,
@@ -119,6 +129,16 @@ class Preview:
                 is_step = site.consumer in read_in_steps
                 values[names.multiplier] = _scalar(1.0) if is_step else scale
         return values
+
+    def output_steps(self, grids: Grids) -> dict[str, float]:
+        """Real value of one unit of what a layer writes, for those that write steps of a grid."""
+        found: dict[str, float] = {}
+        for layer in self._placement.graph.layers:
+            if self._simulation.layers[layer.name].unit is not None:
+                step = self._output_step(layer, grids)
+                if step is not None:
+                    found[layer.name] = float(step)
+        return found
 
     def _pass_of(self, consumer: str) -> np.float32:
         layer = self._layers.get(consumer)
