@@ -6,7 +6,7 @@ import math
 
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtGui import QKeyEvent, QValidator, QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLineEdit, QWidget
 
 LARGEST = 1e30
 _DIGITS = 7
@@ -21,17 +21,6 @@ class CalmComboBox(QComboBox):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the panel."""
         event.ignore()
-
-
-class MixedCheckBox(QCheckBox):
-    """A check box that can show that some are on and some are off; a click then sets all on."""
-
-    def show_states(self, states: set[bool]) -> None:
-        """Show what is chosen, by one or by many."""
-        mixed = len(states) > 1
-        self.setTristate(mixed)
-        on = Qt.CheckState.Checked if True in states else Qt.CheckState.Unchecked
-        self.setCheckState(Qt.CheckState.PartiallyChecked if mixed else on)
 
 
 class NumberBox(QDoubleSpinBox):

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from inspector.gui import spec_choices as choices
 from inspector.gui import spec_fields as fields
-from inspector.gui.inputs import MixedCheckBox
 from inspector.gui.spec_allowed import ANYTHING, Refusals
+from inspector.gui.spec_check import MixedCheckBox
 from inspector.gui.spec_combo import MIXED, SpecCombo
 from inspector.gui.spec_limits import LimitFields
 from inspector.gui.spec_percentile import PercentileField

@@ -11,6 +11,7 @@ from inspector.session.recipe import Recipe
 
 OWN, DEFAULT = "own choice", "default"
 _MOST = 3
+_MOST_LAYERS = 1000
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
 
@@ -31,12 +32,16 @@ def origin(recipe: Recipe, layer: Layer) -> dict[Role, str]:
 def origin_text(recipe: Recipe, layers: Sequence[Layer]) -> str:
     """The origin of what layers get, in a line; how many of each where it is mixed.
 
-    Cost: a look-up a layer, and a match for each rule with wildcards.
+    Cost: a look-up a layer, and a match for each rule with wildcards. Of very many layers it says
+    only how many have a choice of their own.
     """
     if not layers:
         return ""
     if not recipe.rules:
         return DEFAULT
+    if len(layers) > _MOST_LAYERS:
+        own = sum(map(recipe.is_overridden, layers))
+        return f"{own} {OWN}, {len(layers) - own} by rule or default"
     lines = Counter(_both(origin(recipe, layer)) for layer in layers)
     if len(lines) == 1:
         return next(iter(lines))

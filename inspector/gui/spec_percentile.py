@@ -161,7 +161,7 @@ class PercentileField(QWidget):
 
     Signals:
         changed: the percentile that the user chose.
-        let_go: a drag is over.
+        let_go: a drag begins or is over, or typing is over.
     """
 
     changed = Signal(float)
@@ -188,7 +188,9 @@ class PercentileField(QWidget):
         row.addWidget(self.box)
         self.show_percentile(DEFAULT_PERCENTILE)
         self.slider.picked.connect(self._picked)
+        self.slider.sliderPressed.connect(self.let_go)
         self.slider.sliderReleased.connect(self.let_go)
+        self.box.editingFinished.connect(self.let_go)
         self.box.valueChanged.connect(self._typed)
 
     def show_percentile(self, percentile: float) -> None:

@@ -14,7 +14,14 @@ from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_menu import one_line
 from inspector.gui.selection import Selection
-from inspector.gui.spec_allowed import ANYTHING, operators_of, refusal, refusals
+from inspector.gui.spec_allowed import (
+    ANYTHING,
+    Case,
+    cases_of,
+    operators_of,
+    refusal,
+    refusals,
+)
 from inspector.gui.spec_bar import Entry
 from inspector.gui.spec_below import BelowPopup
 from inspector.gui.spec_clipboard import from_text, to_text
@@ -82,19 +89,21 @@ class SpecPresenter(QObject):
         able = bool(self._bridge.document.layers)
         for action in self._actions:
             action.setEnabled(able)
-        target, layers = self._target(), self._selected()
-        shown = layers or self._bridge.document.layers
-        kinds = {role: operators_of(shown, role) for role in _ROLES}
+        document, layers = self._bridge.document, self._selected()
+        target = self._target()
+        cases = cases_of(layers or document.layers, document.specs) if target is not None else ()
+        kinds = {role: operators_of(cases, role) for role in _ROLES}
         for role in _ROLES:
             refused = ANYTHING
             if target is not None:
-                refused = refusals(target, role, kinds[role], self._dtypes(role, layers))
+                dtypes = self._dtypes(role, cases if layers else ())
+                refused = refusals(target, role, kinds[role], dtypes)
             self._panel.show_refusals(role, refused)
         reasons = [""] * len(PRESETS)
         if target is not None:
             reasons = [_why_not(target, kinds, preset) for preset in PRESETS]
         self._panel.bar.show_presets(reasons)
-        self._panel.show_misfit(self._misfit(target, layers))
+        self._panel.show_misfit(_misfit(target, cases) if target is not None and layers else "")
 
     # Copy and paste
 
@@ -174,8 +183,11 @@ class SpecPresenter(QObject):
         known = {layer.name: layer for layer in self._bridge.document.layers}
         entries: list[Entry | None] = []
         around = groups.groups_of(source) if groups else ()
-        for group in islice(around, _MOST_GROUPS):
-            layers = [known[name] for name in group.nodes if name in known]
+        insides = ([known[name] for name in group.nodes if name in known] for group in around)
+        shared = (
+            (group, layers) for group, layers in zip(around, insides, strict=True) if layers[1:]
+        )
+        for group, layers in islice(shared, _MOST_GROUPS):
             title = f"All in {one_line(group.path)}"
             edit = specs_edit(chosen, layers, f"same as {source}")
             run = self._does(edit)
@@ -213,27 +225,11 @@ class SpecPresenter(QObject):
     def _common(self) -> Chosen | None:
         return common_choice(self._bridge.document.recipe, self._selected())
 
-    def _dtypes(self, role: Role, layers: Sequence[Layer]) -> tuple[str, ...]:
-        document = self._bridge.document
-        if not layers:
-            spec: QuantSpec = getattr(document.recipe.default, role)
-            return (spec.dtype,)
-        found = {getattr(document.specs_of(layer.name), role).dtype for layer in layers}
-        return tuple(sorted(found))
-
-    def _misfit(self, target: Target | None, layers: Sequence[Layer]) -> str:
-        """What the target does not take of a layer, or of how many of the selected ones."""
-        if target is None or not layers:
-            return ""
-        document = self._bridge.document
-        if len(layers) == 1:
-            found = violations(target, layers[0], document.specs_of(layers[0].name))
-            return "\n".join(violation.why for violation in found)
-        wrong = sum(
-            bool(violations(target, layer, document.specs_of(layer.name))) for layer in layers
-        )
-        do = "does" if wrong == 1 else "do"
-        return f"{plural(wrong, 'layer')} of these {do} not fit {target.title}." if wrong else ""
+    def _dtypes(self, role: Role, cases: Sequence[Case]) -> tuple[str, ...]:
+        """The types that the selected layers have now, or the default where none is selected."""
+        default: QuantSpec = getattr(self._bridge.document.recipe.default, role)
+        found = {getattr(case.specs, role).dtype for case in cases}
+        return tuple(sorted(found)) or (default.dtype,)
 
     def _does(self, edit: Edit) -> Callable[[], None]:
         return lambda: self._apply(edit)
@@ -244,6 +240,16 @@ class SpecPresenter(QObject):
 
     def _refuse(self, error: InspectorError) -> None:
         self._bridge.refused.emit(error)
+
+
+def _misfit(target: Target, cases: Sequence[Case]) -> str:
+    """What the target does not take of a layer, or of how many of the selected ones."""
+    found = [(case.count, violations(target, case.layer, case.specs)) for case in cases]
+    if len(found) == 1 and found[0][0] == 1:
+        return "\n".join(violation.why for violation in found[0][1])
+    wrong = sum(count for count, reasons in found if reasons)
+    do = "does" if wrong == 1 else "do"
+    return f"{plural(wrong, 'layer')} of these {do} not fit {target.title}." if wrong else ""
 
 
 def _why_not(target: Target, kinds: dict[Role, tuple[str, ...]], preset: Preset) -> str:
