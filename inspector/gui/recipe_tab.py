@@ -34,7 +34,7 @@ Index = QModelIndex | QPersistentModelIndex
 MOST_ROWS = 2000
 _HEADERS = ("Layer", "Field", "This", "Other")
 _WHOLE = "Whole model"
-_COLUMNS = (112, 58, 62)
+_COLUMNS = (100, 68, 58)
 """Pixels of the columns but the last, which takes the rest."""
 _LEGEND: tuple[tuple[Part, str, str], ...] = (
     ("default", "defaults", "What layers get that no rule below speaks of"),
