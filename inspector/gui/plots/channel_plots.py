@@ -116,6 +116,10 @@ class ChannelRangePlot(PlotCard):
         low, high = float(boxes.lo.min(initial=0.0)), float(boxes.hi.max(initial=0.0))
         if high <= low:
             low, high = low - 0.5, high + 0.5
+        if grid is not None and len(order):  # of a grid far wider than the values, not all
+            room = high - low
+            low = min(low, max(float(grid[0].min()), low - room))
+            high = max(high, min(float(grid[1].max()), high + room))
         self.set_home((-0.5, max(len(order), 1) - 0.5), (low, high), 0.04)
         reach = boxes.hi - boxes.lo
         ratio = float(reach[-1] / reach[0]) if len(reach) and reach[0] > 0 else 0.0

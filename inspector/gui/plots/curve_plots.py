@@ -34,6 +34,10 @@ _COLOURS = {
 """Light and dark; told apart by every kind of colour vision, and named beside the curves."""
 _FLOOR = -120.0
 """Errors fainter than this are drawn at it."""
+_NAMES_ROOM = 4.6
+"""Bits' room on the right for the names of the curves."""
+_WORSE, _BETTER = 26.0, 9.0
+"""How many dB are shown above the best threshold's noise, and below."""
 
 
 def colour_of(method: RangeMethod, *, dark: bool) -> str:
@@ -98,12 +102,12 @@ class BitsPlot(PlotCard):
     """SQNR for each bit-width, one curve for each range method."""
 
     def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(name, title, ("bits", "dB"), parent, zoom=(True, True))
+        bottom = BitAxis("bottom")
+        super().__init__(name, title, ("bits", "dB"), parent, bottom=bottom, zoom=(True, True))
         self._items: dict[RangeMethod, CurveItem] = {}
         self._labels, self._mark = LabelItem(), CurveItem()
         self.add(self._mark)
         self.add(self._labels)
-        self.plot.getAxis("bottom").setTickSpacing(4, 2)
         self._curves: dict[RangeMethod, Floats] = {}
         self._now: Present | None = None
 
@@ -123,7 +127,7 @@ class BitsPlot(PlotCard):
         finite = [v[np.isfinite(v)] for v in (*self._curves.values(), np.array([present.sqnr]))]
         known = np.concatenate(finite)
         low, high = float(known.min(initial=0.0)), float(known.max(initial=10.0))
-        self.set_home((BITS[0] - 0.5, BITS[-1] + 0.5), (low, high), 0.04)
+        self.set_home((BITS[0] - 0.5, BITS[-1] + _NAMES_ROOM), (low, high), 0.04)
         self.show_plot(note)
 
     def curves(self) -> Mapping[RangeMethod, Floats]:
@@ -163,13 +167,27 @@ class BitsPlot(PlotCard):
             item.set_points(bits, curve)
             item.set_look(pg.mkPen(colour, width=2.0 if lit else 1.3))
             at = int(np.flatnonzero(np.isfinite(curve))[-1]) if np.isfinite(curve).any() else 0
-            labels.append(EndLabel(bits[at] - 1.2, curve[at], method_name(method), colour))
+            place = bits[at] + 0.3, curve[at]
+            labels.append(EndLabel(*place, method_name(method), colour, after=True))
         finite = [label for label in labels if np.isfinite(label.y)]
         self._labels.set_labels(tuple(finite))
         if self._now is not None:
             self._mark.set_points(np.array([float(self._now.bits)]), np.array([self._now.sqnr]))
         self._mark.set_look(pg.mkPen(self.theme.clip, width=2), 4.0)
         self._mark.setZValue(10)
+
+
+class BitAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
+    """Widths, no others."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Every second width, or every fourth where there is little room."""
+        every = 2 if size / max(high - low, 1.0) * 2 > 20 else 4
+        return [(1.0, [float(bits) for bits in BITS if bits % every == 0 and low <= bits <= high])]
+
+    def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
+        """Whole numbers."""
+        return [f"{value:.0f}" for value in values]
 
 
 class PowerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
@@ -238,13 +256,13 @@ class TradeoffPlot(PlotCard):
                 self.line.setValue(place)
         total = curves["total"]
         best = int(np.argmin(total))
-        low = max(float(total[best]) - 12.0, _FLOOR)
-        self._label(x, curves)
+        first, low, top = self._frame_of(total, None if now is None else now[1])
+        self._label(x, curves, first)
         if not self._moving:
-            top = max(float(total.max()), low + 20.0)
-            self.set_home((float(x[0]), float(x[-1])), (low, top), 0.03)
-        note = f"least at {value_text(float(found.threshold[best]))}: "
-        self.show_plot(note + decibel_text(-float(total[best])))
+            self.set_home((float(x[first]), float(x[-1])), (low, top), 0.03)
+        reach = value_text(float(found.threshold[best]))
+        least = f"best {decibel_text(-float(total[best]))} at {reach}"
+        self.show_plot(least if now is None else f"{least}, now {decibel_text(-now[1])}")
 
     def tradeoff(self) -> Tradeoff | None:
         """What is shown."""
@@ -288,7 +306,9 @@ class TradeoffPlot(PlotCard):
         self.line.setHoverPen(pg.mkPen(theme.clip, width=2.6))
         self._mark.set_look(pg.mkPen(theme.clip, width=2), 4.0)
         if self._data is not None:
-            self._label(np.log2(self._data.threshold), self._noise())
+            curves = self._noise()
+            first = self._frame_of(curves["total"], None)[0]
+            self._label(np.log2(self._data.threshold), curves, first)
 
     def _colours(self) -> dict[str, str]:
         theme = self.theme
@@ -305,13 +325,32 @@ class TradeoffPlot(PlotCard):
             for part, value in parts.items()
         }
 
-    def _label(self, x: Floats, curves: Mapping[str, Floats]) -> None:
-        colours, last = self._colours(), len(x) - 1
-        places = {"clipping": round(last * 0.3), "rounding": round(last * 0.97), "total": last // 6}
+    def _frame_of(self, total: Floats, now: float | None) -> tuple[int, float, float]:
+        """The first threshold that is worth showing, and the ends of the noise."""
+        best = int(np.argmin(total))
+        worth = np.flatnonzero(total <= total[best] + _WORSE)
+        first = max(min(int(worth[0]), best - 8), 0)
+        lowest = float(total[best]) if now is None else min(float(total[best]), now)
+        low = max(lowest - _BETTER, _FLOOR)
+        return first, low, max(float(total[first:].max()), float(total[best]) + 6.0)
+
+    def _label(self, x: Floats, curves: Mapping[str, Floats], first: int) -> None:
+        """Name each curve where it is seen: clipping left of the best, rounding right of it."""
+        colours = self._colours()
+        best = int(np.argmin(curves["total"]))
+        level = float(curves["total"][best])
+        left = np.flatnonzero(curves["clipping"][: best + 1] >= level - _BETTER / 2)
+        falls = int(left[-1]) if left.size else first
+        middle, early = (first + best) // 2, (3 * first + best) // 4
+        places = {
+            "clipping": (falls, float(curves["clipping"][falls]) - 1.0),
+            "rounding": (middle, float(curves["rounding"][middle])),
+            "total": (early, float(curves["total"][early]) + 2.0),
+        }
         self._labels.set_labels(
             tuple(
-                EndLabel(float(x[at]), float(curves[part][at]) + 4.0, part, colours[part])
-                for part, at in places.items()
+                EndLabel(float(x[at]), y, part, colours[part], after=part == "total")
+                for part, (at, y) in places.items()
             )
         )
 

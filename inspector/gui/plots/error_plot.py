@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from inspector.gui.plots.histogram_plot import CountAxis
-from inspector.gui.plots.items import StepItem
+from inspector.gui.plots.items import LEVELS_APART, Mapping, PixelItem, StepItem, polygon
 from inspector.gui.plots.plot_card import PlotCard, Table
 from inspector.gui.theme import Theme
 from inspector.quant.spread import ErrorHistogram
@@ -18,6 +20,69 @@ from inspector.report.units import count_text, percent_text, value_text
 
 WINGS = 2.0
 """How many steps of error are shown at most: clipping must not flatten the teeth."""
+_MARGIN = 8.0
+
+
+class ErrorItem(PixelItem):
+    """The error of one grid: teeth where they are wide enough, else the band that they fill."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first, self._last, self._step = 0.0, 0.0, 1.0
+        self._colour = QColor()
+
+    def set_grid(self, first: float, last: float, step: float) -> None:
+        """The lowest and the highest level, and the distance between two."""
+        self._first, self._last, self._step = first, last, step
+        self.update()
+
+    def set_colour(self, colour: QColor) -> None:
+        """Of the line; the band is fainter."""
+        self._colour = colour
+        self.update()
+
+    def draw(self, painter: QPainter, mapping: Mapping) -> None:
+        """Draw rounding, and clipping on both sides of it."""
+        half = self._step / 2
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._step * mapping.sx < LEVELS_APART:
+            self._draw_band(painter, mapping, half)
+        else:
+            self._draw_teeth(painter, mapping, half)
+        painter.setPen(QPen(self._colour, 1.4))
+        seen = mapping.seen
+        top = (seen.top() - _MARGIN - mapping.dy) / mapping.sy
+        bottom = (seen.bottom() + _MARGIN - mapping.dy) / mapping.sy
+        for level, start, end in (
+            (self._first, half, max(top, half)),
+            (self._last, -half, min(bottom, -half)),
+        ):
+            x = mapping.x(np.array([level - start, level - end]))
+            y = mapping.y(np.array([start, end]))
+            painter.drawLine(QPointF(x[0], y[0]), QPointF(x[1], y[1]))
+
+    def _draw_band(self, painter: QPainter, mapping: Mapping, half: float) -> None:
+        left, right = mapping.x(np.array([self._first - half, self._last + half]))
+        top, bottom = mapping.y(np.array([half, -half]))
+        fill = QColor(self._colour)
+        fill.setAlpha(70)
+        painter.setPen(QPen(self._colour, 1))
+        painter.setBrush(fill)
+        painter.drawRect(QRectF(left, top, right - left, bottom - top))
+
+    def _draw_teeth(self, painter: QPainter, mapping: Mapping, half: float) -> None:
+        left = (mapping.seen.left() - mapping.dx) / mapping.sx
+        right = (mapping.seen.right() - mapping.dx) / mapping.sx
+        count = round((self._last - self._first) / self._step)
+        begin = max(0, int((left - self._first) / self._step) - 1)
+        end = min(count, int(max((right - self._first) / self._step, -1.0)) + 1)
+        levels = self._first + np.arange(begin, end + 1) * self._step
+        x = np.repeat(levels, 2)
+        x[0::2] -= half
+        x[1::2] += half
+        y = np.tile([half, -half], len(levels))
+        painter.setPen(QPen(self._colour, 1.4))
+        painter.drawPolyline(polygon(mapping.x(x), mapping.y(y)))
 
 
 class ErrorPlot(PlotCard):
@@ -27,10 +92,9 @@ class ErrorPlot(PlotCard):
         axes = ("value", "error")
         super().__init__("errorPlot", "Error against value", axes, parent, zoom=(True, True))
         self._zero: Any = pg.InfiniteLine(angle=0)
-        self._curve: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
-        self._band: Any = pg.PlotCurveItem([0.0, 1.0], [0.0, 0.0])
-        for item in (self._zero, self._band, self._curve):
-            self.add(item)
+        self._item = ErrorItem()
+        self.add(self._zero)
+        self.add(self._item)
         self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._step, self._grid = 1.0, (0.0, 0.0)
 
@@ -54,11 +118,7 @@ class ErrorPlot(PlotCard):
             grid: the lowest and the highest level.
         """
         self._data, self._step = (x, error), step
-        self._curve.setData(x, error, connect="finite")
-        band = np.isnan(x).any()
-        self._band.setVisible(bool(band))
-        if band:
-            self._band.setData(x[1:6], error[1:6])
+        self._item.set_grid(*grid, step)
         low, high = span
         seen = error[(x >= low) & (x <= high)]
         most = float(np.abs(seen).max(initial=0.0)) or float(np.nanmax(np.abs(error))) or 1.0
@@ -87,12 +147,7 @@ class ErrorPlot(PlotCard):
         """Take on a theme's colours."""
         super().apply_theme(theme)
         self._zero.setPen(pg.mkPen(theme.border))
-        fill = pg.mkColor(theme.quantized)
-        fill.setAlpha(70)
-        self._band.setPen(None)
-        self._band.setBrush(fill)
-        self._band.setFillLevel(0.0)
-        self._curve.setPen(pg.mkPen(theme.quantized, width=1.4))
+        self._item.set_colour(QColor(theme.quantized))
 
 
 class ErrorHistogramPlot(PlotCard):
@@ -113,7 +168,9 @@ class ErrorHistogramPlot(PlotCard):
         heights = np.log10(1.0 + found.counts)
         self._bars.set_steps(found.edges, heights)
         top = 1.08 * float(heights.max(initial=0.0)) or 1.0
-        self.set_home((float(found.edges[0]), float(found.edges[-1])), (0.0, top), 0.02)
+        seen = np.abs(found.edges[:-1][found.counts > 0]).max(initial=0.0)
+        reach = float(found.edges[-1]) if seen > 0.55 else 0.75
+        self.set_home((-reach, reach), (0.0, top), 0.02)
         sign = "" if found.exact else "≈ "
         beyond = f", {percent_text(found.beyond)} beyond" if found.beyond else ""
         self.show_plot(f"{sign}rms {found.rms:.3f} steps{beyond}")

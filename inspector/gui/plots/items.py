@@ -218,12 +218,21 @@ class LevelItem(PixelItem):
 
 @dataclass(frozen=True, slots=True)
 class EndLabel:
-    """What is written beside a point of a plot."""
+    """What is written beside a point of a plot.
+
+    Attributes:
+        x: of the point.
+        y: of the point.
+        text: what is written.
+        colour: of the text.
+        after: the text begins at the point instead of ending there.
+    """
 
     x: float
     y: float
     text: str
     colour: str
+    after: bool = False
 
 
 class LabelItem(PixelItem):
@@ -239,7 +248,7 @@ class LabelItem(PixelItem):
         self.update()
 
     def draw(self, painter: QPainter, mapping: Mapping) -> None:
-        """Write each label left of its point, or as near as there is room."""
+        """Write each label beside its point, or as near as there is room."""
         font = painter.font()
         font.setPixelSize(TEXT_SMALL - 1)
         painter.setFont(font)
@@ -249,8 +258,9 @@ class LabelItem(PixelItem):
         placed = spread(wanted, high, seen.top() + high / 2, seen.bottom() - high / 2)
         for label, middle in zip(self._labels, placed, strict=True):
             width = metrics.horizontalAdvance(label.text)
-            right = min(mapping.x(np.array([label.x]))[0], seen.right() - 3)
-            left = max(right - width, seen.left() + 2)
+            x = mapping.x(np.array([label.x]))[0]
+            left = min(x if label.after else x - width, seen.right() - 3 - width)
+            left = max(left, seen.left() + 2)
             painter.setPen(QColor(label.colour))
             painter.drawText(QPointF(left, middle + metrics.ascent() - high / 2), label.text)
 

@@ -30,6 +30,7 @@ from inspector.quant.curves import Tradeoff
 from inspector.quant.distribution import ExactDistribution
 from inspector.quant.spec import RangeMethod
 from inspector.quant.spread import Boxes, ErrorHistogram, Heat
+from inspector.report.units import decibel_text
 
 Floats = NDArray[np.float64]
 
@@ -166,7 +167,8 @@ class RolePlots:
         present = Present(method, subject.facts.spec.bits, exact)
         rows = subject.values.rows
         sampled = subject.row is None and rows > SOME
-        note = f"≈ from {SOME} of {rows} {subject.what}s" if sampled else "now marked"
+        note = f"now {decibel_text(exact)} at {present.bits} bits"
+        note += f", curves ≈ from {SOME} of {rows} {subject.what}s" if sampled else ""
         self.bits.show_curves(curves, present, note)
 
     def _show_tradeoff(self, subject: Subject) -> None:
