@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,13 +23,22 @@ from inspector.quant.metrics import sqnr_db
 from inspector.quant.spec import QuantSpec
 from inspector.report.units import decibel_text, value_text
 from inspector.session.fitting import allowed_dtypes, fit
-from inspector.session.targets import load_target
+from inspector.session.targets import FOLDER_VARIABLE, load_target
 
 Idle = Callable[[], None]
 LAYER, OTHER, HEAD = "/block1/conv1/conv/Conv", "/block2/conv1/conv/Conv", "/head/Gemm"
 NO_GRABS = ("does not support raise", "does not support grabbing the keyboard")
 """What a screen that is none says of popups."""
 TIP = Qt.ItemDataRole.ToolTipRole
+SHIFTER = """
+title = "Shifter"
+description = "Shifts."
+[[weights]]
+dtypes = ["int8"]
+granularities = ["tensor", "channel"]
+power_of_two = true
+source = "me"
+"""
 CTRL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 
@@ -220,20 +230,36 @@ def test_what_the_target_cannot_run_is_not_to_be_chosen(qtbot: QtBot, opened: Ma
     assert opened.panel.target.row.isHidden()
 
 
-def test_a_target_that_wants_powers_of_two_keeps_them(opened: MainWindow) -> None:
-    """They can be switched on and not off, and the reason is told."""
-    opened.panel.target.target_chosen.emit("tidl")
+def test_a_target_of_ones_own_that_wants_powers_of_two(
+    opened: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is added and chosen; powers of two can be switched on and not off, with the reason."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "own"))
+    profile = tmp_path / "shifter.toml"
+    profile.write_text(SHIFTER, encoding="utf-8")
+    opened.panel.target.profile_asked.emit(str(profile))
+    assert opened.panel.target.combo.currentText() == "Shifter"
+    count = len(opened.document.layers)
+    assert opened.panel.target.notice.text() == f"{count} layers do not fit"
+    assert opened.document.undo_label == "Target Shifter"
     opened.presenter.select((LAYER,))
     scales = opened.panel.weights.pow2
-    taken = load_target("tidl").weights
-    if not all(form.power_of_two for form in taken):
-        assert scales.isEnabled()
-        return
-    combo(opened, "weightDtype").setCurrentText("int8")
-    scales.setChecked(True)
-    scales.clicked.emit()
+    assert scales.isEnabled()
+    assert "powers of two" in opened.panel.misfit.text()
+    scales.click()
+    assert weights(opened).pow2
     assert not scales.isEnabled()
     assert "powers of two" in scales.toolTip()
+    for action, preset in zip(opened.panel.bar.presets.actions(), PRESETS, strict=True):
+        chosen = preset.weights
+        takes = chosen.is_float or (chosen.dtype == "int8" and chosen.pow2)
+        assert action.isEnabled() == takes, preset.title
+    (tmp_path / "own" / "shifter.toml").unlink()
+    opened.bridge.undo()
+    opened.bridge.undo()
+    opened.panel.target.target_chosen.emit("shifter")
+    assert "no target 'shifter'" in opened.messages.text()
+    assert opened.panel.target.combo.currentText() == "ONNX Runtime, CPU"
 
 
 def test_a_mixed_selection_shows_it_and_edits_all(opened: MainWindow) -> None:
