@@ -57,7 +57,7 @@ _MSE = (
     "so that what is lost by clipping and by rounding is least in sum.\n"
     "A good choice for activations, and for anything of 4 bits or fewer."
 )
-_BY_HAND = "By hand: you set both ends."
+_BY_HAND = "By hand: you set both ends, here or by dragging the lines in the histogram."
 _TENSOR = (
     "Per-tensor: one scale for all. Every runtime has it.\n"
     "The largest channel decides how coarse the steps are for all the others."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from inspector.graph.model import Layer
 from inspector.quant.spec import Role
@@ -30,7 +30,7 @@ def origin(recipe: Recipe, layer: Layer) -> dict[Role, str]:
 
 
 def origin_text(recipe: Recipe, layers: Sequence[Layer]) -> str:
-    """The origin of what layers get, in a line; how many of each where it is mixed.
+    """The origin of what layers get, in a line or one for each role; how many where it is mixed.
 
     Cost: a look-up a layer, and a match for each rule with wildcards. Of very many layers it says
     only how many have a choice of their own.
@@ -45,8 +45,9 @@ def origin_text(recipe: Recipe, layers: Sequence[Layer]) -> str:
     lines = Counter(_both(origin(recipe, layer)) for layer in layers)
     if len(lines) == 1:
         return next(iter(lines))
-    words = [f"{count} {line}" for line, count in lines.most_common(_MOST)]
-    rest = sum(lines.values()) - sum(count for _, count in lines.most_common(_MOST))
+    most = lines.most_common(_MOST)
+    words = [f"{count} {line}".replace("\n", " · ") for line, count in most]
+    rest = len(layers) - sum(count for _, count in most)
     return ", ".join([*words, f"{rest} other"] if rest else words)
 
 
@@ -54,11 +55,7 @@ def _both(found: dict[Role, str]) -> str:
     words = set(found.values())
     if len(words) == 1:
         return words.pop()
-    return " · ".join(_words(found.items()))
-
-
-def _words(parts: Iterable[tuple[Role, str]]) -> Iterable[str]:
-    return (f"{role} {word}" for role, word in parts)
+    return "\n".join(f"{role} {word}" for role, word in found.items())
 
 
 def _line(text: str) -> str:

@@ -37,7 +37,8 @@ class Selection:
         weights: specs as written, one a layer with weights; empty where none has any.
         activations: specs as written, one a layer.
         own: some layer has a rule of its own that can be taken back.
-        origin: where the specs were written: "own choice", "rule op:Gemm", "default".
+        origin: where the specs were written: "own choice", "rule op:Gemm", "default"; in a line,
+            or in two where weights and activations differ.
     """
 
     title: str
@@ -162,9 +163,10 @@ class SpecPanel(QScrollArea):
         self.misfit.setProperty("role", "warning")
         self.misfit.setWordWrap(True)
         self.misfit.hide()
-        self.origin = ElidedLabel(self, Qt.TextElideMode.ElideRight)
-        self.origin.setObjectName("specOrigin")
-        self.origin.setProperty("role", "small")
+        self.origins = tuple(ElidedLabel(self, Qt.TextElideMode.ElideRight) for _ in range(2))
+        for label in self.origins:
+            label.setObjectName("specOrigin")
+            label.setProperty("role", "small")
         self.bar = SpecBar(self)
         self.weights = SpecEditor("weights")
         self.activations = SpecEditor("activations")
@@ -199,9 +201,16 @@ class SpecPanel(QScrollArea):
         self.weights.show_specs(selection.weights, known.get("weights"))
         self.activations.show_specs(selection.activations, known.get("activations"))
         self.reset.setVisible(selection.own)
-        self.origin.set_full_text(selection.origin)
+        first, _, second = selection.origin.partition("\n")
+        for label, text in zip(self.origins, (first, second), strict=True):
+            label.set_full_text(text)
+            label.setVisible(bool(text))
         self.row.setVisible(bool(selection.origin) or selection.own)
         self.bar.setVisible(bool(selection.weights or selection.activations))
+
+    def origin(self) -> str:
+        """Where the specs that are shown were written, as it is shown."""
+        return "\n".join(label.full_text() for label in self.origins if label.full_text())
 
     def show_refusals(self, role: Role, refused: Refusals) -> None:
         """Show what of a role's specs the target cannot run."""
@@ -232,7 +241,11 @@ class SpecPanel(QScrollArea):
         line = QHBoxLayout(self.row)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(SPACE_XS)
-        line.addWidget(self.origin, 1)
+        lines = QVBoxLayout()
+        lines.setSpacing(0)
+        for label in self.origins:
+            lines.addWidget(label)
+        line.addLayout(lines, 1)
         line.addWidget(self.reset)
         column.addWidget(self.row)
         column.addWidget(self.subtitle)

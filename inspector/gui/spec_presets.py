@@ -40,6 +40,12 @@ PRESETS = (
         _spec("uint8:tensor"),
     ),
     Preset(
+        "8 bits, signed and symmetric",
+        "For hardware without zero points, such as most GPUs and many NPUs",
+        _spec("int8:channel:sym"),
+        _spec("int8:tensor:sym"),
+    ),
+    Preset(
         "8 bits, 16-bit activations",
         "For networks with large outliers in their activations, such as transformers",
         _spec("int8:channel"),

@@ -274,9 +274,7 @@ def test_a_mixed_selection_shows_it_and_edits_all(opened: MainWindow) -> None:
     assert combo(opened, "weightGranularity").placeholderText() == "mixed"
     assert combo(opened, "weightRange").currentText() == "minmax (default)"
     assert opened.panel.weights.text.text() == "2 different specs"
-    assert (
-        opened.panel.origin.full_text() == "9 default, 1 weights own choice · activations default"
-    )
+    assert opened.panel.origin() == "9 default, 1 weights own choice · activations default"
     steps = len(opened.document.steps)
     dtypes.setCurrentText("int6")
     assert {weights(opened, name).dtype for name in names} == {"int6"}
@@ -354,15 +352,15 @@ def test_the_same_for_other_layers(qtbot: QtBot, opened: MainWindow) -> None:
     opened.presenter.select((HEAD,))
     combo(opened, "weightDtype").setCurrentText("int7")
     opened.presenter.select((LAYER,))
-    assert panel.origin.full_text() == "default"
+    assert panel.origin() == "default"
     combo(opened, "weightDtype").setCurrentText("int5")
-    assert panel.origin.full_text() == "weights own choice · activations default"
+    assert panel.origin() == "weights own choice\nactivations default"
     convs = [layer.name for layer in document.layers if layer.op_type == "Conv"]
     menu_action(panel.bar.apply, f"All Conv ({len(convs)})").trigger()
     assert {weights(opened, name).dtype for name in convs} == {"int5"}
     assert weights(opened, HEAD).dtype == "int7"
     assert document.undo_label == f"All Conv: same as {LAYER}"
-    assert panel.origin.full_text() == "rule op:Conv"
+    assert panel.origin() == "rule op:Conv"
     assert panel.reset.isHidden()
     opened.bridge.undo()
     inside = [layer.name for layer in document.layers if layer.name.startswith("/block1/")]
@@ -374,7 +372,7 @@ def test_the_same_for_other_layers(qtbot: QtBot, opened: MainWindow) -> None:
     menu_action(panel.bar.apply, "All layers").trigger()
     assert {weights(opened, layer.name).dtype for layer in document.layers} == {"int5"}
     assert document.recipe.rules == ()
-    assert panel.origin.full_text() == "default"
+    assert panel.origin() == "default"
     opened.presenter.select(())
     assert not menu_action(panel.bar.apply, "Select a layer").isEnabled()
 

@@ -126,10 +126,10 @@ def test_origins_tell_choices_rules_and_defaults_apart() -> None:
     head, product, first = LAYERS[-2], LAYERS[-1], LAYERS[0]
     assert origin(recipe, head) == {"weights": "rule op:Gemm", "activations": "own choice"}
     assert origin(recipe, product) == {"activations": "default"}
-    assert origin_text(recipe, [first]) == "weights default · activations rule *a*"
+    assert origin_text(recipe, [first]) == "weights default\nactivations rule *a*"
     assert origin_text(recipe, [product, LAYERS[1]]) == "default"
     assert origin_text(recipe, []) == ""
-    assert "\n" not in origin_text(recipe.with_rule(Rule("*\n*", spec("int4"))), [first])
+    assert "rule * *" in origin_text(recipe.with_rule(Rule("*\n*", spec("int4"))), [first])
     many = [replace(product, name=f"l{number}") for number in range(2000)]
     own = recipe.with_layers([one.name for one in many[:7]], None, spec("uint4"))
     assert origin_text(own, many) == "7 own choice, 1993 by rule or default"
