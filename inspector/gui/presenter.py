@@ -18,6 +18,7 @@ from inspector.gui.status_strip import StatusStrip
 from inspector.gui.weight_size import WeightSize, total_size, weight_size
 from inspector.quant.spec import Role
 from inspector.report.units import plural
+from inspector.session.facts import TensorFacts
 
 _GATHER_MS = 40
 _SLICE = 150
@@ -69,6 +70,7 @@ class Presenter(QObject):
         self._pane.selectionChanged.connect(self.select)
         self._plots.layer_picked.connect(lambda name: self.select((name,)))
         self._plots.changed.connect(bridge.change)
+        self._plots.previewed.connect(self._previewed)
         self._plots.failed.connect(bridge.refused)
         self._plots.use(bridge.tasks)
         self._panel.changed.connect(bridge.change)
@@ -138,6 +140,11 @@ class Presenter(QObject):
     def _fidelity_changed(self) -> None:
         if self._bridge.selected and not self._bridge.fidelity_is_stale:
             self._show_activations(self._bridge.selected[0])
+
+    def _previewed(self, role: Role, facts: TensorFacts) -> None:
+        """A range is being dragged: its figures keep up, all else follows when it rests."""
+        if len(self._bridge.selected) == 1:
+            self._panel.show_figures(role, figures.tensor_figures(facts))
 
     # What is shown
 

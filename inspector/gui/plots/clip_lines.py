@@ -138,6 +138,12 @@ class ClipLines(QObject):
         self._told = None
         self.rested.emit(*self._range)
 
+    def stop(self) -> None:
+        """Something else is shown: forget the move."""
+        self._pause.stop()
+        self._frame.stop()
+        self.is_moving, self._told = False, None
+
     def _dragged(self, end: End) -> None:
         low, high = self._range
         least = _NEAREST * float(self._box.viewRect().width())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -38,12 +39,14 @@ class PlotPane(QWidget):
         layer_picked: a layer was clicked in the layer plot.
         random_asked: activations are wanted from random inputs.
         changed: a SpecChange, from dragging a range or choosing a method.
+        previewed: (role, TensorFacts) while a range is dragged.
         failed: an InspectorError that the user must know of.
     """
 
     layer_picked = Signal(str)
     random_asked = Signal()
     changed = Signal(object)
+    previewed = Signal(str, object)
     failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -144,7 +147,7 @@ class PlotPane(QWidget):
         self.random.clicked.connect(self.random_asked)
         for plots in (self._of_weights, self._of_activations):
             plots.edits.changed.connect(self.changed)
-        self._of_weights.edits.estimated.connect(self._draw_estimate)
+            plots.edits.previewed.connect(partial(self._preview, plots))
         for menu in self._menus:
             menu.failed.connect(self.failed)
 
@@ -268,11 +271,13 @@ class PlotPane(QWidget):
             self._draw_error(subject)
             self._draw_channels(subject)
 
-    def _draw_estimate(self, subject: Subject) -> None:
-        """While a range is dragged faster than exact figures come."""
-        self._of_weights.draw(self.pages.page.cards, subject)
-        self._draw_error(subject)
-        self._draw_channels(subject)
+    def _preview(self, plots: RolePlots, subject: Subject) -> None:
+        """While a range is dragged."""
+        plots.draw(self.pages.page.cards, subject)
+        if plots is self._of_weights:
+            self._draw_error(subject)
+            self._draw_channels(subject)
+        self.previewed.emit(subject.role, subject.facts)
 
     def _show_no_weights(self, text: str) -> None:
         for card in (self.error, self.channels, self.ranges, self.heat):

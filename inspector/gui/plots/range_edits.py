@@ -9,15 +9,15 @@ from inspector.gui.inputs import LARGEST
 from inspector.gui.plots.shown import Subject, preview, rows_apart
 from inspector.quant.spec import LayerSpecs, QuantSpec, RangeMethod, Role
 
-_REST_MS = 150
-"""After so long without a move the exact figures are found, though the line is still held."""
+_REST_MS = 120
+"""After so long without a move the change is made, though the line is still held."""
 
 
 class RangeEdits(QObject):
     """Turns what was done to the range of one role into changes.
 
-    Where exact figures would not keep up with the pointer, an estimate is told first, and the
-    change follows when the pointer rests or lets go.
+    While the pointer moves, only what the plots show follows, so that they keep up; the change
+    follows when the pointer rests or lets go, and with it all else.
 
     Args:
         role: weights or activations.
@@ -25,11 +25,11 @@ class RangeEdits(QObject):
 
     Signals:
         changed: a SpecChange.
-        estimated: a Subject under the range that is being dragged.
+        previewed: a Subject under the range that is being dragged.
     """
 
     changed = Signal(object)
-    estimated = Signal(object)
+    previewed = Signal(object)
 
     def __init__(self, role: Role, parent: QObject) -> None:
         super().__init__(parent)
@@ -44,10 +44,12 @@ class RangeEdits(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST_MS)
         self._timer.timeout.connect(self._catch_up)
-        self._moving = False
 
     def show(self, layer: str, chosen: LayerSpecs) -> None:
         """What is written down for the layer; a method is remembered until it is wanted back."""
+        if layer != self._layer:  # what was dragged there is not for this one
+            self._timer.stop()
+            self._late = None
         self._layer = layer
         spec = chosen.weights if self._role == "weights" else chosen.activations
         self._written = spec.range
@@ -63,28 +65,23 @@ class RangeEdits(QObject):
         self._timer.stop()
         self._before.clear()
         self._late = None
-        self._moving = False
 
     # What the user does
 
     def move(self, low: float, high: float) -> None:
         """A range is being dragged."""
-        self._moving = True
         subject = self._subject
-        every = 1 if subject is None else rows_apart(subject)
-        if subject is None or every == 1:
-            self._set(low, high)
+        if subject is None or subject.values is None or subject.facts.qparams is None:
             return
         self._late = low, high
         self._timer.start()
-        self.estimated.emit(preview(subject, low, high, every))
+        self.previewed.emit(preview(subject, low, high, rows_apart(subject)))
 
     def rest(self, low: float, high: float) -> None:
         """The drag is over."""
         self._timer.stop()
         self._late = None
         self._set(low, high)
-        self._moving = False
         self._drags += 1
 
     def choose(self, method: RangeMethod) -> None:

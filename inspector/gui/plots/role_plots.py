@@ -79,6 +79,8 @@ class RolePlots:
         before = self._subject
         self._subject = subject
         self.edits.set_subject(subject)
+        if subject is None or before is None or subject.layer != before.layer:
+            self.histogram.lines.stop()
         if subject is None or before is None or not _alike(subject, before):
             self._curves.clear()
             self._tradeoff = None
@@ -94,9 +96,9 @@ class RolePlots:
         for card in (self.histogram, self.errors, self.bits, self.tradeoff):
             card.show_empty(text)
 
-    def draw(self, page: Sequence[PlotCard], estimate: Subject | None = None) -> None:
-        """Draw what can be drawn at once, or an estimate of it."""
-        subject = estimate or self._subject
+    def draw(self, page: Sequence[PlotCard], preview: Subject | None = None) -> None:
+        """Draw what can be drawn at once, or a preview of it."""
+        subject = preview or self._subject
         if subject is None:
             return
         if self.histogram in page:

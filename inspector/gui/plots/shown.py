@@ -165,25 +165,27 @@ def with_range(spec: QuantSpec, low: float, high: float) -> QuantSpec:
     return replace(spec, range=RangeMethod("range", lo=low, hi=high))
 
 
-def preview(subject: Subject, low: float, high: float, every: int) -> Subject:
-    """The subject under a range set by hand, estimated from some of its rows.
+def preview(subject: Subject, low: float, high: float, every: int = 1) -> Subject:
+    """The subject under a range set by hand, as exact as before where every row is looked at.
 
     Rows that are not looked at get the figures of the one before that is.
 
     Args:
-        subject: of an exact distribution on a grid.
+        subject: with values, and on a grid.
         low: lower end of the range.
         high: upper end.
         every: of how many rows one is looked at.
     """
     facts, values = subject.facts, subject.values
-    assert isinstance(values, ExactDistribution)
+    assert values is not None
     assert facts.qparams is not None
     qp, spec = facts.qparams, with_range(facts.spec, low, high)
     ends = with_zero(np.array([low]), np.array([high]))
     scale, zero = affine_parameters(ends.lo, ends.hi, spec)
     one = QParams(scale.reshape(()), zero.reshape(()), qp.qmin, qp.qmax)
-    part = values.take(slice(None, None, every))
+    part = values
+    if every > 1 and isinstance(values, ExactDistribution):
+        part = values.take(slice(None, None, every))
     found, counts = profile_and_counts(part, one, MAX_LEVELS)
 
     def for_all(some: Floats) -> Floats:
@@ -207,6 +209,6 @@ def preview(subject: Subject, low: float, high: float, every: int) -> Subject:
             qparams=grid,
             profile=profile,
             levels=None if counts is None else counts * (values.total / max(part.total, 1)),
-            exact=False,
+            exact=every == 1 and isinstance(values, ExactDistribution),
         ),
     )
