@@ -125,7 +125,7 @@ class GraphPresenter(QObject):
         self._learn()
         if chosen.path != staged.shown.path:
             self._selection.go_to(staged.shown.path, [staged.left] if staged.left else [])
-        elif not same:
+        elif not same or view.selected() != chosen.names:
             self._mark(chosen)
         self._show_trail(staged)
         self._map()
@@ -206,7 +206,7 @@ class GraphPresenter(QObject):
     def _chosen(self, chosen: Chosen) -> None:
         if chosen.path != self._stage.shown.path:
             self._stage.go_to(chosen.path)
-        elif self._stage.is_current():
+        if self._stage.is_current():
             self._mark(chosen)
 
     def _mark(self, chosen: Chosen) -> None:

@@ -6,107 +6,23 @@ worker lays it out, and the newest picture wins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from inspector.errors import InspectorError
 from inspector.graph.groups import Groups, find_groups
 from inspector.graph.layout import Direction
 from inspector.graph.model import Graph, Node
-from inspector.graph.quantized import Quantized, find_quantized
-from inspector.graph.scene import Folding, build_scene
 from inspector.graph.stored import Values
-from inspector.gui.graph_view.cards import Card, Detail, Fonts, Operator
-from inspector.gui.graph_view.picture import Picture, build_picture
+from inspector.gui.graph_view.cards import Card, Detail, Fonts
+from inspector.gui.staged import Functions, Known, Path, Request, Shown, Staged, Step, lay_out
 from inspector.gui.tasks import Task, Tasks
 
-FunctionKey = tuple[str, str, str]
-"""Domain, name and overload of a function of the model."""
+__all__ = ["GROUPS", "PICTURE", "Path", "Shown", "Stage", "Staged", "Step"]
 
-Functions = Mapping[FunctionKey, Graph]
-Path = tuple["Step", ...]
-"""The steps from a model's own graph to one inside it."""
 PICTURE, GROUPS = "picture", "groups"
 _LATER_MS = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step into a node: a subgraph by its attribute, or a function of the model without one."""
-
-    node: str
-    attribute: str = ""
-
-    @property
-    def title(self) -> str:
-        """As the breadcrumb says it."""
-        return f"{self.node} ({self.attribute})" if self.attribute else self.node
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is shown of a model.
-
-    Attributes:
-        path: the steps from the model's graph to the one that is shown.
-        folding: what of it is folded away.
-        direction: where its edges lead.
-        detail: what is on its cards.
-    """
-
-    path: Path = ()
-    folding: Folding = field(default_factory=Folding)
-    direction: Direction = "down"
-    detail: Detail = field(default_factory=Detail)
-
-
-@dataclass(slots=True, eq=False)
-class _Known:
-    """What is known of the graphs of one model; found once each, on a worker."""
-
-    quantized: dict[Graph, Quantized] = field(default_factory=dict)
-    groups: dict[Graph, Groups] = field(default_factory=dict)
-    closed: dict[Path, frozenset[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Staged:
-    """A picture, with what was asked for and what was found on the way.
-
-    Attributes:
-        shown: what was asked for.
-        picture: of it.
-        quantized: what the quantizers of the graph say.
-        groups: those of the graph, if they are known yet.
-        anchor: the node whose card shall stay in its place, or come into sight.
-        left: the node whose inside was left.
-        model: tells the pictures of one model from those of another.
-    """
-
-    shown: Shown
-    picture: Picture
-    quantized: Quantized
-    groups: Groups | None
-    anchor: str | None
-    left: str | None
-    model: object
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What a worker needs for a picture."""
-
-    graph: Graph
-    shown: Shown
-    known: _Known
-    fonts: Fonts
-    bodies: frozenset[Operator]
-    values: Values | None
-    anchor: str | None
-    left: str | None
 
 
 class Stage(QObject):
@@ -131,9 +47,10 @@ class Stage(QObject):
         self._root: Graph | None = None
         self._functions: Functions = MappingProxyType({})
         self._values: Values | None = None
-        self._known = _Known()
+        self._known = Known()
         self.shown = Shown()
         self.staged: Staged | None = None
+        self._close_found: tuple[str | None] | None = None
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_LATER_MS)
@@ -153,7 +70,7 @@ class Stage(QObject):
             values: reads its constants, for what only they tell of quantizers.
         """
         self._root, self._functions = graph, functions or MappingProxyType({})
-        self._values, self._known = values, _Known()
+        self._values, self._known = values, Known()
         self.shown = self._closed_as_before(())
         self._build(None)
 
@@ -163,7 +80,7 @@ class Stage(QObject):
             self._tasks.cancel(channel)
         self._later.stop()
         self._root, self._functions, self._values = None, MappingProxyType({}), None
-        self._known, self.staged = _Known(), None
+        self._known, self.staged = Known(), None
         self.shown = self._closed_as_before(())
 
     def learn(
@@ -242,6 +159,10 @@ class Stage(QObject):
         if path == before or self._root is None:
             return
         self.shown = self._closed_as_before(path)
+        if self.staged is not None and self.is_current() and self.staged.shown == self.shown:
+            self._tasks.cancel(PICTURE)  # back before the other one was there
+            self.changed.emit(self.staged)
+            return
         left = before[len(path)].node if before[: len(path)] == path else None
         self._build(left, left=left)
 
@@ -252,9 +173,12 @@ class Stage(QObject):
         self._build(anchor)
 
     def close_all(self, anchor: str | None) -> None:
-        """Fold the outermost groups."""
+        """Fold the outermost groups, as soon as they are known."""
         groups = self.groups()
-        if groups is not None:
+        self._close_found = (anchor,) if groups is None and self.is_current() else None
+        if groups is None:
+            self._find_groups()
+        else:
             top = frozenset(path for path, group in groups.items() if not group.parent)
             self.set_closed(top, anchor=anchor)
 
@@ -309,7 +233,7 @@ class Stage(QObject):
         graph = self.graph()
         if graph is None:
             return
-        request = _Request(
+        request = Request(
             graph,
             self.shown,
             self._known,
@@ -319,13 +243,14 @@ class Stage(QObject):
             anchor,
             left,
         )
-        self._tasks.submit(PICTURE, lambda _: _stage(request), self._arrived)
+        self._tasks.submit(PICTURE, lambda _: lay_out(request), self._arrived)
         if not self.is_current():
             self.leaving.emit()
 
     def _arrived(self, staged: Staged) -> None:
-        self.staged = staged
-        self.changed.emit(staged)
+        groups = self._known.groups.get(staged.picture.scene.graph)  # found meanwhile, perhaps
+        self.staged = replace(staged, groups=groups)
+        self.changed.emit(self.staged)
         self._later.start()
 
     def _failed(self, task: Task, _error: object) -> None:
@@ -356,34 +281,5 @@ class Stage(QObject):
         if self.staged is not None and self.staged.picture.scene.graph is graph:
             self.staged = replace(self.staged, groups=groups)
             self.groups_found.emit()
-
-
-def _stage(request: _Request) -> Staged:
-    """Lay out what is to be shown of a graph. Runs on a worker."""
-    graph, shown, known = request.graph, request.shown, request.known
-    quantized = known.quantized.get(graph)
-    if quantized is None:
-        quantized = known.quantized[graph] = _quantized(graph, request.values)
-    groups = known.groups.get(graph)
-    if groups is None and shown.folding.closed:
-        groups = known.groups[graph] = find_groups(graph)
-    scene = build_scene(graph, shown.folding, groups=groups, quantized=quantized)
-    marked = frozenset((*quantized.weights, *quantized.activations))
-    picture = build_picture(
-        scene,
-        request.fonts,
-        shown.direction,
-        shown.detail,
-        badges=not shown.path,
-        marked=frozenset() if shown.folding.raw else marked,
-        bodies=request.bodies,
-    )
-    return Staged(shown, picture, quantized, groups, request.anchor, request.left, known)
-
-
-def _quantized(graph: Graph, values: Values | None) -> Quantized:
-    """What the quantizers of a graph say, with what only constants tell where those can be read."""
-    try:
-        return find_quantized(graph, values)
-    except (InspectorError, KeyError):
-        return find_quantized(graph)
+            if self._close_found is not None and self.is_current():
+                self.close_all(*self._close_found)

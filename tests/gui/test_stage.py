@@ -261,7 +261,7 @@ def test_a_layout_that_fails_leaves_what_is_there(
     def broken(*_args: object, **_options: object) -> None:
         raise ArithmeticError("no layout")
 
-    monkeypatch.setattr("inspector.gui.stage.build_picture", broken)
+    monkeypatch.setattr("inspector.gui.staged.build_picture", broken)
     with qtbot.waitSignal(stage.changed) as back:
         stage.go_to((IF,))
     assert back.args == [before]

@@ -16,6 +16,7 @@ from inspector.report.units import plural
 _MOST_LINES = 24
 _LONGEST = 400
 _IDLE = frozenset({"Identity", "Dropout"})
+_SCALING = frozenset({"BatchNormalization", "Add", "Sub", "Mul", "Div"})
 
 
 def tip_of(picture: Picture, graph: Graph, under: Under, look: Look) -> str:
@@ -72,10 +73,23 @@ def _why_folded(graph: Graph, node: Node) -> str:
     """Why a node is no more when the model is quantized."""
     if node.op_type in _IDLE:
         return "Does nothing: left out before quantization"
-    before = [graph.producer(name) for name in node.inputs if name in graph.tensors]
-    if any(one is not None and one.op_type in LAYERS for one in before):
+    if node.op_type in _SCALING and _follows_layer(graph, node):
         return "Folded into the layer before it"
     return "Its result is always the same: computed before quantization"
+
+
+def _follows_layer(graph: Graph, node: Node) -> bool:
+    """Whether a layer is before a node, with nothing between but what scales and shifts."""
+    waiting, seen = [node], {node.name}
+    while waiting:
+        inputs = [name for name in waiting.pop().inputs if name in graph.tensors]
+        for before in filter(None, map(graph.producer, inputs)):
+            if before.op_type in LAYERS:
+                return True
+            if before.op_type in _SCALING | _IDLE and before.name not in seen:
+                seen.add(before.name)
+                waiting.append(before)
+    return False
 
 
 def _badge_lines(badge: Badge) -> list[str]:

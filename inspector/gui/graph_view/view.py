@@ -262,6 +262,12 @@ class GraphView(QWidget):
             return Under()
         return find_under(self._picture, self.camera.view.to_picture(at), self.scale())
 
+    def tip(self, at: QPointF) -> str:
+        """What hovering over a point of the widget tells."""
+        if self._picture is None or self._known is None:
+            return ""
+        return tip_of(self._picture, self._known, self.under(at), self.look())
+
     def choose(self, names: Sequence[str]) -> None:
         """Select by the user's hand."""
         if self._left:
@@ -329,7 +335,7 @@ class GraphView(QWidget):
     def event(self, event: QEvent) -> bool:
         """Tooltips and everything that mouse and keyboard do."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self._tip(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), self.tip(QPointF(event.pos())), self)
             return True
         return self._gestures.handle(event) or super().event(event)
 
@@ -379,8 +385,3 @@ class GraphView(QWidget):
         if name is None or not self._knows(name):
             return None
         return QPointF(self.card_rect(name).center())
-
-    def _tip(self, at: QPointF) -> str:
-        if self._picture is None or self._known is None:
-            return ""
-        return tip_of(self._picture, self._known, self.under(at), self.look())

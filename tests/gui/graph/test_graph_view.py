@@ -1,72 +1,32 @@
-"""The graph view's gestures, and what is on its cards."""
+"""The graph view's gestures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QContextMenuEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QNativeGestureEvent,
+    QPointingDevice,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from inspector.graph.model import Graph, Node, Tensor
-from inspector.graph.scene import Folding, Scene, build_scene
-from inspector.gui.graph_view.cards import Detail, build_cards, shape_text
-from inspector.gui.graph_view.painting import Badge
+from inspector.graph.model import Graph
+from inspector.graph.scene import build_scene
+from inspector.gui.graph_view.look import Badge
 from inspector.gui.graph_view.picture import Picture, build_picture, card_fonts
 from inspector.gui.graph_view.view import GraphView
-from inspector.onnxio.extract import extract_graph
-from inspector.onnxio.loading import load_model
 
 LONG = "节点名称" * 80
 NONE = Qt.KeyboardModifier.NoModifier
 LEFT = Qt.MouseButton.LeftButton
-
-
-def graph_of(sample_models: Path) -> Graph:
-    """The sample network as a graph."""
-    return extract_graph(load_model(sample_models / "digits_cnn.onnx"))
-
-
-def fan(readers: int) -> Graph:
-    """One node whose output many others read."""
-    names = [f"r{i}" for i in range(readers)]
-    nodes = [Node("root", "Relu", "", ("x",), ("t",))]
-    nodes += [Node(name, "Abs", "", ("t",), (f"{name}.out",)) for name in names]
-    tensors = {"x": Tensor("x"), "t": Tensor("t", producer="root", consumers=tuple(names))}
-    tensors |= {f"{name}.out": Tensor(f"{name}.out", producer=name) for name in names}
-    return Graph("fan", tuple(nodes), tensors, ("x",), tuple(f"{name}.out" for name in names))
-
-
-@pytest.fixture
-def picture(qtbot: QtBot, sample_models: Path) -> Picture:
-    """The sample network, laid out."""
-    return build_picture(build_scene(graph_of(sample_models)), card_fonts())
-
-
-@pytest.fixture
-def make_view(qtbot: QtBot) -> Callable[[Picture], GraphView]:
-    """Makes views on the screen."""
-
-    def make(picture: Picture) -> GraphView:
-        made = GraphView()
-        qtbot.addWidget(made)
-        made.resize(700, 600)
-        made.show()
-        qtbot.waitExposed(made)
-        made.set_picture(picture)
-        return made
-
-    return make
-
-
-@pytest.fixture
-def view(make_view: Callable[[Picture], GraphView], picture: Picture) -> GraphView:
-    """A view of the sample network."""
-    return make_view(picture)
+Fan = Callable[[int], Graph]
 
 
 def settle(qtbot: QtBot, view: GraphView) -> None:
@@ -101,25 +61,6 @@ def drag(
     for step in range(1, 6):
         qtbot.mouseMove(view, start + (end - start) * step / 5)
     qtbot.mouseRelease(view, LEFT, modifiers, end)
-
-
-def test_every_node_has_a_card_and_constants_are_on_it(qtbot: QtBot, sample_models: Path) -> None:
-    """Constants are on the cards that read them, all else is an edge."""
-    graph = graph_of(sample_models)
-    scene = build_scene(graph)
-    cards = build_cards(scene, card_fonts())
-    assert len(cards) == len(graph.nodes) + len(graph.inputs) + len(graph.outputs)
-    conv = next(card for card in cards if card.title == "Conv")
-    assert ("W", "⟨16×1×3×3⟩") in conv.lines
-    with_attributes = build_cards(scene, card_fonts(), Detail(attributes=True))
-    conv = next(card for card in with_attributes if card.title == "Conv")
-    assert ("kernel_shape", "3, 3") in conv.lines
-
-
-def test_shapes_are_short() -> None:
-    """Names that tools make up say nothing; short names of the model do."""
-    assert shape_text((1, "N", None, "unk__44", "a_very_long_symbol")) == "1×N×?×?×?"
-    assert shape_text(None) == ""
 
 
 def test_the_wheel_zooms_to_the_pointer(view: GraphView) -> None:
@@ -190,7 +131,7 @@ def test_fit_and_keys(qtbot: QtBot, view: GraphView) -> None:
 
 
 def test_arrows_come_back_the_way_they_went(
-    qtbot: QtBot, make_view: Callable[[Picture], GraphView]
+    fan: Fan, qtbot: QtBot, make_view: Callable[[Picture], GraphView]
 ) -> None:
     """Up from a node with one producer and down again ends where it began, in both directions."""
     for direction, ahead, back in (
@@ -244,7 +185,7 @@ def test_a_line_can_be_hovered_and_picked(qtbot: QtBot, view: GraphView) -> None
 
 
 def test_a_tensor_that_many_read_is_drawn_as_stubs_that_jump(
-    qtbot: QtBot, make_view: Callable[[Picture], GraphView]
+    fan: Fan, qtbot: QtBot, make_view: Callable[[Picture], GraphView]
 ) -> None:
     """No fan of lines, but a label at both ends that leads to the other."""
     picture = build_picture(build_scene(fan(60)), card_fonts())
@@ -281,35 +222,6 @@ def test_the_right_button_selects_and_asks_for_a_menu(qtbot: QtBot, view: GraphV
     assert view.selected() == (name,)
 
 
-def test_every_zoom_can_be_painted(view: GraphView) -> None:
-    """Text is dropped below a readable size; something is painted at every zoom."""
-    canvas = view.look().brushes.canvas.color()
-    for _ in range(14):
-        image = view.grab().toImage()
-        seen = {image.pixelColor(x, y).rgb() for x in range(0, 700, 2) for y in range(0, 600, 5)}
-        assert seen - {canvas.rgb()}
-        view.camera.zoom(0.7)
-        view.camera.look_at(view.picture().rect(3).center())  # type: ignore[union-attr]
-
-
-def test_badges_are_painted_where_they_changed(qtbot: QtBot, view: GraphView) -> None:
-    """A heat colour shows on the card that has it, and goes again."""
-    name = next(card.name for card in view.picture().cards if card.kind == "layer")  # type: ignore[union-attr]
-    red = QColor("#ff0000")
-
-    def reds() -> int:
-        image = view.grab(view.card_rect(name)).toImage()
-        size = image.size()
-        points = ((x, y) for x in range(size.width()) for y in range(size.height()))
-        return sum(image.pixelColor(x, y) == red for x, y in points)
-
-    assert reds() == 0
-    view.surface.set_badges({name: Badge("int8:channel", "uint8:tensor", "9 dB", red)})
-    assert reds() > 20
-    view.surface.set_badges({name: Badge("int8:channel", "uint8:tensor")})
-    assert reds() == 0
-
-
 def test_another_picture_keeps_its_anchor_in_place(
     view: GraphView, picture: Picture, sample_models: Path
 ) -> None:
@@ -321,49 +233,122 @@ def test_another_picture_keeps_its_anchor_in_place(
     assert (view.card_rect(name).center() - before).manhattanLength() <= 2
 
 
-def test_odd_graphs_have_a_picture(qtbot: QtBot, make_view: Callable[[Picture], GraphView]) -> None:
-    """Empty, one node, long non-Latin names, parts that do not meet, many constants."""
-    empty = Graph("", (), {}, (), ())
-    assert build_picture(build_scene(empty), card_fonts()).cards == ()
-    many = {f"c{i}": Tensor(f"c{i}", "float32", (i,), constant=True) for i in range(60)}
-    tensors = {"x": Tensor("x"), LONG: Tensor(LONG), **many}
-    attributes = {f"attribute_{i}": LONG for i in range(60)}
-    nodes = (
-        Node(LONG, "Mystery", "custom", ("x", *many), (LONG,), attributes),
-        Node("alone", "Lonely", "", (), ()),
-        Node("line\nbreak", "<b>Odd</b>", "", (), ()),
-    )
-    graph = Graph("odd", nodes, tensors, ("x",), (LONG,))
-    for detail in (Detail(), Detail(attributes=True, names=True)):
-        picture = build_picture(build_scene(graph), card_fonts(), "down", detail)
-        assert all(card.width <= 320 for card in picture.cards)
-        view = make_view(picture)
-        assert not view.grab().isNull()
-        view.set_picture(None)
-        assert view.node_names() == ()
+def test_a_pinch_zooms_to_the_fingers(view: GraphView) -> None:
+    """What is under them stays there; however hard one pinches."""
+    name = view.node_names()[0]
+    at = view.card_rect(name).center()
+
+    def pinch(part: float) -> None:
+        device = QPointingDevice.primaryPointingDevice()
+        place, globally = QPointF(at), QPointF(view.mapToGlobal(at))
+        kind = Qt.NativeGestureType.ZoomNativeGesture
+        event = QNativeGestureEvent(kind, device, 2, place, place, globally, part, QPointF(), 0)
+        QApplication.sendEvent(view, event)
+
+    scale = view.scale()
+    pinch(0.3)
+    assert view.scale() == pytest.approx(1.3 * scale)
+    assert (view.card_rect(name).center() - at).manhattanLength() <= 2
+    for part in (-1.0, -3.0, 50.0):
+        pinch(part)
+        assert 0 < view.scale() <= 4
 
 
-def test_a_folded_group_is_one_card(make_view: Callable[[Picture], GraphView]) -> None:
-    """It stands for its nodes: a click selects them all."""
-    nodes = tuple(
-        Node(f"/block/step{i}/Relu", "Relu", "", (f"t{i}",), (f"t{i + 1}",)) for i in range(4)
-    )
-    outside = Node("/head/Relu", "Relu", "", ("t4",), ("t5",))
-    tensors = {f"t{i}": Tensor(f"t{i}") for i in range(6)}
-    graph = Graph("g", (*nodes, outside), tensors, ("t0",), ("t5",))
-    scene: Scene = build_scene(graph, Folding(closed=frozenset({"/block/"})))
-    view = make_view(build_picture(scene, card_fonts()))
-    assert view.node_names() == (outside.name,)
-    number = scene.place[nodes[2].name]
-    assert set(view.names_of(number)) == {node.name for node in nodes}
-    assert view.picture().cards[number].opens  # type: ignore[union-attr]
+def test_the_middle_button_pans_and_the_right_one_does_not_end_it(
+    qtbot: QtBot, view: GraphView
+) -> None:
+    """A second button while one is held means nothing."""
+    middle = Qt.MouseButton.MiddleButton
+    name = view.node_names()[0]
+    start = view.card_rect(name).center()
+    qtbot.mousePress(view, middle, NONE, start)
+    qtbot.mouseMove(view, start + QPoint(30, 0))
+    qtbot.mousePress(view, Qt.MouseButton.RightButton, NONE, start + QPoint(30, 0))
+    qtbot.mouseRelease(view, Qt.MouseButton.RightButton, NONE, start + QPoint(30, 0))
+    qtbot.mouseMove(view, start + QPoint(60, 0))
+    qtbot.mouseRelease(view, middle, NONE, start + QPoint(60, 0))
+    assert (view.card_rect(name).center() - start - QPoint(60, 0)).manhattanLength() <= 2
+    assert view.selected() == ()
 
 
-def test_boxes_and_links_fit_together(picture: Picture) -> None:
-    """Every link begins and ends on the edge of its cards."""
-    for link, (source, target) in enumerate(picture.scene.links.tolist()):
-        route = picture.drawing.route(link)
-        assert route[0, 1] == pytest.approx(picture.boxes[source, 3])
-        assert route[-1, 1] == pytest.approx(picture.boxes[target, 1])
-    drawn = ~picture.drawing.cut
-    assert np.all(picture.link_boxes[drawn, 0] <= picture.link_boxes[drawn, 2])
+def test_escape_gives_a_rubber_band_up(qtbot: QtBot, view: GraphView) -> None:
+    """Nothing is selected by it then, and nothing that was is lost."""
+    name = view.node_names()[0]
+    view.choose((name,))
+    shift = Qt.KeyboardModifier.ShiftModifier
+    qtbot.mousePress(view, LEFT, shift, QPoint(5, 5))
+    qtbot.mouseMove(view, QPoint(300, 300))
+    assert not view.grab().isNull()
+    qtbot.keyClick(view, Qt.Key.Key_Escape)
+    qtbot.mouseRelease(view, LEFT, shift, QPoint(300, 300))
+    assert view.selected() == (name,)
+
+
+def test_a_picture_that_arrives_in_the_midst_of_a_drag(
+    qtbot: QtBot, view: GraphView, picture: Picture
+) -> None:
+    """The drag goes on over it, from where the hand is."""
+    name = view.node_names()[3]
+    view.reveal(name)
+    start = view.card_rect(name).center()
+    qtbot.mousePress(view, LEFT, NONE, start)
+    qtbot.mouseMove(view, start + QPoint(20, 10))
+    again = build_picture(picture.scene, card_fonts(), "right")
+    view.set_picture(again, anchor=name, is_other=False)
+    qtbot.mouseMove(view, start + QPoint(50, 40))
+    qtbot.mouseRelease(view, LEFT, NONE, start + QPoint(50, 40))
+    assert (view.card_rect(name).center() - start - QPoint(50, 40)).manhattanLength() <= 3
+    assert view.selected() == ()
+
+
+def test_another_graph_begins_anew(fan: Fan, view: GraphView, qtbot: QtBot) -> None:
+    """Nothing that was chosen, found or said of the one before is kept, nor where one looked."""
+    names = view.node_names()
+    view.choose(names[:2])
+    view.set_found(names)
+    view.surface.set_badges({names[0]: Badge("int8", "", "1 dB", QColor("#ff0000"))})
+    view.camera.zoom(3)
+    view.leave()
+    assert view.under(QPointF(view.card_rect(names[0]).center())).card is None
+    view.choose(names[:1])
+    assert view.selected() == names[:2]
+    view.set_picture(build_picture(build_scene(fan(3)), card_fonts()))
+    assert view.selected() == ()
+    assert view.look().badges == {}
+    assert not view.is_left()
+    assert all(view.rect().contains(view.card_rect(name)) for name in view.node_names())
+
+
+def test_a_card_that_the_picture_before_did_not_have_comes_to_the_middle(
+    fan: Fan, view: GraphView
+) -> None:
+    """Whoever climbs out of a subgraph sees the node that it belongs to."""
+    last = view.node_names()[-1]
+    scene = build_scene(fan(40))
+    view.set_picture(build_picture(scene, card_fonts()), anchor="r30")
+    assert last not in view.node_names()
+    assert view.rect().adjusted(100, 100, -100, -100).contains(view.card_rect("r30").center())
+
+
+def test_a_double_click_on_a_tensor_asks_for_its_properties(qtbot: QtBot, view: GraphView) -> None:
+    """As Enter does for a node."""
+    picture = view.picture()
+    assert picture is not None
+    view.bring_in(0)
+    pill = view.camera.view.to_widget(picture.rect(0)).center().toPoint()
+    with qtbot.waitSignal(view.properties_asked):
+        qtbot.mouseDClick(view, LEFT, NONE, pill)
+    with qtbot.assertNotEmitted(view.properties_asked):
+        qtbot.mouseDClick(view, LEFT, NONE, QPoint(3, view.height() - 3))
+
+
+def test_a_click_with_ctrl_on_a_line_loses_no_selection(qtbot: QtBot, view: GraphView) -> None:
+    """Whoever gathers nodes and misses one keeps what is gathered."""
+    picture = view.picture()
+    assert picture is not None
+    view.choose(view.node_names()[:2])
+    x, y = picture.drawing.route(1)[:2].mean(axis=0).tolist()
+    at = view.camera.view.to_widget(QRectF(x, y, 0, 0)).topLeft().toPoint()
+    assert view.under(QPointF(at)).tensor is not None
+    qtbot.mouseClick(view, LEFT, Qt.KeyboardModifier.ControlModifier, at)
+    assert len(view.selected()) == 2
