@@ -120,7 +120,7 @@ def sums_by_level(
         clipped=clipped,
         zeroed=zeroed,
         counts=counts,
-        faint=(error < 1e-8 * power) | (error < 1e-11 * top),
+        faint=(error < 1e-7 * power) | (error < 1e-11 * top),
     )
 
 

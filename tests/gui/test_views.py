@@ -142,7 +142,8 @@ def test_nothing_is_cut_at_the_smallest_promised_size(calibrated: MainWindow) ->
         calibrated.messages.show_message("error", f"{number} " + "A long message. " * 12)
     calibrated.resize(1280, 800)
     assert (calibrated.width(), calibrated.height()) == (1280, 800)
-    for label in (calibrated.strip._labels["size"], calibrated.strip._labels["sqnr"]):
+    labels = calibrated.strip.figures.labels
+    for label in (labels["size"], labels["sqnr"]):
         assert label.width() >= label.sizeHint().width()
 
 
