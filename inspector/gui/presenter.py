@@ -197,7 +197,8 @@ class Presenter(QObject):
         why = "Reading the weights…" if layer.weight else "This layer has no weights of its own"
         request = document.facts.weight_request(layer, spec) if facts is not None else None
         values = request.distribution if request is not None else None
-        self._plots.show_weights(name, facts, values, why)
+        waiting = facts is None and self._bridge.is_stale(name)
+        self._plots.show_weights(name, facts, values, why, waiting=waiting)
 
     def _show_activations(self, name: str) -> None:
         facts = self._bridge.activation_facts(name)

@@ -158,7 +158,7 @@ def _counts_by_value(
         with np.errstate(over="ignore", under="ignore"):
             steps = np.rint(dist.values[part] / scale[part, None])
         codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero) + (zero - qp.qmin)
-        real = np.arange(width) < dist.count[part, None]
+        real = np.arange(dist.values.shape[1]) < dist.count[part, None]
         total += np.bincount(codes[real].astype(np.int64), minlength=total.size)
     return total
 

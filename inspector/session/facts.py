@@ -22,6 +22,7 @@ from inspector.quant.profile import ErrorProfile, profile_and_counts
 from inspector.quant.qparams import QParams, choose_qparams, weight_axis
 from inspector.quant.spec import QuantSpec
 from inspector.session.cache import ByteCache
+from inspector.session.effort import is_quick
 from inspector.session.levels import MAX_LEVELS
 
 Density = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -318,7 +319,8 @@ class Facts:
 
     def is_sorted(self, layer: Layer, spec: QuantSpec) -> bool:
         """Whether `weight` answers within milliseconds, without reading or sorting the weight."""
-        return self._sorted(layer, spec) is not None
+        dist = self._sorted(layer, spec)
+        return dist is not None and is_quick(dist, spec)
 
     def weight(self, layer: Layer, spec: QuantSpec) -> TensorFacts | None:
         """The facts of a weight, found now if need be; None for a layer without weights.

@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from inspector.errors import SaveError
 from inspector.gui import spec_fields as fields
 from inspector.gui.main_window import MainWindow
+from inspector.gui.plots.channel_plots import ChannelRangePlot
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.plot_export import PlotMenu, csv_of, image_of, save_card, svg_of
 from inspector.quant.curves import BITS, tradeoff
@@ -26,6 +27,9 @@ from inspector.quant.metrics import sqnr_db
 from inspector.quant.qparams import weight_qparams
 from inspector.quant.ranges import choose_range
 from inspector.quant.spec import QuantSpec, RangeMethod
+from inspector.quant.spread import channel_boxes
+from inspector.session import effort
+from inspector.session.facts import weight_facts
 
 Idle = Callable[[], None]
 
@@ -327,3 +331,50 @@ def test_keys_reach_the_menu_and_the_layers(
     before = chosen.bridge.selected
     qtbot.keyClick(card.view, Qt.Key.Key_Right)
     assert chosen.bridge.selected != before
+
+
+def test_what_takes_long_is_found_in_the_background(
+    chosen: MainWindow, idle: Idle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method that tries many ranges for many channels does not hold the window up."""
+    monkeypatch.setattr(effort, "QUICK_MS", 0.01)
+    before = chosen.plots.weights.shape()
+    change(chosen, range=RangeMethod("kl"))
+    assert chosen.plots.weights.shape() is before
+    assert chosen.plots.weights.note.full_text().startswith("Computing")
+    idle()
+    after = chosen.plots.weights.shape()
+    assert after is not before
+    assert not chosen.plots.weights.note.full_text().startswith("Computing")
+    layer = chosen.document.layer(chosen.bridge.selected[0])
+    grid = weight_qparams(weights(chosen), chosen.document.specs_of(layer.name).weights, 0)
+    assert after is not None
+    assert after.high == pytest.approx(float(grid.hi.max()))
+
+
+def test_many_blocks_are_drawn_as_columns(qtbot: QtBot) -> None:
+    """More channels than pixels: each column reaches as far as any that it stands for."""
+    values = np.random.default_rng(3).normal(size=(30_000, 4)).astype(np.float32)
+    card = ChannelRangePlot()
+    qtbot.addWidget(card)
+    card.resize(300, 200)
+    boxes = channel_boxes(ExactDistribution.of(values, axis=0))
+    card.show_boxes(boxes, (boxes.lo[np.argsort(boxes.order)],) * 2, 17, "block")
+    card.show()
+    assert not card.grab().isNull()
+    card.box.setXRange(29_990, 29_999, padding=0)
+    assert not card.grab().isNull()
+    assert "block" in hover(card, 29_995, 0.0)
+
+
+def test_an_empty_weight_has_nothing_to_show(chosen: MainWindow) -> None:
+    """Zero values are no error of the program."""
+    spec = QuantSpec.parse("int8:channel").filled("weights")
+    for shape in ((0, 3), (3, 0)):
+        values = np.zeros(shape, np.float32)
+        facts = weight_facts(values, spec, 0)
+        dist = ExactDistribution.of(values, axis=0)
+        for number in range(4):
+            chosen.plots.pages.tabs.setCurrentIndex(number)
+            chosen.plots.show_weights(f"empty {shape} {number}", facts, dist, "")
+    assert chosen.plots.error.is_empty() or chosen.plots.error.words()

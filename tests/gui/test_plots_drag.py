@@ -110,6 +110,7 @@ def test_a_drag_sets_the_range_in_one_step(chosen: MainWindow, idle: Idle, text:
         assert moved.high is not None
         assert moved.high < 0.95 * high
         assert card.box.viewRange() == seen
+        assert card.note.full_text() == card.words()
         figures = chosen.panel.weight_figures.findChildren(QLabel)
         assert any(card.words().split(" clipped")[0] == label.text() for label in figures)
     idle()

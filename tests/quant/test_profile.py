@@ -199,3 +199,15 @@ def test_values_on_the_grid_have_no_error_under_far_levels() -> None:
     zero = np.zeros(3, np.int32)
     qp = QParams(np.full(3, step), zero, -128, 127, 0)
     assert (error_profile(ExactDistribution.of(values, axis=0), qp).mse == 0.0).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3)])
+def test_no_values_have_no_error_and_no_level(shape: tuple[int, int]) -> None:
+    """Rows without values, and no rows."""
+    values = np.zeros(shape, np.float32)
+    dist = ExactDistribution.of(values, axis=0)
+    qp = weight_qparams(values, QuantSpec.parse("int4").filled("weights"), 0)
+    profile, counts = profile_and_counts(dist, qp, 512)
+    assert profile.mse.tolist() == [0.0] * shape[0]
+    assert counts is not None
+    assert counts.sum() == 0

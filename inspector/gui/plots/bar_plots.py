@@ -55,12 +55,15 @@ class ChannelPlot(PlotCard):
         self.add(self._bars)
         self.add(self._mark)
         self._sqnr: NDArray[np.float64] = np.zeros(0)
+        self._ordered: NDArray[np.float64] | None = None
         self._sorted = False
         self._chosen = 0
 
     def show_channels(self, sqnr: NDArray[np.float64], chosen: int, note: str) -> None:
         """Show the SQNR in dB of every channel and mark one."""
         edges, heights, self._sorted = channel_bars(sqnr)
+        if sqnr is not self._sqnr:
+            self._ordered = None
         self._sqnr, self._chosen = sqnr, chosen
         self._bars.set_steps(edges, heights)
         self._mark.setVisible(not self._sorted)
@@ -81,7 +84,9 @@ class ChannelPlot(PlotCard):
         if not 0 <= number < len(self._sqnr):
             return ""
         if self._sorted:
-            value = float(np.sort(self._sqnr)[number])
+            if self._ordered is None:
+                self._ordered = np.sort(self._sqnr)
+            value = float(self._ordered[number])
             return f"{number + 1} of {len(self._sqnr)} have {decibel_text(value)} or less"
         return f"channel {number}: {decibel_text(float(self._sqnr[number]))}"
 

@@ -36,43 +36,66 @@ class _BoxItem(PixelItem):
         if boxes is None or not len(boxes.order):
             return
         count = len(boxes.order)
-        x = mapping.x(np.arange(count, dtype=np.float64))
+        part, x, starts = _columns(mapping, count)
+        if not x:
+            return
         wide = max(1.0, 0.62 * abs(mapping.sx))
+
+        def lowest(values: Floats) -> Floats:
+            return np.minimum.reduceat(values[part], starts)
+
+        def highest(values: Floats) -> Floats:
+            return np.maximum.reduceat(values[part], starts)
+
+        def mean(values: Floats) -> Floats:
+            sizes = np.diff(starts, append=part.stop - part.start)
+            return np.add.reduceat(values[part], starts) / sizes
+
         if self.grid is not None:
-            self._draw_grid(painter, mapping, x)
-        low, high = mapping.seen.left(), mapping.seen.right()
-        seen = np.flatnonzero((x >= low - wide) & (x <= high + wide))
-        thin, thick = QColor(self.theme.original), QColor(self.theme.original)
+            self._draw_grid(painter, mapping, x, lowest(self.grid[0]), highest(self.grid[1]))
+        spans = (lowest(boxes.lo), mean(boxes.low), mean(boxes.high), highest(boxes.hi))
+        ends = [mapping.y(span).tolist() for span in spans]
+        middle = mapping.y(mean(boxes.middle)).tolist()
+        thin = QColor(self.theme.original)
         thin.setAlpha(150)
-        ends = [
-            mapping.y(part) for part in (boxes.lo, boxes.low, boxes.middle, boxes.high, boxes.hi)
-        ]
         painter.setPen(QPen(thin, 1))
-        painter.drawLines([QLineF(x[n], ends[0][n], x[n], ends[4][n]) for n in seen.tolist()])
+        painter.drawLines([QLineF(p, a, p, b) for p, a, b in zip(x, ends[0], ends[3], strict=True)])
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(thick)
-        painter.drawRects([_box(x[n], wide, ends[1][n], ends[3][n]) for n in seen.tolist()])
-        painter.setBrush(QColor(self.theme.surface))
-        painter.drawRects([_box(x[n], wide, e, e) for n in seen.tolist() for e in (ends[2][n],)])
-        if 0 <= self.chosen < count:
+        for colour, tops, bottoms in (
+            (self.theme.original, ends[1], ends[2]),
+            (self.theme.surface, middle, middle),
+        ):
+            painter.setBrush(QColor(colour))
+            places = zip(x, tops, bottoms, strict=True)
+            painter.drawRects([_box(p, wide, a, b) for p, a, b in places])
+        if part.start <= self.chosen < part.stop:
+            n = int(np.searchsorted(starts, self.chosen - part.start, "right")) - 1
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(self.theme.quantized), 1.6))
-            n = self.chosen
-            painter.drawRect(_box(x[n], wide + 4, ends[0][n] + 2, ends[4][n] - 2))
+            painter.drawRect(_box(x[n], wide + 4, ends[0][n] + 2, ends[3][n] - 2))
 
-    def _draw_grid(self, painter: QPainter, mapping: Mapping, x: Floats) -> None:
-        assert self.grid is not None
-        half = abs(mapping.sx) / 2
-        edges = np.append(x - half, x[-1:] + half)
-        steps = np.repeat(edges, 2)[1:-1]
-        low, high = (np.repeat(mapping.y(part), 2) for part in self.grid)
+    def _draw_grid(
+        self, painter: QPainter, mapping: Mapping, x: list[float], low: Floats, high: Floats
+    ) -> None:
+        half = max(abs(mapping.sx), 1.0) / 2
+        steps = np.repeat(np.array([*x, x[-1] + 2 * half]) - half, 2)[1:-1]
+        bottom, top = np.repeat(mapping.y(low), 2), np.repeat(mapping.y(high), 2)
         fill = QColor(self.theme.quantized)
         fill.setAlpha(46)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(fill)
         painter.drawPolygon(
-            polygon(np.concatenate((steps, steps[::-1])), np.concatenate((low, high[::-1])))
+            polygon(np.concatenate((steps, steps[::-1])), np.concatenate((bottom, top[::-1])))
         )
+
+
+def _columns(mapping: Mapping, count: int) -> tuple[slice, list[float], NDArray[np.intp]]:
+    """Which channels are seen, where in pixels, and the first of those that share a column."""
+    ends = [(end - mapping.dx) / mapping.sx for end in (mapping.seen.left(), mapping.seen.right())]
+    first, last = max(int(min(ends)) - 1, 0), min(int(max(ends)) + 2, count)
+    x = np.arange(first, last) * mapping.sx + mapping.dx
+    starts = np.flatnonzero(np.diff(np.floor(x), prepend=-np.inf))
+    return slice(first, max(last, first)), x[starts].tolist(), starts
 
 
 def _box(x: float, wide: float, top: float, bottom: float) -> QRectF:

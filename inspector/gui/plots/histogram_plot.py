@@ -215,7 +215,7 @@ class HistogramPlot(PlotCard):
     def read_at(self, x: float, _y: float) -> str:
         """The bin's values and count, and the level that its middle gets."""
         shape = self._shape
-        if shape is None:
+        if shape is None or self.lines.is_moving:
             return ""
         number = int(np.searchsorted(shape.edges, x, "right")) - 1
         inside = 0 <= number < len(shape.counts)

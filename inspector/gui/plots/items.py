@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 LEVELS_APART = 4.0
 """Levels that are closer than so many pixels are a shade."""
 _MARGIN = 16.0
+_WIDEST_BAR = 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,9 @@ class BarItem(PixelItem):
 
     def draw(self, painter: QPainter, mapping: Mapping) -> None:
         """Draw them without gaps narrower than a pixel."""
-        left = np.rint(mapping.x(self._middles - self._width / 2))
-        right = np.maximum(np.rint(mapping.x(self._middles + self._width / 2)), left + 1)
+        middle, half = mapping.x(self._middles), min(self._width * mapping.sx, _WIDEST_BAR) / 2
+        left = np.rint(middle - half)
+        right = np.maximum(np.rint(middle + half), left + 1)
         top, zero = mapping.y(self._heights), float(mapping.y(np.zeros(1))[0])
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(self._colour)

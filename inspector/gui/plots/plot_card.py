@@ -130,6 +130,7 @@ class PlotCard(QFrame):
         self.header = QHBoxLayout()
         self._stack = QStackedLayout()
         self._words = ""
+        self._reading = False
         self._home: tuple[tuple[float, float], tuple[float, float]] | None = None
         self._zoom = zoom
         self.is_zoomed = False
@@ -153,6 +154,7 @@ class PlotCard(QFrame):
     def show_empty(self, text: str) -> None:
         """Say why there is nothing to plot."""
         self.empty.setText(text)
+        self._reading = False
         self._set_words("")
         self._stack.setCurrentIndex(1)
         self.all.hide()
@@ -177,7 +179,7 @@ class PlotCard(QFrame):
 
     def _set_words(self, text: str) -> None:
         self._words = text
-        if not self.underMouse() or self.is_empty():
+        if not self._reading:
             self.note.set_full_text(text)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -224,7 +226,7 @@ class PlotCard(QFrame):
     def forget_zoom(self) -> None:
         """Something else is shown from now on: all of it is seen at first."""
         self._home = None
-        self.is_zoomed = False
+        self.is_zoomed = self._reading = False
         self.all.hide()
 
     def _zoomed(self, *_: object) -> None:
@@ -279,6 +281,7 @@ class PlotCard(QFrame):
     def leaveEvent(self, event: QEvent) -> None:
         """Say what the plot shows again."""
         super().leaveEvent(event)
+        self._reading = False
         self.note.set_full_text(self._words)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
@@ -296,6 +299,7 @@ class PlotCard(QFrame):
     def _moved(self, scene: QPointF) -> None:
         place = self.place_of(scene)
         text = "" if place is None else self.read_at(place.x(), place.y())
+        self._reading = bool(text)
         self.note.set_full_text(" ".join(text.split("\n")) or self._words)
 
     def _clicked(self, event: Any) -> None:

@@ -30,6 +30,7 @@ from inspector.report.units import decibel_text
 from inspector.session.facts import TensorFacts
 
 _FLOAT = "Left in float: no error"
+_ON_ITS_WAY = "Computing… (this is from before)"
 
 
 class PlotPane(QWidget):
@@ -185,7 +186,13 @@ class PlotPane(QWidget):
             plots.edits.show(layer, chosen)
 
     def show_weights(
-        self, layer: str, facts: TensorFacts | None, values: ExactDistribution | None, why: str
+        self,
+        layer: str,
+        facts: TensorFacts | None,
+        values: ExactDistribution | None,
+        why: str,
+        *,
+        waiting: bool = False,
     ) -> None:
         """Show a layer's weights.
 
@@ -194,12 +201,16 @@ class PlotPane(QWidget):
             facts: of its weights; None where they are not known (yet).
             values: the sorted weights, for the histogram of single channels.
             why: what to say where there are no facts.
+            waiting: they are on their way; what was shown of the layer stays until then.
         """
         before = self._of_weights.subject
-        same = facts is not None and before is not None
-        if same and before is not None and layer == before.layer:
-            same = facts is before.facts and values is before.values
-            if same:
+        if before is not None and before.layer == layer:
+            if facts is before.facts and values is before.values:
+                return
+            if waiting:
+                for card in self.pages.page.cards:
+                    if card is not self.layers and card not in self._of_activations.cards():
+                        card.say(_ON_ITS_WAY)
                 return
         rows = facts.qparams.rows if facts is not None and facts.qparams is not None else 1
         if layer != self._layer or (self._row is not None and self._row >= rows) or rows == 1:
@@ -265,8 +276,8 @@ class PlotPane(QWidget):
         self._of_weights.draw(page)
         if subject.facts.profile is None:
             self._show_no_weights(_FLOAT)
-        elif not subject.facts.profile.mse.size:
-            self._show_no_weights("This weight holds no values")
+        elif not subject.facts.counts.any():
+            self._show_no_weights("There are no values")
         else:
             self._draw_error(subject)
             self._draw_channels(subject)

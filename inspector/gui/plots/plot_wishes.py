@@ -35,6 +35,8 @@ Show = Callable[[Any], None]
 
 _WIDEST = 12
 """Rows whose ranges are found: those of the largest reach, where the ends are."""
+_MANY = 512
+"""Rows whose clipping and rounding is added up."""
 SOME = 24
 """Rows whose SQNR is found at every width."""
 
@@ -85,20 +87,32 @@ def bits_wishes(subject: Subject, show: Callable[[RangeMethod, Floats], None]) -
     ]
 
 
-def present_of_some(subject: Subject) -> tuple[float, float]:
-    """The SQNR of the present choice in dB: of all rows, and of those that curves are made from."""
+def sample_of(values: Distribution) -> tuple[NDArray[np.intp], Floats]:
+    """The rows that curves are made from, and the power of each."""
+    rows = chosen_rows(values, SOME)
+    return rows, powers(values)[rows]
+
+
+def present_of_some(
+    subject: Subject, sample: tuple[NDArray[np.intp], Floats]
+) -> tuple[float, float]:
+    """The SQNR of the present choice in dB: of all rows, and of those that curves are made from.
+
+    Args:
+        subject: what is shown.
+        sample: `sample_of` its values.
+    """
     profile, values = subject.facts.profile, subject.values
     if profile is None or values is None:
         return np.nan, np.nan
     if subject.row is not None:
         one = float(profile.sqnr_db[subject.row])
         return one, one
-    rows = chosen_rows(values, SOME)
+    rows, power = sample
     if len(profile.mse) != values.rows or values.rows <= SOME:
         return profile.total_sqnr_db, profile.total_sqnr_db
-    power = powers(values)[rows].sum()
-    error = (profile.mse * values.count)[rows].sum()
-    return profile.total_sqnr_db, float(decibels(power, error))
+    error = (profile.mse[rows] * values.count[rows]).sum()
+    return profile.total_sqnr_db, float(decibels(power.sum(), error))
 
 
 def tradeoff_wish(subject: Subject, show: Show) -> Wish:
@@ -108,7 +122,7 @@ def tradeoff_wish(subject: Subject, show: Show) -> Wish:
     own = _at_rest(values, spec)
     return Wish(
         _key(subject, "tradeoff", _grid_key(spec)),
-        lambda pause: tradeoff(values, own, pause=pause),
+        lambda pause: tradeoff(some_rows(values, _MANY), own, pause=pause),
         show,
     )
 

@@ -19,6 +19,7 @@ from inspector.gui.plots.plot_wishes import (
     channels_wish,
     errors_wish,
     present_of_some,
+    sample_of,
     tick_wish,
     tradeoff_wish,
 )
@@ -27,7 +28,7 @@ from inspector.gui.plots.range_edits import RangeEdits
 from inspector.gui.plots.range_ticks import RangeTick
 from inspector.gui.plots.shown import Subject, histogram_shape
 from inspector.quant.curves import Tradeoff
-from inspector.quant.distribution import ExactDistribution
+from inspector.quant.distribution import Distribution, ExactDistribution
 from inspector.quant.spec import RangeMethod
 from inspector.quant.spread import Boxes, ErrorHistogram, Heat
 from inspector.report.units import decibel_text
@@ -62,6 +63,7 @@ class RolePlots:
         self._subject: Subject | None = None
         self._curves: dict[RangeMethod, Floats] = {}
         self._tradeoff: Tradeoff | None = None
+        self._sample: tuple[Distribution, tuple[NDArray[np.intp], Floats]] | None = None
         for plot in (histogram.range_moved, tradeoff.moved):
             plot.connect(edits.move)
         for plot in (histogram.range_rested, tradeoff.rested):
@@ -83,8 +85,12 @@ class RolePlots:
             self.histogram.lines.stop()
         if subject is None or before is None or not _alike(subject, before):
             self._curves.clear()
-            self._tradeoff = None
+            self._tradeoff = self._sample = None
             self.histogram.show_ticks((), None)
+
+    def cards(self) -> tuple[PlotCard, ...]:
+        """All plots of this role."""
+        return (self.histogram, self.errors, self.bits, self.tradeoff)
 
     def pick(self, row: int | None) -> None:
         """Show one row, or all."""
@@ -93,13 +99,16 @@ class RolePlots:
 
     def show_empty(self, text: str) -> None:
         """Say why there is nothing to plot."""
-        for card in (self.histogram, self.errors, self.bits, self.tradeoff):
+        for card in self.cards():
             card.show_empty(text)
 
     def draw(self, page: Sequence[PlotCard], preview: Subject | None = None) -> None:
         """Draw what can be drawn at once, or a preview of it."""
         subject = preview or self._subject
         if subject is None:
+            return
+        if not subject.facts.counts.any():
+            self.show_empty("There are no values")
             return
         if self.histogram in page:
             self.histogram.show_shape(histogram_shape(subject))
@@ -163,7 +172,9 @@ class RolePlots:
         method = subject.facts.spec.range
         if not self._curves or method is None or subject.values is None:
             return
-        exact, of_some = present_of_some(subject)
+        if self._sample is None or self._sample[0] is not subject.values:
+            self._sample = subject.values, sample_of(subject.values)
+        exact, of_some = present_of_some(subject, self._sample[1])
         shift = exact - of_some if np.isfinite(exact) and np.isfinite(of_some) else 0.0
         curves = {m: curve + shift for m, curve in self._curves.items()}
         present = Present(method, subject.facts.spec.bits, exact)

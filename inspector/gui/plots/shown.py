@@ -26,9 +26,9 @@ from inspector.session.levels import MAX_LEVELS
 
 WING_ROOM = 0.12
 """How much of the grid's width the error plot shows beyond either end."""
-_FRAME_NS = 4e6
+_FRAME_NS = 3e6
 """What the figures of one frame of a drag may cost."""
-_LOOK_UP_NS, _ROUND_NS = 70.0, 9.0
+_LOOK_UP_NS, _ROUND_NS = 90.0, 9.0
 """For each level of each row, and for each value where rows are short."""
 
 
