@@ -141,6 +141,8 @@ def tensor_figures(facts: TensorFacts | None, why: str = "") -> list[tuple[str, 
         return []
     if why:
         return [("In use", f"{facts.spec}{MARK}"), *tensor_figures(facts)]
+    if facts.qparams is not None and not facts.qparams.lo.size:
+        return [("Values", "none")]
     sign = "" if facts.exact else "≈ "
     values = f"{value_text(facts.lo)} … {value_text(facts.hi)}"
     figures = [("Values", values)]
@@ -174,8 +176,8 @@ def on_grid(facts: TensorFacts, values: Distribution, grid: QParams) -> TensorFa
 
 
 def limits(facts: TensorFacts | None) -> tuple[float, float] | None:
-    """The range that a grid covers now, to four digits."""
-    if facts is None or facts.qparams is None:
+    """The range that a grid covers now, to four digits; None for a tensor of no elements."""
+    if facts is None or facts.qparams is None or not facts.qparams.lo.size:
         return None
     low, high = float(facts.qparams.lo.min()), float(facts.qparams.hi.max())
     return float(f"{low:.4g}"), float(f"{high:.4g}")

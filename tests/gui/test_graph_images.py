@@ -70,7 +70,11 @@ def _width(text: str) -> float:
     return ADVANCE * len(text)
 
 
-WIDTHS = SimpleNamespace(horizontalAdvance=_width, capHeight=lambda: 8.0)
+def _cut(text: str, _mode: object, width: float) -> str:
+    return text[: max(int(width / ADVANCE), 0)]
+
+
+WIDTHS = SimpleNamespace(horizontalAdvance=_width, capHeight=lambda: 8.0, elidedText=_cut)
 """Measures of a font whose letters are all equally wide."""
 
 

@@ -62,7 +62,7 @@ class Camera(QObject):
         self._glide.stop()
 
     def open(
-        self, bounds: QRectF, direction: Direction, start: Callable[[float, float], float]
+        self, bounds: QRectF, direction: Direction, start: Callable[[float], tuple[float, float]]
     ) -> None:
         """The first look at a picture; see :func:`opening`."""
         self.stop()

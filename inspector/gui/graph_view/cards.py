@@ -157,8 +157,11 @@ class _Maker:
         subtitle = node.name if is_layer or self.detail.names else ""
         opens = bool(node.subgraphs) or (node.domain, node.op_type) in self.bodies
         kind: Kind = "layer" if is_layer else "node"
+        found = self.scene.quantized
         written = self.scene.constants.get(item.name, ())
         specs = 2 if any(slot < 2 for slot, _ in written) else 1
+        if item.name in self.marked:
+            specs = (item.name in found.weights) + (item.name in found.activations)
         return self._sized(
             item.name,
             kind,

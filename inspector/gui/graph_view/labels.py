@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from inspector.graph.layout import Direction, Layout
 
-_LEAVING, _MEETING, _CROWD = 0.32, 0.68, 0.16
+_LEAVING, _MEETING, _CROWD = 0.32, 0.68, 0.2
 """Where on its curve a label is: near the end where curves are apart."""
-_MEETING_RIGHT = 0.5
-"""Rightwards labels are wide along the curve, and would lie on its head."""
+_RIGHTWARDS = 0.5
+"""Rightwards labels are long along the curve, and would reach into cards anywhere else."""
 
 
 def label_places(
@@ -50,8 +50,8 @@ def label_places(
     piece = np.where(crowded, last[labelled], first[labelled])
     straight = piece < 0
     piece = np.where(straight, drawing.starts[labelled + 1] - 2, piece)
-    met = _MEETING if direction == "down" else _MEETING_RIGHT
-    t = np.where(crowded, met, np.where(meeting, _CROWD, _LEAVING))
+    t = np.where(crowded, _MEETING, np.where(meeting, _CROWD, _LEAVING))
+    t = t if direction == "down" else np.full_like(t, _RIGHTWARDS)
     t = np.where(straight, 0.5, t)
     begin, end = starts[piece], ends[piece]
     aside = np.where(straight, t, 3 * t**2 - 2 * t**3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from inspector.gui.graph_view.brushes import ELIDE_MIDDLE, ELIDE_START, Brushes
+from inspector.gui.graph_view.brushes import ELIDE_END, ELIDE_MIDDLE, ELIDE_START, Brushes
 from inspector.gui.graph_view.cards import (
     HEADER_HEIGHT,
     LABEL_GAP,
@@ -37,6 +37,8 @@ HEAT_WIDTH = 5.0
 RADIUS = 6.0
 _SHOWN_TITLES = (11.0, 10.0, 9.0)
 """Sizes in which titles are shown from afar, in pixels of the screen."""
+_LEAST_CUT = 44.0
+"""Pixels of the screen that a title needs to be shown in part."""
 _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 _NO_CLIP = int(Qt.TextFlag.TextDontClip)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -166,14 +168,19 @@ def _far(
 def _far_title(
     painter: QPainter, title: str, inner: QRectF, brushes: Brushes, scale: float
 ) -> None:
-    """The title in the largest of the readable sizes in which all of it fits; else none."""
+    """The title in the largest of the readable sizes in which all of it fits, or its beginning."""
     for pixels in _SHOWN_TITLES:
         font, metrics = brushes.sized(round(pixels / scale))
-        low = metrics.capHeight() * 1.6 <= inner.height()
-        if low and metrics.horizontalAdvance(title) <= inner.width():
-            painter.setFont(font)
-            painter.drawText(inner, _CENTRE | _NO_CLIP, title)
-            return
+        if metrics.capHeight() * 1.6 > inner.height():
+            continue
+        shown = title
+        if metrics.horizontalAdvance(title) > inner.width():
+            if pixels > _SHOWN_TITLES[-1] or inner.width() * scale < _LEAST_CUT:
+                continue
+            shown = metrics.elidedText(title, ELIDE_END, inner.width())
+        painter.setFont(font)
+        painter.drawText(inner, _CENTRE | _NO_CLIP, shown)
+        return
 
 
 def _title(painter: QPainter, card: Card, rect: QRectF, look: Look, figure: str) -> None:
@@ -272,9 +279,11 @@ def _pill(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: float)
         painter.setPen(brushes.float_border)
     painter.setBrush(brushes.raised)
     painter.drawRoundedRect(rect, rect.height() / 2, rect.height() / 2)
-    if scale >= TEXT_SCALE:
+    painter.setPen(brushes.text)
+    inner = rect.adjusted(PADDING, 0, -PADDING, 0)
+    if scale < TEXT_SCALE:
+        _far_title(painter, card.title, inner, brushes, scale)
+    else:
         painter.setFont(brushes.title)
-        painter.setPen(brushes.text)
-        inner = rect.adjusted(PADDING, 0, -PADDING, 0)
         title = brushes.elided(card.title, inner.width(), ELIDE_MIDDLE, title=True)
         painter.drawText(inner, _CENTRE, title)

@@ -103,23 +103,14 @@ class Picture:
         away = np.maximum(np.maximum(boxes[:, :2] - at, at - boxes[:, 2:]), 0)
         return found[int((away**2).sum(axis=1).argmin())]
 
-    def start(self, reach: float, width: float) -> float:
-        """Where across the picture its start is best looked at.
-
-        Args:
-            reach: how far along the edges one sees, in picture pixels.
-            width: how far across.
-
-        Returns:
-            The middle of all that is in sight then, or of the first card where that is too wide.
-        """
+    def start(self, reach: float) -> tuple[float, float]:
+        """From where to where, across, the picture reaches in its first so many pixels along."""
         along, across = (1, 0) if self.direction == "down" else (0, 1)
-        begins = self.boxes[:, along] - self.boxes[:, along].min()
-        low, high = self.boxes[:, across], self.boxes[:, across + 2]
-        near = begins <= reach
-        if high[near].max() - low[near].min() > width:
-            near = begins == 0
-        return float(high[near].max() + low[near].min()) / 2
+        begins = self.boxes[:, along] - self.boxes[:, along].min(initial=np.inf)
+        near = self.boxes[begins <= reach]
+        if not len(near):
+            return 0.0, 0.0
+        return float(near[:, across].min()), float(near[:, across + 2].max())
 
     @cached_property
     def label_boxes(self) -> Points:

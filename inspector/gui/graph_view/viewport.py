@@ -63,34 +63,38 @@ def opening(
     size: QSizeF,
     readable: float,
     direction: Direction,
-    start: Callable[[float, float], float],
+    start: Callable[[float], tuple[float, float]],
 ) -> Viewport:
-    """The first look: all of it where that is readable, else its start at a readable zoom.
+    """The first look: all of it where that is readable, else its start.
+
+    That is seen at 100 % if all that is in sight then fits across, else at a readable zoom.
 
     Args:
         bounds: of the picture.
         size: of the widget.
         readable: the zoom at which text can be read.
         direction: where the edges run.
-        start: where across the picture one looks, given how far along and across one sees.
+        start: from where to where, across, the picture reaches in its first so many pixels along.
     """
     whole = fitted(bounds, size)
     if whole.scale >= readable:
         return whole
-    if direction == "down":
-        scale = _start_scale(size.width(), bounds.width(), readable)
-        seen = size / scale
-        at = QPointF(start(seen.height(), seen.width()), 0)
-        return replace(centred(at, scale, size), y=MARGIN - bounds.top() * scale)
-    scale = _start_scale(size.height(), bounds.height(), readable)
-    seen = size / scale
-    at = QPointF(0, start(seen.width(), seen.height()))
-    return replace(centred(at, scale, size), x=MARGIN - bounds.left() * scale)
-
-
-def _start_scale(room: float, across: float, readable: float) -> float:
-    """As much of the picture's breadth as can be read."""
-    return min(max(max(room - 2 * MARGIN, 1.0) / max(across, 1.0), readable), 1.0)
+    down = direction == "down"
+    along, across = (size.height(), size.width()) if down else (size.width(), size.height())
+    room = max(across - 2 * MARGIN, 1.0)
+    breadth = bounds.width() if down else bounds.height()
+    low, high = start(along)
+    scale = 1.0
+    if high - low > room:
+        scale = min(max(room / max(breadth, 1.0), readable), 1.0)
+        low, high = start(along / scale)
+        if (high - low) * scale > room:
+            low, high = start(0.0)
+    middle = (low + high) / 2
+    if down:
+        view = centred(QPointF(middle, 0), scale, size)
+        return replace(view, y=MARGIN - bounds.top() * scale)
+    return replace(centred(QPointF(0, middle), scale, size), x=MARGIN - bounds.left() * scale)
 
 
 def centred(point: QPointF, scale: float, size: QSizeF) -> Viewport:

@@ -87,16 +87,20 @@ def test_odd_shapes_of_graphs_are_shown(
 
 
 def test_a_tensor_of_no_elements_is_shown(
-    hands: Any, window: MainWindow, idle: Idle, tmp_path: Path
+    hands: Any, qtbot: QtBot, idle: Idle, tmp_path: Path
 ) -> None:
     """A dimension of zero is a shape like others."""
     empty = numpy_helper.from_array(np.zeros((0, 8), np.float32), "e")
+    nothing = numpy_helper.from_array(np.zeros((8, 0), np.float32), "n")
     graph = helper.make_graph(
-        [helper.make_node("Concat", ["x", "e"], ["y"], "join", axis=0)],
+        [
+            helper.make_node("Concat", ["x", "e"], ["j"], "join", axis=0),
+            helper.make_node("MatMul", ["j", "n"], ["y"], "product"),
+        ],
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, (0, 8))],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [empty],
+        [empty, nothing],
     )
     path = tmp_path / "empty.onnx"
     onnx.save(
@@ -107,7 +111,10 @@ def test_a_tensor_of_no_elements_is_shown(
     assert picture is not None
     card = next(card for card in picture.cards if card.name == "join")
     assert card.lines == (("B", "⟨0×8⟩"),)
-    window.presenter.select(("join",))
+    for name in ("join", "product"):
+        qtbot.mouseClick(view, LEFT, NONE, hands.middle(name))
+        idle()
+        assert view.selected() == (name,)
     idle()
 
 
