@@ -295,9 +295,10 @@ class LayerPane(QWidget):
 
     def selected(self) -> tuple[str, ...]:
         """Names of the selected layers, from top to bottom."""
-        rows = self.table.selectionModel().selectedRows(NAME)
-        chosen = sorted(rows, key=lambda index: index.row())
-        return tuple(str(index.data()) for index in chosen)
+        # Of thousands of rows, Qt would look for each at every column of every other one.
+        parts = self.table.selectionModel().selection()
+        rows = {row for part in parts for row in range(part.top(), part.bottom() + 1)}
+        return tuple(str(self.proxy.index(row, NAME).data()) for row in sorted(rows))
 
     def select(self, names: Sequence[str]) -> None:
         """Select layers, as the graph did; those that the filter hides come back with it."""

@@ -25,7 +25,7 @@ _WIDEST, _NARROWEST = 220, 56
 """Pixels of a step's text, at most, and at least before steps are left out."""
 _PADDING = 20
 _BETWEEN = 14
-_HEIGHT = 26
+_HEIGHT = 30
 
 
 class Steps(QWidget):

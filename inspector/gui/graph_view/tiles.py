@@ -102,8 +102,7 @@ class Tiles:
             if tile is not None:
                 level.tiles.move_to_end(key)
                 painter.drawPixmap(x + key[0] * SIDE, y + key[1] * SIDE, tile.pixmap)
-        while len(level.tiles) > 3 * len(seen) + _SPARE:
-            level.tiles.popitem(last=False)
+        self._trim(len(seen))
         return painted == len(wanted)
 
     def _level(self, scale: float, ratio: float) -> _Level:
@@ -117,6 +116,13 @@ class Tiles:
         for older in self._levels[:-LEVELS]:
             self._levels.remove(older)
         return level
+
+    def _trim(self, seen: int) -> None:
+        """Forget what was seen long ago: of other zooms all that no screen needs."""
+        for level in self._levels:
+            most = 3 * seen + _SPARE if level is self._levels[-1] else seen + _SPARE // 3
+            while len(level.tiles) > most:
+                level.tiles.popitem(last=False)
 
     def _draw_stand_ins(self, painter: QPainter, view: Viewport, size: QSizeF) -> None:
         whole = QRectF(0, 0, size.width(), size.height())
