@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -306,18 +306,13 @@ class LayerPane(QWidget):
         if set(names) == set(self.selected()):
             return
         self._telling = False
+        numbers = (self.model.number(name) for name in names)
+        sources = (self.model.index(number, 0) for number in numbers if number is not None)
+        indexes = [index for one in sources if (index := self.proxy.mapFromSource(one)).isValid()]
+        first = indexes[0] if indexes else None
         selection = QItemSelection()
-        first: QModelIndex | None = None
-        for name in names:
-            number = self.model.number(name)
-            index = (
-                self.proxy.mapFromSource(self.model.index(number, 0))
-                if number is not None
-                else None
-            )
-            if index is not None and index.isValid():
-                selection.select(index, index)
-                first = first or index
+        for top, bottom in _runs(index.row() for index in indexes):
+            selection.select(self.proxy.index(top, 0), self.proxy.index(bottom, 0))
         flags = QItemSelectionModel.SelectionFlag
         model = self.table.selectionModel()
         model.select(selection, flags.ClearAndSelect | flags.Rows)
@@ -392,3 +387,12 @@ class LayerPane(QWidget):
         if self._telling:
             self._chosen = self.selected()
             self.selectionChanged.emit(self._chosen)
+
+
+def _runs(rows: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of each run of rows without a gap."""
+    ordered = sorted(rows)
+    breaks = [n for n in range(1, len(ordered)) if ordered[n] > ordered[n - 1] + 1]
+    for start, end in zip([0, *breaks], [*breaks, len(ordered)], strict=True):
+        if start < end:
+            yield ordered[start], ordered[end - 1]
