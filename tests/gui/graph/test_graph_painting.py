@@ -34,6 +34,13 @@ LEFT = Qt.MouseButton.LeftButton
 Fan = Callable[[int], Graph]
 
 
+def drawn(view: GraphView) -> Picture:
+    """The picture that a view shows."""
+    picture = view.picture()
+    assert picture is not None
+    return picture
+
+
 def test_every_node_has_a_card_and_constants_are_on_it(qtbot: QtBot, sample_graph: Graph) -> None:
     """Constants are on the cards that read them, all else is an edge."""
     graph = sample_graph
@@ -61,12 +68,12 @@ def test_every_zoom_can_be_painted(view: GraphView) -> None:
         seen = {image.pixelColor(x, y).rgb() for x in range(0, 700, 2) for y in range(0, 600, 5)}
         assert seen - {canvas.rgb()}
         view.camera.zoom(0.7)
-        view.camera.look_at(view.picture().rect(3).center())  # type: ignore[union-attr]
+        view.camera.look_at(drawn(view).rect(3).center())
 
 
 def test_badges_are_painted_where_they_changed(qtbot: QtBot, view: GraphView) -> None:
     """A heat colour shows on the card that has it, and goes again."""
-    name = next(card.name for card in view.picture().cards if card.kind == "layer")  # type: ignore[union-attr]
+    name = next(card.name for card in drawn(view).cards if card.kind == "layer")
     red = QColor("#ff0000")
 
     def reds() -> int:
@@ -117,7 +124,7 @@ def test_a_folded_group_is_one_card(make_view: Callable[[Picture], GraphView]) -
     assert view.node_names() == (outside.name,)
     number = scene.place[nodes[2].name]
     assert set(view.names_of(number)) == {node.name for node in nodes}
-    assert view.picture().cards[number].opens  # type: ignore[union-attr]
+    assert drawn(view).cards[number].opens
 
 
 def test_boxes_and_links_fit_together(picture: Picture) -> None:
@@ -140,13 +147,13 @@ def test_text_is_never_painted_too_small(view: GraphView, monkeypatch: pytest.Mo
         paint(painter, *given)
 
     monkeypatch.setattr(QPainter, "drawText", noted)
-    name = next(card.name for card in view.picture().cards if card.kind == "layer")  # type: ignore[union-attr]
+    name = next(card.name for card in drawn(view).cards if card.kind == "layer")
     view.surface.set_badges({name: Badge("int8:channel", "uint8", "9 dB", QColor("#ff0000"))})
     seen: dict[float, int] = {}
     for scale in np.geomspace(4.0, 0.01, 60).tolist():
         sizes.clear()
         view.camera.zoom(scale / view.scale())
-        view.camera.look_at(view.picture().rect(3).center())  # type: ignore[union-attr]
+        view.camera.look_at(drawn(view).rect(3).center())
         view.grab()
         assert all(size >= 8.0 for size in sizes), (scale, min(sizes))
         seen[scale] = len(sizes)
@@ -216,7 +223,7 @@ def test_marks_are_seen_from_afar(
     view = make_view(build_picture(build_scene(fan(400)), card_fonts()))
     view.fit()
     view.camera.zoom(0.03 / view.scale())
-    view.camera.look_at(view.picture().bounds.center())  # type: ignore[union-attr]
+    view.camera.look_at(drawn(view).bounds.center())
     accent = QColor(LIGHT.accent).rgb()
 
     def seen() -> int:
