@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -112,7 +112,9 @@ class Keeping(QObject):
         self.unsaved.give_up()
         document = self._bridge.document
         if document.is_open:
-            self.recent.add(document.opened.path)
+            path = document.opened.path
+            # In a turn of its own: the file of the settings is on a disk.
+            QTimer.singleShot(0, self, lambda: self.recent.add(path))
 
     def _session_ends(self) -> None:
         """The user logs out: keep all as it is, and do not stand in the way."""

@@ -296,7 +296,7 @@ class LayerPane(QWidget):
     def selected(self) -> tuple[str, ...]:
         """Names of the selected layers, from top to bottom."""
         # Of thousands of rows, Qt would look for each at every column of every other one.
-        parts = self.table.selectionModel().selection()
+        parts = self.table.selectionModel().selection().toList()
         rows = {row for part in parts for row in range(part.top(), part.bottom() + 1)}
         return tuple(str(self.proxy.index(row, NAME).data()) for row in sorted(rows))
 

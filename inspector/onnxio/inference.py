@@ -18,6 +18,7 @@ from onnx import (
     TensorShapeProto,
     TypeProto,
     ValueInfoProto,
+    checker,
     shape_inference,
 )
 
@@ -30,6 +31,15 @@ from inspector.onnxio.names import node_names
 from inspector.onnxio.tensors import dtype_name
 
 _MAX_RANK = 64
+_REFUSALS = (
+    shape_inference.InferenceError,
+    checker.ValidationError,  # functions that call themselves
+    RuntimeError,
+    ValueError,
+    TypeError,
+)
+"""How onnx says that it cannot infer."""
+
 
 ValueType = tuple[str, tuple[Dim, ...] | None]
 """dtype and shape, as a :class:`~inspector.graph.model.Tensor` has them."""
@@ -180,7 +190,7 @@ def _inferred(proto: ModelProto) -> ModelProto:
     for data_prop in (True, False) if _has_sane_steps(proto) else (False,):
         try:
             return shape_inference.infer_shapes(proto, data_prop=data_prop)
-        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        except _REFUSALS:
             continue
     return proto
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
@@ -133,7 +133,12 @@ class Model:
         Weights in external files are sampled (size, and blocks spread over each tensor).
         """
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(self.proto.graph.SerializeToString(deterministic=True))
+        # Part by part: to serialize a large graph in one go keeps other threads waiting.
+        for field, value in self.proto.graph.ListFields():
+            parts = (value,) if isinstance(value, Message | str | bytes) else value
+            digest.update(field.name.encode())
+            for part in parts:
+                digest.update(_bytes_of(part))
         for function in self.proto.functions:
             digest.update(function.SerializeToString(deterministic=True))
         for opset in sorted((o.domain, o.version) for o in self.proto.opset_import):
@@ -143,6 +148,13 @@ class Model:
             if source is not None:
                 _digest_source(digest, source)
         return digest.hexdigest()
+
+
+def _bytes_of(part: Any) -> bytes:
+    """One field of a message, or one item of a repeated one, in a form that is always the same."""
+    if isinstance(part, Message):
+        return bytes(part.SerializeToString(deterministic=True))
+    return repr(part).encode()
 
 
 def _digest_source(digest: hashlib.blake2b, source: Source) -> None:
