@@ -73,7 +73,7 @@ class LayerErrors:
         self._names = exposed.names
         self._graph = placement.graph
         self._session: Session = open_session(
-            exposed.runnable, threads=threads, memory_pattern=False
+            exposed.runnable, threads=threads, memory_pattern=False, spinning=False
         )
         self._float = preview.numbers(_all_float(placement))
 

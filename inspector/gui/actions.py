@@ -73,6 +73,13 @@ _ENTRIES = (
         "Give the selected layers the spec that was copied",
         ("Ctrl+Shift+V",),
     ),
+    _Entry(
+        "actionPin", "Pin as A", "Keep today's choices as A, to compare with", ("Ctrl+P",), "pin"
+    ),
+    _Entry(
+        "actionSwap", "Swap with A", "Make A today's choices, and today's choices A", ("Ctrl+B",)
+    ),
+    _Entry("actionUnpin", "Unpin A", "Compare with nothing any more", ("Ctrl+Shift+P",)),
     _Entry("actionHistory", "History", "Show all changes, and go back to any", ("Ctrl+H",)),
     _Entry("actionPalette", "Command palette", "Find a command or a layer", ("Ctrl+K",)),
     _Entry("actionFind", "Find…", "Find nodes and tensors in the graph", (_Keys.Find,), "find"),
@@ -136,6 +143,7 @@ _MENUS = (
         (
             *("actionUndo", "actionRedo", "actionHistory", ""),
             *("actionCopySpec", "actionPasteSpec", ""),
+            *("actionPin", "actionSwap", "actionUnpin", ""),
             *(
                 "actionPalette",
                 "actionFind",
@@ -160,7 +168,7 @@ _MENUS = (
 )
 _BAR = (
     *("actionOpen", "actionCalibrate", "actionSave", ""),
-    *("actionUndo", "actionRedo", "", "actionFit", "actionFind"),
+    *("actionUndo", "actionRedo", "actionPin", "", "actionFit", "actionFind"),
 )
 _WITH_TEXT = ("actionOpen", "actionCalibrate", "actionSave")
 

@@ -17,8 +17,10 @@ from inspector.errors import CancelledError
 from inspector.evaluate.classes import Classes, ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
+from inspector.evaluate.layer_errors import LayerErrors, LayerRequest
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
+from inspector.evaluate.samples import Feeds
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.grids import GridChooser, Grids
 from inspector.gui.tasks import Context
@@ -51,6 +53,21 @@ class Estimate:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerJob:
+    """All that is needed to find the error at each layer's output.
+
+    Attributes:
+        errors: finds it.
+        request: the choice.
+        samples: what to run on.
+    """
+
+    errors: LayerErrors
+    request: LayerRequest
+    samples: Sequence[Feeds]
+
+
 class Estimator:
     """Keeps what does not change between estimates: the numbers chosen, the session, the outputs.
 
@@ -67,6 +84,7 @@ class Estimator:
         self._chooser = GridChooser(opened.graph, constant, calibration.tensors)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
+        self._layer_errors: LayerErrors | None = None
         self._lanes = 1
         self._data: Dataset | None = None
         self._samples: Dataset | None = None
@@ -99,15 +117,20 @@ class Estimator:
             fidelity, classes = self._compare(found)
             return Estimate(fidelity, classes, grids, time.perf_counter() - started)
 
-    def grids(self, recipe: Recipe, context: Context) -> Grids:
-        """Every scale and zero point under a recipe.
+    def layer_job(self, recipe: Recipe, data: Dataset, context: Context) -> LayerJob:
+        """Get ready to find the errors of layers; others have their turn while they are found.
 
         Raises:
             InspectorError: the recipe cannot be carried out.
             CancelledError: nobody wants them any more.
         """
         with self._turn(context):
-            return self._choose(recipe, context)
+            grids = self._choose(recipe, context)
+            preview = self._prepare(data, context)
+            if self._layer_errors is None:
+                self._layer_errors = LayerErrors(preview)
+            samples = [feeds for feeds, _ in self._expected]
+            return LayerJob(self._layer_errors, LayerRequest.of(preview, grids), samples)
 
     def _choose(self, recipe: Recipe, context: Context) -> Grids:
         plan = self._opened.placement.plan(resolve(self._opened, recipe))
@@ -139,6 +162,7 @@ class Estimator:
             self._lanes = lanes
             threads = max(1, cores() // lanes)
             self._preview = Preview(self._opened.prepared, self._opened.placement, threads=threads)
+            self._layer_errors = None
         return self._preview
 
     def _simulate(self, preview: Preview, grids: Grids, context: Context) -> Sequence[_Arrays]:

@@ -32,6 +32,7 @@ from inspector.gui.graph_view.picture import card_fonts
 from inspector.gui.guide import Guide
 from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
+from inspector.gui.insight import Insight
 from inspector.gui.keeping import Keeping
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar, Offer
@@ -47,7 +48,6 @@ from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.spec_presenter import SpecPresenter
 from inspector.gui.stage import Stage
 from inspector.gui.status_strip import StatusStrip
-from inspector.gui.strip_presenter import StripPresenter
 from inspector.gui.target_presenter import TargetPresenter
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import MODES, Theme, ThemeManager
@@ -179,7 +179,15 @@ class MainWindow(QMainWindow):
         self.presenter = Presenter(
             self.bridge, self.selection, self.pane, self.panel, self.plots, self.strip, self
         )
-        self.figures = StripPresenter(self.bridge, self.strip, self)
+        self.insight = Insight(
+            self,
+            self.bridge,
+            self.selection,
+            self.heat,
+            self.actions_,
+            self.strip,
+            self.plots.model,
+        )
         self.choices = SpecPresenter(
             self.bridge, self.stage, self.selection, self.panel, self.actions_, self
         )

@@ -110,7 +110,7 @@ def test_a_click_on_top_1_shows_the_classes(
     change_a_layer(calibrated, "int2")
     idle()
     qtbot.mouseClick(calibrated.strip.figures.labels["top1"], LEFT)
-    popup = calibrated.figures.popup
+    popup = calibrated.insight.strip.popup
     assert popup.isVisible()
     _, expected, found = computed_apart(calibrated)
     for number in range(len(expected)):
@@ -145,7 +145,7 @@ def test_the_keyboard_opens_the_classes(qtbot: QtBot, calibrated: MainWindow) ->
     assert label.focusPolicy() & Qt.FocusPolicy.TabFocus
     assert label.accessibleName()
     qtbot.keyClick(label, Qt.Key.Key_Return)
-    assert calibrated.figures.popup.isVisible()
+    assert calibrated.insight.strip.popup.isVisible()
 
 
 def test_labels_in_the_data_give_an_accuracy(
@@ -174,10 +174,10 @@ def test_labels_in_the_data_give_an_accuracy(
     text = f"Accuracy {percent_text(shares[0])} → ≈ {percent_text(shares[1])}"
     assert opened.strip.text("accuracy") == text
     opened.strip.classes_asked.emit()
-    assert "is right" in opened.figures.popup.words.text()
+    assert "is right" in opened.insight.strip.popup.words.text()
     assert "✓" in "".join(
-        opened.figures.popup.table.item(row, 0).text()
-        for row in range(opened.figures.popup.table.rowCount())
+        opened.insight.strip.popup.table.item(row, 0).text()
+        for row in range(opened.insight.strip.popup.table.rowCount())
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from inspector.gui.layer_chart import LayerChart
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
 from inspector.gui.plots.channel_plots import ChannelHeatPlot, ChannelRangePlot
 from inspector.gui.plots.curve_plots import BitsPlot, TradeoffPlot
@@ -66,6 +67,7 @@ class PlotPane(QWidget):
         self.activation_bits = BitsPlot("activationBits", "Activations: SQNR by bits")
         self.activation_tradeoff = TradeoffPlot("activationTradeoff", "Activations: clip or round")
         self.layers = LayerErrorPlot()
+        self.model = LayerChart()
         self.pages = PlotPages(self.cards(), self._pages())
         self.splitter = self.pages.splitter
         self.random = QPushButton("Use random inputs")
@@ -119,7 +121,7 @@ class PlotPane(QWidget):
                     self.activation_tradeoff,
                 ),
             ),
-            Page("Layers", "All layers of the model", (self.layers,)),
+            Page("Layers", "All layers of the model", (self.model,)),
         )
 
     def cards(self) -> tuple[PlotCard, ...]:
@@ -138,6 +140,7 @@ class PlotPane(QWidget):
             self.activation_bits,
             self.activation_tradeoff,
             self.layers,
+            self.model,
         )
 
     def _connect(self) -> None:

@@ -1,0 +1,51 @@
+"""What is seen of the whole model: end-to-end figures, the chart of layers, A beside B."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from inspector.gui.actions import Actions
+from inspector.gui.bridge import Bridge
+from inspector.gui.chart_presenter import ChartPresenter
+from inspector.gui.heat import Heat
+from inspector.gui.layer_chart import LayerChart
+from inspector.gui.layer_figures import LayerFigures
+from inspector.gui.selection import Selection
+from inspector.gui.snapshot import Snapshots
+from inspector.gui.snapshot_presenter import SnapshotPresenter
+from inspector.gui.status_strip import StatusStrip
+from inspector.gui.strip_presenter import StripPresenter
+
+
+class Insight(QObject):
+    """Builds and connects them.
+
+    Args:
+        window: what popups lie over.
+        bridge: tells what changes.
+        selection: what is chosen.
+        heat: knows the error of what enters each layer.
+        actions: of the window.
+        strip: gets the end-to-end figures.
+        chart: gets the figures of all layers.
+    """
+
+    def __init__(
+        self,
+        window: QWidget,
+        bridge: Bridge,
+        selection: Selection,
+        heat: Heat,
+        actions: Actions,
+        strip: StatusStrip,
+        chart: LayerChart,
+    ) -> None:
+        super().__init__(window)
+        self.layers = LayerFigures(bridge, bridge.tasks, self)
+        self.snapshots = Snapshots(bridge, bridge.tasks, self.layers, self)
+        self.strip = StripPresenter(bridge, self.snapshots, strip, window)
+        self.chart = ChartPresenter(
+            bridge, heat, selection, self.layers, self.snapshots, chart, self
+        )
+        self.pinning = SnapshotPresenter(bridge, self.snapshots, actions, self)
