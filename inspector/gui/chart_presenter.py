@@ -103,8 +103,8 @@ class ChartPresenter(QObject):
             f"lowest output ≈ {decibel_text(float(series.outputs[worst]))}, {series.names[worst]}"
         )
         pinned = self._snapshots.pinned
-        if pinned is not None and series.pinned.size:
-            both = np.isfinite(series.outputs) & np.isfinite(series.pinned)
+        both = np.isfinite(series.outputs) & np.isfinite(series.pinned)
+        if pinned is not None and both.any():
             better = int((series.outputs[both] > series.pinned[both] + 0.05).sum())
             worse = int((series.outputs[both] < series.pinned[both] - 0.05).sum())
             text += f"; against A {plural(better, 'layer')} better, {worse} worse"

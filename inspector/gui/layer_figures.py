@@ -52,6 +52,7 @@ class LayerFigures(QObject):
         self._task: Task | None = None
         self._of: tuple[Estimator | None, Dataset | None] = (None, None)
         self._known: list[tuple[Recipe, Outputs]] = []
+        self._beside: Recipe | None = None
         self.outputs = self.before = _NONE
         self.recipe: Recipe | None = None
         self.error = ""
@@ -101,12 +102,23 @@ class LayerFigures(QObject):
         """Wait a moment: one who drags is not done yet."""
         evaluation = self._bridge.evaluation
         ready = evaluation.estimate is not None and not evaluation.is_stale
-        if self._is_active and ready and self._is_missing():
+        if self._is_active and ready and self._next() is not None:
             self._timer.start()
 
-    def _is_missing(self) -> bool:
-        known = self.recipe is not None and not self.is_stale
-        return not known and not self.is_stopped and not self.error
+    def _next(self) -> Recipe | None:
+        """Whose figures are missing: today's come first."""
+        today = self._bridge.document.recipe
+        if self.is_stopped or self.error:
+            return None
+        if self.recipe is not today:
+            return today
+        return None if self._beside is None or self.of(self._beside) else self._beside
+
+    def stand_beside(self, recipe: Recipe | None) -> None:
+        """Find the figures of a pinned recipe too, once today's are there; None for none."""
+        if recipe is not self._beside:
+            self._beside = recipe
+            self._start()
 
     def _give_way(self) -> None:
         self.error = ""
@@ -144,8 +156,8 @@ class LayerFigures(QObject):
 
     def _ask(self) -> None:
         document, estimator = self._bridge.document, self._bridge.evaluation.estimator()
-        data, recipe = document.dataset, document.recipe
-        if estimator is None or data is None:
+        data, recipe = document.dataset, self._next()
+        if estimator is None or data is None or recipe is None:
             return
 
         def run(context: Context) -> Outputs:
@@ -166,11 +178,15 @@ class LayerFigures(QObject):
     def _arrived(self, recipe: Recipe, answer: Outputs | InspectorError) -> None:
         self._task = None
         if isinstance(answer, InspectorError):
-            self.outputs, self.recipe, self.error = _NONE, None, answer.message
+            self.error = answer.message
+            if recipe is self._bridge.document.recipe:
+                self.outputs, self.recipe = _NONE, None
         else:
             self._known = [(recipe, answer), *self._known[: _KEPT - 1]]
-            self._show(recipe, answer)
+            if recipe is self._bridge.document.recipe:
+                self._show(recipe, answer)
         self.changed.emit()
+        self._start()
 
     def _ended(self, task: Task) -> None:
         """Without an answer: the user stopped it."""

@@ -99,6 +99,8 @@ class Snapshots(QObject):
         self._tasks.cancel(CHANNEL)
         self._failed = None
         self.pinned = snapshot
+        known = snapshot is None or bool(snapshot.outputs)
+        self._layers.stand_beside(None if snapshot is None or known else snapshot.recipe)
         self.changed.emit()
         self._evaluate()
 
@@ -159,4 +161,5 @@ class Snapshots(QObject):
         found = self._layers.of(self.pinned.recipe)
         if found:
             self.pinned = replace(self.pinned, outputs=found)
+            self._layers.stand_beside(None)
             self.changed.emit()

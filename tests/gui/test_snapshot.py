@@ -116,6 +116,25 @@ def test_the_chart_shows_both(qtbot: QtBot, calibrated: MainWindow, idle: Idle) 
     assert f"A {decibel_text(expected[1])}" in chart.read_at(1.0, 0.0)
 
 
+def test_the_chart_finds_what_was_pinned_while_nobody_looked(
+    qtbot: QtBot, calibrated: MainWindow, idle: Idle
+) -> None:
+    """Today's figures come first, then those of A."""
+    calibrated.insight.snapshots.pin()
+    change(calibrated, "int3")
+    idle()
+    calibrated.plots.pages.turn_to("Layers")
+    chart = calibrated.plots.model
+    qtbot.waitUntil(lambda: bool(np.isfinite(chart.series.pinned).any()), timeout=20_000)
+    pinned, outputs = chart.series.pinned.copy(), chart.series.outputs.copy()
+    assert outputs[2] < pinned[2] - 3
+    calibrated.actions_["actionSwap"].trigger()
+    qtbot.waitUntil(lambda: not calibrated.insight.layers.is_stale, timeout=20_000)
+    qtbot.waitUntil(calibrated.insight.chart.is_settled)
+    np.testing.assert_array_equal(chart.series.outputs, pinned)
+    np.testing.assert_array_equal(chart.series.pinned, outputs)
+
+
 def test_another_model_has_no_snapshot(
     calibrated: MainWindow, idle: Idle, sample_models: Path
 ) -> None:
