@@ -51,6 +51,21 @@ class LayerRequest:
         return cls(preview.numbers(grids), preview.output_steps(grids))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerValues:
+    """What a layer computes with for one sample.
+
+    Attributes:
+        reads: its activations, in steps of their grids.
+        output: what it writes, in steps where `LayerRequest.steps` has its step; not rounded yet.
+        expected: what it writes with all in float.
+    """
+
+    reads: tuple[NDArray[np.float32], ...]
+    output: NDArray[np.float32]
+    expected: NDArray[np.float32]
+
+
 class LayerErrors:
     """Compares what layers compute, quantized and in float, in one session for both.
 
@@ -70,7 +85,7 @@ class LayerErrors:
         """
         placement = preview.placement
         exposed = expose_layers(preview.simulation, placement.graph.layers)
-        self._names = exposed.names
+        self._names, self._reads = exposed.names, exposed.reads
         self._graph = placement.graph
         self._session: Session = open_session(
             exposed.runnable, threads=threads, memory_pattern=False, spinning=False
@@ -114,6 +129,26 @@ class LayerErrors:
             if progress is not None:
                 progress(number + 1, len(samples))
         return {name: one.decibels() for name, one in sums.items()}
+
+    def values(
+        self, request: LayerRequest, layer: str, feeds: Feeds, cancel: Cancel | None = None
+    ) -> LayerValues | None:
+        """What one layer reads and writes for one sample; None where it does not read steps.
+
+        Raises:
+            RunError: onnxruntime failed.
+            CancelledError: `cancel` said so.
+
+        Cost: two forward passes.
+        """
+        output, reads = self._names.get(layer), self._reads.get(layer)
+        if output is None or reads is None:
+            return None
+        found = self._session.run(
+            {**feeds, **request.chosen}, list(dict.fromkeys((output, *reads))), cancel
+        )
+        expected = self._session.run({**feeds, **self._float}, [output], cancel)
+        return LayerValues(tuple(found[name] for name in reads), found[output], expected[output])
 
     def _groups(self, feeds: Feeds, budget: int) -> Iterator[list[str]]:
         """Layers in graph order, as many at a time as there is room for."""
