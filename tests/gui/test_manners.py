@@ -162,7 +162,7 @@ def test_a_save_that_ends_after_another_model_was_opened(
 def test_the_error_plot_shows_both_wings(opened: MainWindow) -> None:
     """A symmetric grid is seen whole, with clipping on either side."""
     opened.pane.table.selectRow(1)
-    (low, high), _ = opened.plots.error.plot.getViewBox().viewRange()
+    (low, high), _ = opened.plots.error.box.viewRange()
     facts = opened.bridge.weight_facts(opened.bridge.selected[0])
     assert facts is not None
     assert facts.qparams is not None

@@ -11,7 +11,6 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
-    QFocusEvent,
     QKeyEvent,
     QPainter,
     QPaintEvent,
@@ -29,6 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui.plots.items import PixelItem
+from inspector.gui.plots.plot_view import PlotView
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, TEXT_SMALL, Theme
 
@@ -43,33 +43,8 @@ Table = Sequence[tuple[str, "NDArray[Any] | Sequence[Any]"]]
 """Columns with their names."""
 
 
-class PlotView(pg.PlotWidget):  # type: ignore[misc]  # pyqtgraph is not typed
-    """pyqtgraph's view, which gives keys and focus to its card."""
-
-    def __init__(self, card: PlotCard, own: dict[str, Any]) -> None:
-        super().__init__(card, axisItems=own)
-        self._card = card
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Let the card answer; what it does not know goes on to the window."""
-        if not self._card.key_pressed(event):
-            event.ignore()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the ring."""
-        super().focusInEvent(event)
-        self._card.focus_changed(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Hide the ring."""
-        super().focusOutEvent(event)
-        self._card.focus_changed(False)
-
-
 class PlotCard(QFrame):
-    """The frame that all plots share; `plot` is pyqtgraph's plot item.
+    """The frame that all plots share; `plot` is what pyqtgraph paints.
 
     The wheel zooms, dragging moves what is seen, a double click shows all again.
 
@@ -113,10 +88,10 @@ class PlotCard(QFrame):
         self.note.setProperty("role", "small")
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         own = {"left": left, "bottom": bottom}
-        self.view = PlotView(self, {side: axis for side, axis in own.items() if axis is not None})
+        self.view = PlotView(self, {s: axis for s, axis in own.items() if axis is not None}, self)
         self.view.setAccessibleName(title)
-        self.plot: Any = self.view.getPlotItem()
-        self.box: Any = self.plot.getViewBox()
+        self.plot = self.view.plot
+        self.box = self.plot.box
         self.empty = QLabel(self)
         self.empty.setProperty("role", "muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -147,7 +122,7 @@ class PlotCard(QFrame):
 
     def add(self, item: Any) -> None:
         """Put something on the plot; what is seen does not follow it."""
-        self.plot.addItem(item, ignoreBounds=True)
+        self.box.addItem(item, ignoreBounds=True)
         if isinstance(item, PixelItem):
             self.box.sigRangeChanged.connect(item.follow)
 
@@ -187,7 +162,7 @@ class PlotCard(QFrame):
         self.theme = theme
         self.view.setBackground(theme.surface)
         for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
+            axis = self.plot.axis(side)
             axis.setPen(pg.mkPen(theme.border))
             axis.setTextPen(pg.mkPen(theme.muted))
             axis.setLabel(
@@ -219,7 +194,7 @@ class PlotCard(QFrame):
             return
         x, y = self._home
         self.box.setLimits(xMin=None, xMax=None, yMin=None, yMax=None)
-        self.plot.setRange(xRange=x, yRange=y, padding=0)
+        self.box.setRange(xRange=x, yRange=y, padding=0)
         wide, high = _FARTHEST * (x[1] - x[0]), _FARTHEST * (y[1] - y[0])
         self.box.setLimits(xMin=x[0] - wide, xMax=x[1] + wide, yMin=y[0] - high, yMax=y[1] + high)
 
@@ -331,14 +306,12 @@ class PlotCard(QFrame):
     def _calm(self) -> None:
         """Few lines, no buttons: the data speaks."""
         self.view.setFrameShape(QFrame.Shape.NoFrame)
-        self.plot.hideButtons()
-        self.plot.setMenuEnabled(False)
         self.box.setMouseEnabled(x=self._zoom[0], y=self._zoom[1])
         self.box.disableAutoRange()
         font = self.font()
         font.setPixelSize(TEXT_SMALL - 1)
         for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
+            axis = self.plot.axis(side)
             axis.setStyle(tickFont=font, tickLength=-4, maxTickLevel=0, tickTextOffset=4)
             axis.enableAutoSIPrefix(False)
-        self.plot.getAxis("bottom").setHeight(BOTTOM_PIXELS)
+        self.plot.axis("bottom").setHeight(BOTTOM_PIXELS)
