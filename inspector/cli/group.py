@@ -13,6 +13,10 @@ COMMANDS = {
     "quantize": ("inspector.cli.quantize", "Quantize a model, save it, and check the saved file."),
     "calibrate": ("inspector.cli.calibrate", "Gather the statistics of a model's activations."),
     "compare": ("inspector.cli.compare", "How near the outputs of one model are to another's."),
+    "encodings": (
+        "inspector.cli.encodings",
+        "The scales and zero points of a quantization, for another toolchain.",
+    ),
     "render": ("inspector.cli.render", "The graph of a model as a picture: SVG, PNG or PDF."),
 }
 WINDOW = "window"

@@ -86,7 +86,7 @@ def quantize_model(
         opened = open_model(request.model)
         _check_weights_stay(opened, request.output)
         opened.require_quantizable()
-        recipe = _for_its_target(opened, request)
+        recipe = recipe_for_target(opened, request)
         specs = resolve(opened, recipe)
         plan = opened.placement.plan(specs)
         check_types(opened.prepared, plan)
@@ -120,8 +120,12 @@ def quantize_model(
     return replace(result, fitted=_fitted(opened, request.recipe, recipe))
 
 
-def _for_its_target(opened: OpenModel, request: QuantizeRequest) -> Recipe:
-    """The recipe of a request, with every layer in a form that its target takes."""
+def recipe_for_target(opened: OpenModel, request: QuantizeRequest) -> Recipe:
+    """The recipe of a request, with every layer in a form that its target takes.
+
+    Raises:
+        InspectorError: some layer does not fit, and the request does not say to fit it.
+    """
     layers = opened.graph.layers
     target = load_target(request.recipe.target)
     specs = resolve(opened, request.recipe)
