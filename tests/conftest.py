@@ -141,3 +141,48 @@ def quantized() -> Callable[..., Quantized]:
         return Quantized(model, placement, grids, written, whole_proto(written), feeds)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of blue, green and red that subtracts Caffe's mean itself, beside pictures.
+
+    The folder holds ``model.onnx`` and, in ``pictures``, 12 of them with their ``labels.csv``:
+    class 0 is blue, 1 green, 2 red; two pictures have no label.
+    """
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper, save
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("colours")
+    constants = {
+        "mean": np.float32([-104, -117, -123]).reshape(1, 3, 1, 1),
+        "w": np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1),
+        "v": np.eye(3, dtype=np.float32),
+    }
+    nodes = [
+        helper.make_node("Add", ["x", "mean"], ["centred"], "centre"),
+        helper.make_node("Conv", ["centred", "w"], ["mixed"], "mix"),
+        helper.make_node("GlobalAveragePool", ["mixed"], ["pooled"], "pool"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], "flatten"),
+        helper.make_node("Gemm", ["flat", "v"], ["y"], "score"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colours",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    lines = ["file,class"]
+    for number in range(12):
+        colour = [40 + number, 60, 50]
+        colour[2 - number % 3] = 230
+        Image.new("RGB", (20, 16), tuple(colour)).save(pictures / f"{number}.png")
+        lines.append(f"{number}.png,{number % 3 if number < 10 else ''}")
+    (pictures / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder

@@ -158,6 +158,7 @@ def summary(result: Mapping[str, Any]) -> str:
                 ("layers", _layer_counts(result["layers"])),
                 *_fitted(result),
                 ("calibrated on", data_text(calibration)),
+                *(("note", note) for note in calibration.get("notes") or ()),
                 ("seconds", _seconds(result["seconds"])),
             ]
         )
@@ -204,6 +205,10 @@ def _measured(result: Mapping[str, Any]) -> str:
                 percent_text(measured["top1_agreement"]),
             )
         )
+    if result.get("accuracy"):
+        found = result["accuracy"]
+        name = f"accuracy ({percent_text(found['float'])} in float)"
+        rows.append((name, percent_text(found["predicted"]), percent_text(found["measured"])))
     lines = [table(rows, ("output", "predicted", "measured"), right=(1, 2))]
     samples = {"samples": measured.get("samples")}
     where = data_text({**(result.get("verified_on") or {}), **samples})

@@ -18,6 +18,24 @@ MOST_PREDICTIONS = 256
 _SUM_TOLERANCE = 1e-3
 
 
+_FEWEST_TO_DOUBT = 3
+
+
+def doubt_of(accuracy: float, labelled: int) -> str:
+    """What to tell a user whose float model gets no label right; empty where nothing is odd.
+
+    Args:
+        accuracy: share of the labelled predictions that the float model gets right.
+        labelled: how many there are.
+    """
+    if accuracy > 0 or labelled < _FEWEST_TO_DOUBT:
+        return ""
+    return (
+        f"The float model gets none of {labelled} labels right: they may be numbers of other "
+        "classes."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Likely:
     """A class that is among the most likely ones.

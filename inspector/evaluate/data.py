@@ -16,6 +16,7 @@ from inspector.evaluate.arrays import ArraySource, open_arrays
 from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.images import IMAGE_SUFFIXES
 from inspector.evaluate.inputs import InputSpec, input_specs
+from inspector.evaluate.pixels import PixelHint
 from inspector.evaluate.samples import ArraySamples, Feeds, ImageSamples, SampleSource
 from inspector.graph.model import Graph
 from inspector.onnxio.tensor_files import read_tensor_file
@@ -76,6 +77,11 @@ class Dataset:
         """How many samples there are."""
         return len(self.order)
 
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The picture files that samples are read from; empty where they are arrays."""
+        return tuple(p for part in self.parts if isinstance(part, ImageSamples) for p in part.paths)
+
     def feeds(self, index: int) -> Feeds:
         """Read one sample.
 
@@ -109,6 +115,8 @@ class Dataset:
     def split(self, held_back: int) -> tuple[Dataset, Dataset]:
         """Hold samples back, spread evenly, so that others can be checked against them.
 
+        Where only some samples have labels, those are held back: they tell which model is right.
+
         Args:
             held_back: how many; at least one sample stays in the first part.
 
@@ -117,8 +125,17 @@ class Dataset:
         """
         held_back = max(min(held_back, len(self) - 1), 0)
         # The middle of each stretch, so that neither the first nor the last sample is held back.
-        held = (2 * np.arange(held_back) + 1) * len(self) // max(2 * held_back, 1)
+        among = self._telling(held_back)
+        held = among[(2 * np.arange(held_back) + 1) * len(among) // max(2 * held_back, 1)]
         return self.subset(np.delete(np.arange(len(self)), held)), self.subset(held)
+
+    def _telling(self, wanted: int) -> NDArray[np.int64]:
+        """Numbers of the samples with a label where those are enough, else of all."""
+        every = np.arange(len(self))
+        if self.labels is None:
+            return every
+        known = (self.labels.reshape(len(self), -1) >= 0).any(axis=1)
+        return every[known] if known.sum() >= wanted else every
 
     def split_for_verification(self) -> tuple[Dataset, Dataset]:
         """Hold back what a saved model is run on: one sample in eight, 2 to 16 of them.
@@ -140,6 +157,7 @@ def load_data(
     graph: Graph,
     *,
     images: ImageOptions | None = None,
+    hint: PixelHint | None = None,
     limit: int | None = None,
 ) -> Dataset:
     """Open data for a model; the samples themselves are read later.
@@ -151,6 +169,7 @@ def load_data(
             target or targets, or a ``labels.csv`` beside pictures, gives the labels.
         graph: the model.
         images: how pictures are prepared; what is not set follows from the model's input.
+        hint: what the model itself says of its pixels.
         limit: at most so many samples, spread evenly over the data.
 
     Raises:
@@ -159,7 +178,7 @@ def load_data(
     path = Path(path)
     specs = input_specs(graph)
     try:
-        parts = _open(path, specs, images or ImageOptions())
+        parts = _open(path, specs, _Pictures(images or ImageOptions(), hint))
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path} cannot be read: {reason}.", "Check the path.") from error
@@ -169,7 +188,15 @@ def load_data(
     return data if limit is None else data.spread(limit)
 
 
-def _open(path: Path, specs: Sequence[InputSpec], images: ImageOptions) -> list[SampleSource]:
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """How pictures are prepared: what the user says, and what the model does."""
+
+    options: ImageOptions
+    hint: PixelHint | None
+
+
+def _open(path: Path, specs: Sequence[InputSpec], images: _Pictures) -> list[SampleSource]:
     if path.is_dir():
         return _open_folder(path, specs, images)
     if not path.exists():
@@ -185,9 +212,7 @@ def _open(path: Path, specs: Sequence[InputSpec], images: ImageOptions) -> list[
     raise DataError(f"{path} is of no kind that data comes in.", _TAKEN)
 
 
-def _open_folder(
-    folder: Path, specs: Sequence[InputSpec], images: ImageOptions
-) -> list[SampleSource]:
+def _open_folder(folder: Path, specs: Sequence[InputSpec], images: _Pictures) -> list[SampleSource]:
     files = _sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     sets = [p for p in files if p.is_dir() and _input_files(p)]
     if _input_files(folder):
@@ -215,7 +240,7 @@ def _array_files(
 
 
 def _images(
-    where: Path, paths: Sequence[Path], specs: Sequence[InputSpec], images: ImageOptions
+    where: Path, paths: Sequence[Path], specs: Sequence[InputSpec], images: _Pictures
 ) -> ImageSamples:
     if len(specs) > 1:
         wanted = ", ".join(str(spec) for spec in specs)
@@ -223,7 +248,8 @@ def _images(
             f"{where} holds pictures, and the model has {len(specs)} inputs: {wanted}.",
             "Save an array for each input by its name, in one .npz file.",
         )
-    return ImageSamples(str(where), paths, specs[0], images.filled(specs[0]))
+    plan = images.options.filled(specs[0], images.hint)
+    return ImageSamples(str(where), paths, specs[0], plan)
 
 
 class _TensorFile:

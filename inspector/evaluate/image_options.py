@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.errors import DataError
 from inspector.evaluate.inputs import InputSpec
+from inspector.evaluate.pixels import PixelHint
 from inspector.graph.model import Dim
 
 Layout = Literal["NCHW", "NHWC"]
@@ -85,8 +86,13 @@ class ImageOptions:
             if getattr(self, f.name) != f.default
         )
 
-    def filled(self, spec: InputSpec) -> ImagePlan:
+    def filled(self, spec: InputSpec, hint: PixelHint | None = None) -> ImagePlan:
         """Decide every option that is not set by what the model's input is.
+
+        Args:
+            spec: the input.
+            hint: what the model itself says of its pixels; what is set here goes before it, and
+                any of `scale`, `mean` and `std` before all that it says of values.
 
         Raises:
             DataError: the input cannot hold a picture, or not one as the options say.
@@ -96,13 +102,18 @@ class ImageOptions:
         layout = self.layout or _layout(spec)
         axes = spec.shape[-3:]
         channel, height, width = axes if layout == "NCHW" else (axes[2], axes[0], axes[1])
-        channels = self._channels(spec, layout, channel)
+        wanted = self.channels or (hint.channels if hint is not None else None)
+        channels = self._channels(spec, layout, channel, wanted)
         size = self._size(spec, height, width)
         count = len(channels) if channels != "GRAY" else 1
         real = spec.dtype.startswith("float")
         mean: tuple[float, ...] = (0.0,)
         std: tuple[float, ...] = (1.0,)
-        if real and count == len(_IMAGENET_MEAN) and self.scale is None:
+        own = self.scale is None and self.mean is None and self.std is None
+        scale = self.scale if self.scale is not None else (1 / 255 if real else 1.0)
+        if hint is not None and own and real:
+            scale, mean = hint.scale, (hint.mean,)
+        elif real and count == len(_IMAGENET_MEAN) and self.scale is None:
             order = -1 if channels == "BGR" else 1
             mean, std = _IMAGENET_MEAN[::order], _IMAGENET_STD[::order]
         return ImagePlan(
@@ -111,14 +122,17 @@ class ImageOptions:
             channels=channels,
             fit=self.fit,
             short_side=self.short_side or round(min(size) * _CROP_RATIO),
-            scale=self.scale if self.scale is not None else (1 / 255 if real else 1.0),
+            scale=scale,
             mean=_per_channel("mean", self.mean or mean, count),
             std=_per_channel("std", self.std or std, count),
+            reason=hint.reason if hint is not None and own and real else "",
         )
 
-    def _channels(self, spec: InputSpec, layout: Layout, channel: Dim) -> Channels:
+    def _channels(
+        self, spec: InputSpec, layout: Layout, channel: Dim, wanted: Channels | None
+    ) -> Channels:
         count = channel if isinstance(channel, int) else 3
-        channels = self.channels or _CHANNEL_COUNTS.get(count)
+        channels = wanted or _CHANNEL_COUNTS.get(count)
         if channels is None:
             raise _no_picture(spec, f"{count} channels in the {layout} layout")
         given = len(channels) if channels != "GRAY" else 1
@@ -143,7 +157,11 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """`ImageOptions` with every option decided for one input of a model."""
+    """`ImageOptions` with every option decided for one input of a model.
+
+    Attributes:
+        reason: what of the model says that its values are so; empty where nothing does.
+    """
 
     size: tuple[int, int]
     layout: Layout
@@ -153,6 +171,7 @@ class ImagePlan:
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    reason: str = ""
 
     def __str__(self) -> str:
         """Write it for a user to check: ``RGB 224x224 NCHW, crop, ...``."""
@@ -161,6 +180,7 @@ class ImagePlan:
         return (
             f"{self.channels} {height}x{width} {self.layout}, {self.fit}, "
             f"scale {self.scale:.6g}, mean {mean}, std {std}"
+            + (f" ({self.reason})" if self.reason else "")
         )
 
 

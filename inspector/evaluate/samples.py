@@ -217,7 +217,13 @@ def _remarks(columns: Sequence[_Column], count: int) -> list[str]:
 
 
 class ImageSamples:
-    """Pictures, decoded one by one as they are asked for."""
+    """Pictures, decoded one by one as they are asked for.
+
+    Attributes:
+        paths: the files.
+        labels: the class of each, -1 where it is not known; None where none is.
+        notes: for the user; the first says how the pictures are fed.
+    """
 
     def __init__(self, where: str, paths: Sequence[Path], spec: InputSpec, plan: ImagePlan) -> None:
         """Take the pictures `paths` in the folder `where` for the input `spec`.
@@ -237,12 +243,12 @@ class ImageSamples:
                 "Give more of them.",
             )
         self._count = len(paths) // self._rows
-        self._paths = paths[: self._count * self._rows]
+        self.paths = tuple(paths[: self._count * self._rows])
         self.notes: tuple[str, ...] = (f"Pictures are fed as {plan}.",)
-        if len(paths) > len(self._paths):
-            left = len(paths) - len(self._paths)
+        if len(paths) > len(self.paths):
+            left = len(paths) - len(self.paths)
             self.notes += (f"{where}: the last {left} pictures do not fill a batch.",)
-        labels = _image_labels(self._paths)
+        labels = _image_labels(self.paths)
         if labels is not None and self._rows > 1:
             labels = labels.reshape(self._count, self._rows)
         self.labels = labels
@@ -253,7 +259,7 @@ class ImageSamples:
 
     def read(self, index: int) -> Feeds:
         """Decode the pictures of one sample."""
-        paths = self._paths[index * self._rows : (index + 1) * self._rows]
+        paths = self.paths[index * self._rows : (index + 1) * self._rows]
         pictures = [read_image(path, self._spec, self._plan) for path in paths]
         return {self._spec.name: np.stack(pictures) if self._batched else pictures[0]}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from inspector.evaluate.classes import ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview
@@ -25,6 +26,32 @@ ROUNDING_DB = 100.0
 
 
 @dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Share of the labelled predictions that each model gets right, 0 to 1.
+
+    Attributes:
+        reference: the float model's.
+        predicted: the simulation's.
+        measured: the saved file's.
+        labelled: how many predictions have a label.
+    """
+
+    reference: float
+    predicted: float
+    measured: float
+    labelled: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "float": self.reference,
+            "predicted": self.predicted,
+            "measured": self.measured,
+            "labelled": self.labelled,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """Prediction and measurement of one saved file, both against the float model.
 
@@ -34,6 +61,7 @@ class Verification:
         predicted: from the simulation.
         measured: from running the saved file in onnxruntime as it is.
         cause: why the two differ by more than TOLERANCE_DB, as far as it is known; else empty.
+        accuracy: how often each is right; None where the samples have no labels.
     """
 
     source: str
@@ -41,6 +69,7 @@ class Verification:
     predicted: Fidelity
     measured: Fidelity
     cause: str = ""
+    accuracy: Accuracy | None = None
 
     @property
     def agrees(self) -> bool:
@@ -88,17 +117,35 @@ def verify(
     preview = Preview(prepared, placement)
     classes = class_output(placement.graph)
     predicted, measured = FidelityMeter(classes), FidelityMeter(classes)
+    right = ClassMeter(classes), ClassMeter(classes)
     for number, feeds in enumerate(samples.samples()):
         expected = reference.run(feeds, cancel=cancel)
-        predicted.add(expected, preview.run(grids, feeds, cancel))
-        measured.add(expected, file.run(feeds, cancel=cancel))
+        simulated, found = preview.run(grids, feeds, cancel), file.run(feeds, cancel=cancel)
+        predicted.add(expected, simulated)
+        measured.add(expected, found)
+        if samples.labels is not None:
+            right[0].add(expected, simulated, samples.labels[number])
+            right[1].add(expected, found, samples.labels[number])
         if progress is not None:
             progress(number + 1, len(samples))
-    found = Verification(samples.source, samples.random, predicted.result(), measured.result())
-    if found.agrees:
-        return found
-    cause = _cause(reference, saved, samples, found.predicted, classes, cancel)
-    return Verification(found.source, found.random, found.predicted, found.measured, cause)
+    result = Verification(
+        samples.source,
+        samples.random,
+        predicted.result(),
+        measured.result(),
+        accuracy=_accuracy(*right),
+    )
+    if result.agrees:
+        return result
+    cause = _cause(reference, saved, samples, result.predicted, classes, cancel)
+    return replace(result, cause=cause)
+
+
+def _accuracy(predicted: ClassMeter, measured: ClassMeter) -> Accuracy | None:
+    first, second = predicted.result(), measured.result()
+    if first.accuracy is None or second.accuracy is None:
+        return None
+    return Accuracy(*first.accuracy, second.accuracy[1], first.labelled)
 
 
 def _cause(

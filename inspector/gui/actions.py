@@ -37,6 +37,12 @@ _ENTRIES = (
     ),
     _Entry("actionRandom", "Calibrate with random inputs", "For a first look without data"),
     _Entry(
+        "actionImages",
+        "Pictures as input…",
+        "How pictures become the numbers that the model reads",
+        ("Ctrl+Shift+I",),
+    ),
+    _Entry(
         "actionSave",
         "Save quantized…",
         "Write the quantized model and check it",
@@ -134,7 +140,8 @@ _MENUS = (
     (
         "&File",
         (
-            *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom", ""),
+            *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom"),
+            *("actionImages", ""),
             *("actionSave", "actionSaveRecipe", "", "actionExport"),
         ),
     ),

@@ -159,6 +159,7 @@ class Autosave(QObject):
             recipe=document.recipe,
             unsaved=document.is_dirty,
             data=data.absolute() if calibration is not None and data is not None else None,
+            images=str(self._files.images),
             random=calibration is not None and calibration.random,
             selection=chosen.names,
             tensor=chosen.tensor,

@@ -23,6 +23,7 @@ _OBSTACLES = {
     "actionOpenRecipe": _NEEDS_LAYERS,
     "actionCalibrate": _NEEDS_LAYERS,
     "actionRandom": _NEEDS_LAYERS,
+    "actionImages": "The open model takes no pictures",
     "actionFind": _NEEDS_LAYERS,
 }
 _BARE = {"actionUndo": "Undo", "actionRedo": "Redo"}

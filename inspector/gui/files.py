@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.errors import DataError, InspectorError, SaveError
 from inspector.evaluate.data import Dataset
+from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
@@ -45,6 +46,7 @@ class Files(QObject):
 
     Attributes:
         guard: stands before whatever puts another model in the place of the present one.
+        images: how pictures are fed to the open model, as far as the user says.
         calibrated_from: the file or folder that the present calibration came from, if one did.
 
     Signals:
@@ -52,16 +54,18 @@ class Files(QObject):
         sketched: the Sketch of a model that can be drawn already, and will be the document's.
         withdrawn: that model cannot be opened after all; the document's is to be drawn again.
         message: (kind, text, hint) for the message bar.
-        offered: (text, hint, Offer) for the message bar.
+        offered: (kind, text, hint, Offer) for the message bar.
         saved: the result of a save.
+        pictures_fed: how the pictures of the data are fed.
     """
 
     opening = Signal()
     sketched = Signal(object)
     withdrawn = Signal()
     message = Signal(str, str, str)
-    offered = Signal(str, str, object)
+    offered = Signal(str, str, str, object)
     saved = Signal(object)
+    pictures_fed = Signal(str)
 
     def __init__(self, bridge: Bridge, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +75,7 @@ class Files(QObject):
         self._later: list[tuple[Path, Kind]] = []
         self._carried: tuple[Path, Recipe] | None = None
         self.guard: Guard = lambda act, _what: act()
+        self.images = ImageOptions()
         self.calibrated_from: Path | None = None
         tasks.failed.connect(self._failed)
         tasks.ended.connect(self._ended)
@@ -143,7 +148,8 @@ class Files(QObject):
                 f"Opening {path.name}",
             )
         else:
-            self._calibrate_with(lambda: read_data(path, self.document.graph), path.name, path)
+            opened, images = self.document.opened, self.images
+            self._calibrate_with(lambda: read_data(path, opened, images), path.name, path)
 
     def use_random_inputs(self) -> None:
         """Calibrate with random numbers, which every figure made from them says."""
@@ -196,6 +202,8 @@ class Files(QObject):
     def _model_arrived(self, opened: Opened) -> None:
         self._sketch = None
         before = self.document.opened if self.document.is_open else None
+        if before is None or before.path != opened.model.path:
+            self.images = ImageOptions()
         self._bridge.expect(opened.plans)
         self.document.set_model(opened.model)
         obstacle = opened.model.obstacle
@@ -233,7 +241,7 @@ class Files(QObject):
             f"Use its recipe on {before.path.name}",
             lambda: self.guard(use, "opening another model"),
         )
-        self.offered.emit(text, "", offer)
+        self.offered.emit("info", text, "", offer)
 
     def _offer_recipe(self, path: Path, recipe: Recipe) -> None:
         """A float model is open, and the recipe of one that was saved is at hand."""
@@ -241,7 +249,7 @@ class Files(QObject):
             return
         text = f"{path.name}, which was open before, carries a recipe that fits this model."
         offer = Offer("Use its recipe", lambda: self._recipe_arrived(path, recipe))
-        self.offered.emit(text, "", offer)
+        self.offered.emit("info", text, "", offer)
 
     def _recipe_arrived(self, path: Path, recipe: Recipe) -> None:
         try:
@@ -270,7 +278,11 @@ class Files(QObject):
                 "Drop real calibration data when you have it.",
             )
         elif data is not None:
-            for note in data.notes:
+            fed, notes = data.notes[:1], data.notes
+            if data.pictures:
+                self.pictures_fed.emit(fed[0])
+                notes = notes[1:]
+            for note in notes:
                 self.message.emit("info", note, "")
 
     # Saving

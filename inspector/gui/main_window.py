@@ -35,8 +35,9 @@ from inspector.gui.help import show_about, show_shortcuts
 from inspector.gui.insight import Insight
 from inspector.gui.keeping import Keeping
 from inspector.gui.layer_table import LayerPane
-from inspector.gui.message_bar import MessageBar, Offer
+from inspector.gui.message_bar import MessageBar
 from inspector.gui.panels import Panels
+from inspector.gui.pictures import Pictures
 from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.presenter import Presenter
 from inspector.gui.properties.pane import PropertyPane
@@ -251,7 +252,7 @@ class MainWindow(QMainWindow):
             self.actions_, self.graph_pane, self.stage, self.graphs, self.selection, self.finds
         )
         actions["actionExport"].triggered.connect(self.ask.what_to_export)
-        self.export.message.connect(self._show_message)
+        self.export.message.connect(self.messages.tell)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
         self.graphs.properties_asked.connect(self.sidebar.come_forward)
         self.graphs.table_asked.connect(self.pane.show_layer)
@@ -269,8 +270,8 @@ class MainWindow(QMainWindow):
         self.files.opening.connect(self.messages.withdraw_notes)
         self.files.sketched.connect(self._sketched)
         self.files.withdrawn.connect(self._withdrawn)
-        self.files.message.connect(self._show_message)
-        self.files.offered.connect(self._show_offer)
+        self.files.message.connect(self.messages.tell)
+        self.files.offered.connect(self.messages.tell)
         self.bridge.model_changed.connect(self._model_changed)
         self.bridge.specs_changed.connect(self._history_changed)
         self.bridge.saved_changed.connect(self._history_changed)
@@ -282,6 +283,9 @@ class MainWindow(QMainWindow):
         """Last of all, so that what is restored finds everything in its place."""
         views = Views(self.selection, self.stage, self.graph, self.actions_["actionRightwards"])
         self.panels = Panels(self, self.bridge, self.selection, self.actions_, self.ask, self.tabs)
+        self.pictures = Pictures(
+            self, self.bridge, self.files, self.messages, self.actions_["actionImages"]
+        )
         self.keeping = Keeping(self, self.files, self.bridge, self.ask, views, self.messages)
         self.keeping.show_recent(self.actions_.recent, self.welcome)
         self.keeping.show_guide(self.guide)
@@ -328,14 +332,6 @@ class MainWindow(QMainWindow):
                 self.themes.set_mode(mode)
 
     # What changed
-
-    def _show_message(self, kind: str, text: str, hint: str) -> None:
-        for known in ("info", "success", "warning", "error"):
-            if known == kind:
-                self.messages.show_message(known, text, hint)
-
-    def _show_offer(self, text: str, hint: str, offer: Offer) -> None:
-        self.messages.show_message("info", text, hint, offer)
 
     def _model_changed(self) -> None:
         self.messages.withdraw_offers()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
@@ -24,15 +24,23 @@ from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, Theme
 Kind = Literal["info", "success", "warning", "error"]
 MOST = 3
 _PASSING_MS = 12_000
+_KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 _SIGNS = {"info": "Note", "success": "Done", "warning": "Warning", "error": "Error"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offer:
-    """Something that a message offers to do."""
+    """Something that a message offers to do.
+
+    Attributes:
+        label: of the button.
+        run: does it.
+        passing: it can also be reached elsewhere, so the message may pass by itself.
+    """
 
     label: str
     run: Callable[[], None]
+    passing: bool = False
 
 
 class Message(QFrame):
@@ -133,18 +141,26 @@ class MessageBar(QWidget):
             message.dismiss()
         message = Message(kind, text, hint, self._theme, self, offer)
         self._column.addWidget(message)
-        if kind in ("info", "success") and offer is None:
+        if kind in ("info", "success") and (offer is None or offer.passing):
             timer = QTimer(message)
             timer.setSingleShot(True)
             timer.timeout.connect(message.dismiss)
             timer.start(_PASSING_MS)
         return message
 
+    def tell(self, kind: str, text: str, hint: str = "", offer: Offer | None = None) -> None:
+        """The same for signals, whose arguments have no type of their own.
+
+        Raises:
+            KeyError: there is no such kind.
+        """
+        self.show_message(_KINDS[kind], text, hint, offer)
+
     def messages(self) -> list[Message]:
         """What is shown, oldest first."""
-        items = (self._column.itemAt(i) for i in range(self._column.count()))
-        widgets = (item.widget() for item in items if item is not None)
-        return [widget for widget in widgets if isinstance(widget, Message)]
+        # Not by the items of the layout: Python would keep their wrappers after they are gone.
+        direct = Qt.FindChildOption.FindDirectChildrenOnly
+        return self.findChildren(Message, options=direct)
 
     def text(self) -> str:
         """Everything shown, one message a line."""

@@ -9,9 +9,10 @@ from typing import Literal
 from inspector.errors import CancelledError, DataError, InspectorError, RecipeError
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import Dataset, load_data
+from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.images import IMAGE_SUFFIXES
+from inspector.evaluate.pixels import pixel_hint
 from inspector.evaluate.statistics import Calibration, is_statistics, load_calibration
-from inspector.graph.model import Graph
 from inspector.gui.collector import resting
 from inspector.gui.plans import WholePlan, plan_all
 from inspector.gui.stage import PICTURE
@@ -86,15 +87,21 @@ def read_recipe(path: Path) -> Recipe:
     return load_recipe(path)
 
 
-def read_data(path: Path, graph: Graph) -> Dataset | Calibration:
+def read_data(path: Path, opened: OpenModel, images: ImageOptions) -> Dataset | Calibration:
     """Open calibration data, or statistics that were gathered before.
+
+    Args:
+        path: what was dropped.
+        opened: the model.
+        images: how pictures are prepared, as far as the user says.
 
     Raises:
         DataError: it fits neither the model nor any form that is known.
     """
     if path.is_file() and is_statistics(path):
         return load_calibration(path)
-    return load_data(path, graph)
+    hint = pixel_hint(opened.prepared, opened.graph)
+    return load_data(path, opened.graph, images=images, hint=hint)
 
 
 def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calibration:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QPointF, QSizeF
 from PySide6.QtGui import QAction
 
 from inspector.errors import InspectorError
+from inspector.evaluate.image_options import ImageOptions
 from inspector.graph.model import Graph
 from inspector.gui.bridge import Bridge
 from inspector.gui.files import MODEL, Files
@@ -121,6 +122,7 @@ class Restore(QObject):
             return
         session = crashed.session
         self._wanted = None
+        self._files.images = ImageOptions.parse(session.images)
         try:
             document.set_recipe(session.recipe, LABEL)
         except InspectorError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inspector.errors import InspectorError
+from inspector.evaluate.image_options import ImageOptions
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe
 
 VERSION = 1
@@ -54,6 +55,7 @@ class Session:
         recipe: the choices.
         unsaved: whether they were not saved anywhere else.
         data: the calibration data or statistics, absolute; None where there are none in a file.
+        images: how pictures are fed, as `ImageOptions` writes it.
         random: the calibration came from random inputs.
         selection: the nodes that were chosen.
         tensor: the tensor that was chosen.
@@ -67,6 +69,7 @@ class Session:
     recipe: Recipe = DEFAULT_RECIPE
     unsaved: bool = False
     data: Path | None = None
+    images: str = ""
     random: bool = False
     selection: tuple[str, ...] = ()
     tensor: str | None = None
@@ -91,6 +94,7 @@ def session_bytes(session: Session) -> bytes:
         "recipe": session.recipe.to_toml(),
         "unsaved": session.unsaved,
         "data": None if session.data is None else str(session.data),
+        "images": session.images,
         "random": session.random,
         "selection": selection,
         "tensor": session.tensor,
@@ -127,6 +131,7 @@ def parse_session(data: bytes) -> Session:
         recipe,
         content["unsaved"],
         None if content["data"] is None else Path(content["data"]),
+        content["images"],
         content["random"],
         tuple(content["selection"]),
         content["tensor"],
@@ -179,6 +184,14 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _is_images(value: object) -> bool:
+    try:
+        ImageOptions.parse(value if isinstance(value, str) else "?")
+    except InspectorError:
+        return False
+    return True
+
+
 def _is_names(value: object) -> bool:
     return isinstance(value, list) and len(value) <= MAX_NAMES and all(map(_is_text, value))
 
@@ -207,6 +220,7 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "recipe": _is_text,
     "unsaved": _is_flag,
     "data": lambda value: value is None or _is_path(value),
+    "images": _is_images,
     "random": _is_flag,
     "selection": _is_names,
     "tensor": lambda value: value is None or _is_text(value),

@@ -137,7 +137,7 @@ def compare_models(
     """
     first, second = load_model(a), load_model(b)
     graph = extract_graph(first)
-    samples = data.open(graph)
+    samples = data.open(first, graph)
     runners = (_Runner(open_session(a), a), _Runner(open_session(b), b))
     _check_same(runners[0], runners[1])
     classes = class_output(graph)

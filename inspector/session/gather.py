@@ -79,7 +79,7 @@ def calibrate_model(
     opened = open_model(model)
     check_not_read(output, opened.source.external_files)
     opened.require_quantizable()
-    samples = data.open(opened.graph)
+    samples = data.open(opened.prepared, opened.graph)
     start = time.perf_counter()
     found = calibrate(
         opened.prepared,

@@ -16,6 +16,7 @@ from inspector.errors import DataError, RecipeError, SaveError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
+from inspector.evaluate.pixels import pixel_hint
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
@@ -117,7 +118,8 @@ def quantize_model(
         progress=progress,
         cancel=cancel,
     )
-    return replace(result, fitted=_fitted(opened, request.recipe, recipe))
+    notes = () if data is None else data.notes
+    return replace(result, notes=notes, fitted=_fitted(opened, request.recipe, recipe))
 
 
 def recipe_for_target(opened: OpenModel, request: QuantizeRequest) -> Recipe:
@@ -297,7 +299,11 @@ def read_data(
             )
         return random_data(opened.graph, samples=4, seed=request.seed), calibration
     data = load_data(
-        request.calibration, opened.graph, images=request.images, limit=request.samples
+        request.calibration,
+        opened.graph,
+        images=request.images,
+        hint=pixel_hint(opened.prepared, opened.graph),
+        limit=request.samples,
     )
     return data, None
 

@@ -91,6 +91,7 @@ class QuantizeResult:
         verification: predicted and measured figures; None where the file was not run.
         passes: what was folded before.
         seconds: by stage.
+        notes: what the user should know of how the samples were taken.
         fitted: layers whose choice was changed because the target does not take it.
     """
 
@@ -107,6 +108,7 @@ class QuantizeResult:
     verification: Verification | None
     passes: tuple[PassReport, ...]
     seconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -124,9 +126,13 @@ class QuantizeResult:
                 "source": self.calibration_source,
                 "samples": self.calibration_samples,
                 "random": self.random_data,
+                "notes": list(self.notes),
             },
             "predicted": verification.predicted.to_json() if verification else None,
             "measured": verification.measured.to_json() if verification else None,
+            "accuracy": (
+                verification.accuracy.to_json() if verification and verification.accuracy else None
+            ),
             "verified_on": (
                 {"source": verification.source, "random": verification.random}
                 if verification

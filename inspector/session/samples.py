@@ -8,9 +8,11 @@ from pathlib import Path
 from inspector.errors import DataError
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
+from inspector.evaluate.pixels import pixel_hint
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics
 from inspector.graph.model import Graph
+from inspector.onnxio.loading import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class SampleRequest:
     random_samples: int | None = None
     seed: int = 0
 
-    def open(self, graph: Graph) -> Dataset:
-        """The samples, for a model.
+    def open(self, model: Model, graph: Graph) -> Dataset:
+        """The samples, for a model and its graph.
 
         Raises:
             DataError: there are none, or they do not fit the model.
@@ -49,4 +51,5 @@ class SampleRequest:
                 f"{self.path} holds statistics, and the samples themselves are needed here.",
                 "Give the data that they were gathered from.",
             )
-        return load_data(self.path, graph, images=self.images, limit=self.limit)
+        hint = pixel_hint(model, graph)
+        return load_data(self.path, graph, images=self.images, hint=hint, limit=self.limit)

@@ -193,3 +193,27 @@ def test_info_of_odd_models(cli, shared_models: Path) -> None:
             assert ran.out == ""
             assert path.name in ran.err
             assert "fault of the program" not in ran.err
+
+
+def test_pictures_are_fed_as_the_model_says(cli, colours: Path, tmp_path: Path) -> None:
+    """A model that takes its mean out itself gets 0 to 255, and is right; fed otherwise it is not.
+
+    The pictures are blue, green and red, and their classes are the channels in the order BGR.
+    """
+    out = tmp_path / "q.onnx"
+    line = ("quantize", colours / "model.onnx", "-o", out, "--calibration", colours / "pictures")
+    ran = cli(*line, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["accuracy"] == {"float": 1.0, "predicted": 1.0, "measured": 1.0, "labelled": 2}
+    assert "BGR 8x8" in ran.json["calibration"]["notes"][0]
+    other = cli(*line, "--images", "channels=RGB", "--json").json
+    assert other["accuracy"]["float"] < 1.0
+    people = cli(*line).out
+    assert "accuracy (100 % in float)" in people
+    assert "subtracts 104, 117, 123" in people
+
+
+def test_without_labels_no_accuracy_is_claimed(cli, model: Path, tmp_path: Path) -> None:
+    """Random inputs have no right answer."""
+    ran = cli("quantize", model, "-o", tmp_path / "q.onnx", "--random-data", 4, "--json")
+    assert ran.json["accuracy"] is None

@@ -380,3 +380,18 @@ def test_real_data(shared_models: Path) -> None:
         assert data.labels is not None
         assert not data.notes
         assert data.feeds(count - 1).keys() == set(graph.inputs)
+
+
+def test_labelled_samples_are_held_back(tmp_path: Path, image: Graph) -> None:
+    """Where only some have labels, those tell how often a model is right; if they are enough."""
+    labels = np.full(16, -1)
+    labels[[3, 7, 8, 12]] = 5
+    np.savez(tmp_path / "a.npz", image=np.zeros((16, 1, 4, 4), np.float32), labels=labels)
+    data = load_data(tmp_path / "a.npz", image)
+    used, held = data.split_for_verification()
+    assert held.labels is not None
+    assert held.labels.tolist() == [5, 5]
+    assert len(used) == 14
+    assert sorted([*used.order[:, 1], *held.order[:, 1]]) == list(range(16))
+    many, few = data.split(6)
+    assert (len(many), len(few)) == (10, 6)

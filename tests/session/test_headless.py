@@ -57,5 +57,6 @@ def test_no_samples_are_told(opened: dict[str, OpenModel]) -> None:
     """With what to do."""
     graph: Graph = opened["digits_cnn"].graph
     with pytest.raises(DataError, match="--random-data"):
-        SampleRequest().open(graph)
-    assert len(SampleRequest(random_samples=3, seed=1).open(graph)) == 3
+        SampleRequest().open(opened["digits_cnn"].prepared, graph)
+    request = SampleRequest(random_samples=3, seed=1)
+    assert len(request.open(opened["digits_cnn"].prepared, graph)) == 3
