@@ -14,6 +14,7 @@ from inspector.errors import RecipeError
 
 if TYPE_CHECKING:
     from inspector.evaluate.image_options import ImageOptions
+    from inspector.quant.recover import Recover
     from inspector.session.recipe import Recipe, Rule
     from inspector.session.samples import SampleRequest
 
@@ -142,6 +143,7 @@ def recipe_of(
     layers: Sequence[str],
     form: str | None,
     target: str | None,
+    recover: str | None = None,
 ) -> Recipe:
     """The recipe file, if there is one, and the options over it.
 
@@ -152,6 +154,7 @@ def recipe_of(
         layers: further rules, in order, as `GLOB=weights:SPEC` or `GLOB=activations:SPEC`.
         form: the format of the saved file.
         target: the name of a hardware profile, or its file. Defaults that nobody chose follow it.
+        recover: methods that make quantizing cost less, for layers that no rule speaks of.
 
     Raises:
         RecipeError: the file, a rule or the profile is wrong, or the target unknown.
@@ -167,6 +170,8 @@ def recipe_of(
     if target is not None:
         recipe = for_target(recipe, target_of(target))
     recipe = recipe.with_default(_spec("--weights", weights), _spec("--activations", activations))
+    if recover is not None:
+        recipe = replace(recipe, recover=recovery_of("--recover", recover))
     for text in layers:
         recipe = recipe.with_rule(layer_rule(text))
     recipe = replace(recipe, format=form or recipe.format)
@@ -189,7 +194,8 @@ def layer_rule(text: str) -> Rule:
     """The rule that one `--layer` stands for.
 
     Args:
-        text: `GLOB=weights:SPEC` or `GLOB=activations:SPEC`. The glob may hold `=` itself.
+        text: `GLOB=weights:SPEC`, `GLOB=activations:SPEC` or `GLOB=recover:METHODS`. The glob may
+            hold `=` itself.
 
     Raises:
         RecipeError: it has another form.
@@ -197,17 +203,35 @@ def layer_rule(text: str) -> Rule:
     """
     from inspector.session.recipe import Rule
 
-    at, role = max((text.rfind(f"={role}:"), role) for role in ("weights", "activations"))
+    at, role = max(
+        (text.rfind(f"={role}:"), role) for role in ("weights", "activations", "recover")
+    )
     if at < 1:
         raise RecipeError(
             f"--layer {text!r} is not understood.",
             "Write GLOB=weights:SPEC or GLOB=activations:SPEC, such as 'op:Gemm=weights:int4'.",
         )
-    spec = _spec(f"--layer {text!r}", text[at + len(role) + 2 :])
-    glob = text[:at]
+    glob, said = text[:at], text[at + len(role) + 2 :]
     if glob == "op:":
         raise RecipeError(f"--layer {text!r} names no operator.", "Write it as op:Gemm=...")
+    if role == "recover":
+        return Rule(glob, recover=recovery_of(f"--layer {text!r}", said))
+    spec = _spec(f"--layer {text!r}", said)
     return Rule(glob, spec, None) if role == "weights" else Rule(glob, None, spec)
+
+
+def recovery_of(option: str, text: str) -> Recover:
+    """What an option switches on.
+
+    Raises:
+        RecipeError: there is no such method; it names the option.
+    """
+    from inspector.quant.recover import Recover
+
+    try:
+        return Recover.parse(text)
+    except RecipeError as error:
+        raise RecipeError(f"{option}: {error.message}", error.hint) from error
 
 
 def _spec(option: str, text: str | None) -> Any:

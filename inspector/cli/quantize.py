@@ -21,8 +21,11 @@ from inspector.cli.options import (
 from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_not_read, check_target
+from inspector.quant.recover import METHODS_TEXT
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 from inspector.session.formats import FORMATS
+
+_MOST_REASONS = 4
 
 _EPILOG = """\b
 Examples:
@@ -48,8 +51,13 @@ Examples:
     "layers",
     multiple=True,
     metavar="GLOB=ROLE:SPEC",
-    help="A rule for layers, after those of the recipe; ROLE is weights or activations, "
+    help="A rule for layers, after those of the recipe; ROLE is weights, activations or recover, "
     "GLOB a pattern for names or op:OPERATOR.",
+)
+@click.option(
+    "--recover",
+    metavar="METHODS",
+    help="What to do so that quantizing costs less: " + METHODS_TEXT + ".",
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Form of the saved file.")
 @click.option(
@@ -73,6 +81,7 @@ def command(
     weights: str | None,
     activations: str | None,
     layers: Sequence[str],
+    recover: str | None,
     form: str | None,
     target: str | None,
     fit: bool,
@@ -98,7 +107,7 @@ def command(
     request = QuantizeRequest(
         model=model,
         output=output,
-        recipe=recipe_of(recipe, weights, activations, layers, form, target),
+        recipe=recipe_of(recipe, weights, activations, layers, form, target, recover),
         calibration=data.calibration,
         images=data.image_options(),
         samples=data.samples,
@@ -163,6 +172,8 @@ def summary(result: Mapping[str, Any]) -> str:
             ]
         )
     ]
+    if result.get("recovery"):
+        parts += ["", _recovered(result["recovery"])]
     if result.get("measured"):
         parts += ["", _measured(result)]
     return "\n".join(parts)
@@ -189,6 +200,27 @@ def _layer_counts(layers: Sequence[Mapping[str, Any]]) -> str:
 
 def _seconds(seconds: Mapping[str, float]) -> str:
     return ", ".join(f"{stage} {spent:.2f}" for stage, spent in seconds.items())
+
+
+def _recovered(recovery: Mapping[str, Any]) -> str:
+    """What each method did to the outputs, one row each, in the order in which they were done."""
+    rows = [
+        (
+            f"+ {step['method']}" if step["method"] else "nothing recovered",
+            str(len(step["layers"])) if step["method"] else "",
+            decibel_text(step["sqnr_db"]),
+            cosine_text(step["cosine"]),
+            "" if step["top1_agreement"] is None else percent_text(step["top1_agreement"]),
+        )
+        for step in recovery["steps"]
+    ]
+    heads = ("recovery", "layers", "SQNR", "cosine", "top-1 agreement")
+    left = [reason for step in recovery["steps"] for reason in step["left"]]
+    lines = [table(rows, heads, right=(1, 2, 3, 4))]
+    lines += [f"left alone: {reason}" for reason in left[:_MOST_REASONS]]
+    if len(left) > _MOST_REASONS:
+        lines.append(f"and {len(left) - _MOST_REASONS} more (all with --json)")
+    return "\n".join(lines)
 
 
 def _measured(result: Mapping[str, Any]) -> str:

@@ -90,7 +90,7 @@ class LayerErrors:
         self._session: Session = open_session(
             exposed.runnable, threads=threads, memory_pattern=False, spinning=False
         )
-        self._float = preview.numbers(_all_float(placement))
+        self._float = preview.numbers(all_float(placement))
 
     def run(
         self,
@@ -191,7 +191,8 @@ class _Sums:
         return float(decibels(self.signal, self.error)) if self._seen else math.nan
 
 
-def _all_float(placement: Placement) -> Grids:
+def all_float(placement: Placement) -> Grids:
+    """The numbers with which nothing is quantized."""
     specs = {layer.name: LayerSpecs(FLOAT, FLOAT) for layer in placement.graph.layers}
     return Grids(placement.plan(specs), (), {}, {})
 

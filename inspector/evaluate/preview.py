@@ -140,6 +140,13 @@ class Preview:
                     found[layer.name] = float(step)
         return found
 
+    def input_step(self, layer: Layer, grids: Grids) -> float:
+        """Real value of one unit of the (first) activation that a layer reads."""
+        if self._simulation.layers[layer.name].unit is None:
+            return 1.0
+        grid = grids.at(layer.activations[0], layer.name)
+        return float(_pass_scale(layer) if grid is None else grid.scale)
+
     def _pass_of(self, consumer: str) -> np.float32:
         layer = self._layers.get(consumer)
         return _PASS if layer is None else _pass_scale(layer)
@@ -221,13 +228,11 @@ class Preview:
         grid = grids.weights.get(layer.name)
         if grid is None:
             return self._model.constant(tensor)
-        whole = layer.name in grids.plan.integer
-        key = identity(grid) + bytes([whole])
+        key = identity(grid) + bytes([layer.name in grids.plan.integer])
         held = self._held.get((layer.name, tensor))
         if held is not None and held[0] == key:
             return held[1]
-        values = self._model.constant(tensor)
-        values = _steps(values, grid) if whole else fake_quantize(values, grid)
+        values = weight_input(layer, self._model.constant(tensor), grids)
         self._held[layer.name, tensor] = (key, values)
         return values
 
@@ -241,6 +246,21 @@ class Preview:
         if layer.op_type == "ConvTranspose" and np.ndim(unit):
             unit = np.tile(unit, layer.group)
         return np.asarray(values / unit, np.float32)
+
+
+def weight_input(layer: Layer, values: NDArray[Any], grids: Grids) -> NDArray[Any]:
+    """What the simulation takes for a weight: whole codes, or real values where those are read.
+
+    Args:
+        layer: whose weight.
+        values: real values.
+        grids: the numbers of the choice; the weight is rounded to its grid, if it has one.
+    """
+    grid = grids.weights.get(layer.name)
+    if grid is None:
+        return values
+    whole = layer.name in grids.plan.integer
+    return _steps(values, grid) if whole else fake_quantize(values, grid)
 
 
 def _multiplies_bytes(layer: Layer, grids: Grids) -> bool:

@@ -30,6 +30,7 @@ from inspector.session.document import Document
 from inspector.session.job import resolve, save_quantized
 from inspector.session.opening import OpenModel, Sketch
 from inspector.session.recipe import Recipe, save_recipe
+from inspector.session.recovery import recover
 from inspector.session.result import QuantizeResult
 
 MODEL, DATA, RECIPE, SAVE = "model", "data", "recipe", "save"
@@ -312,19 +313,35 @@ class Files(QObject):
                     "Drop calibration data on the window, use random inputs for a try, or set the "
                     "activations to float.",
                 )
-            samples = (
-                data.split_for_verification()[1]
+            learned, samples = (
+                data.split_for_verification()
                 if data is not None
-                else random_data(opened.graph, samples=4)
+                else (None, random_data(opened.graph, samples=4))
             )
+
+            def progress(_stage: str, done: int, total: int) -> None:
+                context.progress(done, total)
+
+            recovery = None
+            if recipe.recovers:
+                recovery = recover(
+                    opened,
+                    recipe,
+                    calibration,
+                    learned,
+                    samples,
+                    progress=progress,
+                    cancel=context.cancelled,
+                )
             return save_quantized(
                 opened,
                 recipe,
                 calibration,
                 samples,
                 path,
+                recovery=recovery,
                 force=True,
-                progress=lambda _stage, done, total: context.progress(done, total),
+                progress=progress,
                 cancel=context.cancelled,
             )
 

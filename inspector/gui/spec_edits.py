@@ -71,7 +71,7 @@ def default_edit(chosen: Chosen, source: str) -> Edit:
     def change(recipe: Recipe) -> Recipe:
         rules: Sequence[Rule] = recipe.rules
         for role in _given(chosen):
-            rules = [kept for rule in rules if (kept := _without(rule, role)) is not None]
+            rules = [kept for rule in rules if (kept := rule.without(role)) is not None]
         return replace(recipe, rules=tuple(rules)).with_default(*chosen)
 
     return Edit(f"All layers: same as {source}", change)
@@ -113,17 +113,8 @@ def _given(chosen: Chosen) -> list[Role]:
 
 
 def _without_rule(recipe: Recipe, pattern: str, role: Role) -> Recipe:
-    rules = (_without(rule, role) if rule.layers == pattern else rule for rule in recipe.rules)
+    rules = (rule.without(role) if rule.layers == pattern else rule for rule in recipe.rules)
     return replace(recipe, rules=tuple(rule for rule in rules if rule is not None))
-
-
-def _without(rule: Rule, role: Role) -> Rule | None:
-    """The rule without one field; None if nothing is left of it."""
-    weights = None if role == "weights" else rule.weights
-    activations = None if role == "activations" else rule.activations
-    if weights is None and activations is None:
-        return None
-    return Rule(rule.layers, weights, activations)
 
 
 def _title(layers: Sequence[Layer]) -> str:

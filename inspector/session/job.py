@@ -23,7 +23,7 @@ from inspector.evaluate.verify import Verification, verify
 from inspector.files import check_not_read, check_target
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
-from inspector.graph.placement import Plan
+from inspector.graph.placement import Placement, Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import save_model, staged_model
@@ -34,6 +34,7 @@ from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import RECIPE_KEY, Recipe
+from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
 from inspector.session.targets import load_target
 
@@ -107,12 +108,27 @@ def quantize_model(
                 progress=of_stage(progress, "calibrate"),
                 cancel=cancel,
             )
+    recovery = None
+    if recipe.recovers:
+        if request.calibration is not None and statistics is not None:
+            calibration_data = None  # what is there to verify on is random
+        with clock("recover"):
+            recovery = recover(
+                opened,
+                recipe,
+                calibration,
+                calibration_data,
+                held_back,
+                progress=progress,
+                cancel=cancel,
+            )
     result = save_quantized(
         opened,
         recipe,
         calibration,
         held_back,
         request.output,
+        recovery=recovery,
         force=request.force,
         clock=clock,
         progress=progress,
@@ -151,6 +167,7 @@ def save_quantized(
     samples: Dataset | None,
     output: Path,
     *,
+    recovery: Recovery | None = None,
     force: bool = False,
     clock: Clock | None = None,
     progress: StageProgress | None = None,
@@ -164,6 +181,7 @@ def save_quantized(
         calibration: what is known of the activations; None where none is quantized.
         samples: what to run the saved file on; None to leave it unproved.
         output: the file to write.
+        recovery: what `recover` made of the same recipe and data, where the recipe asks for any.
         force: allow it to replace a file.
         clock: times the stages, where earlier ones were timed already.
         progress: told of the stages.
@@ -171,17 +189,23 @@ def save_quantized(
 
     Raises:
         InspectorError: something is wrong; the output is as it was before.
+        ValueError: the recipe asks for recovery, and none is given.
     """
+    if recipe.recovers and recovery is None:
+        raise ValueError("The recipe asks for recovery, and none is given.")
     clock = clock or Clock()
     check_output(opened.path, output, force=force)
     _check_weights_stay(opened, output)
     opened.require_quantizable()
     specs = resolve(opened, recipe)
     with clock("quantize"):
-        plan = opened.placement.plan(specs)
-        grids = grids_of(opened, plan, calibration)
-        written = _write(opened, recipe, grids)
-        layers = _layer_results(opened, specs, grids)
+        if recovery is None:
+            plan = opened.placement.plan(specs)
+            grids, model = grids_of(opened, plan, calibration), opened.prepared
+        else:
+            opened, grids, model = recovery.opened, recovery.grids, recovery.model
+        written = _write(model, opened.placement, recipe, grids)
+        layers = _layer_results(opened, specs, grids, model)
     verification = None
     with staged_model(output) as staged:
         with clock("save"):
@@ -190,7 +214,7 @@ def save_quantized(
             if samples is not None and len(samples):
                 verification = verify(
                     opened.source,
-                    opened.prepared,
+                    model,
                     opened.placement,
                     grids,
                     staged,
@@ -199,7 +223,8 @@ def save_quantized(
                     progress=of_stage(progress, "verify"),
                     cancel=cancel,
                 )
-    return _result(opened, recipe, calibration, written, output, layers, verification, clock)
+    result = _result(opened, recipe, calibration, written, output, layers, verification, clock)
+    return replace(result, recovery=recovery)
 
 
 def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
@@ -329,19 +354,20 @@ def _check_weights_stay(opened: OpenModel, output: Path) -> None:
         raise SaveError(f"{output} holds the weights of {opened.path}.", "Choose another name.")
 
 
-def _write(opened: OpenModel, recipe: Recipe, grids: Grids) -> Model:
+def _write(model: Model, placement: Placement, recipe: Recipe, grids: Grids) -> Model:
     options = QdqOptions(
         unsigned_kernels=load_target(recipe.target).unsigned_kernels,
         metadata={RECIPE_KEY: recipe.to_toml()},
     )
-    return write_qdq(opened.prepared, opened.placement, grids, options)
+    return write_qdq(model, placement, grids, options)
 
 
 def _layer_results(
-    opened: OpenModel, specs: Mapping[str, LayerSpecs], grids: Grids
+    opened: OpenModel, specs: Mapping[str, LayerSpecs], grids: Grids, written: Model
 ) -> tuple[LayerResult, ...]:
     def result(layer: Layer) -> LayerResult:
-        return LayerResult.of(layer, specs[layer.name], grids, opened.prepared.constant)
+        float_values, stored = opened.prepared.constant, written.constant
+        return LayerResult.of(layer, specs[layer.name], grids, float_values, stored)
 
     # One thread a core: numpy works on a weight without holding the interpreter.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -390,4 +416,4 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

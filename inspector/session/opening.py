@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -144,11 +144,20 @@ def open_model(path: Path | Sketch, *, pause: Callable[[], None] = lambda: None)
         prepared = raise_opset(prepared, QDQ_OPSET)
     except UnsupportedError as error:
         obstacle = UnsupportedError(f"{sketch.path}: {error.message}", error.hint)
-    graph = shown
-    if prepared is not source:
-        graph = with_shapes(extract_structure(prepared), infer_types(prepared))
+    graph = shown if prepared is source else _graph_of(prepared)
     for model in (source, prepared):
         forget_types(model)
     pause()
     placement = place(graph)
     return OpenModel(source, prepared, graph, placement, passes, obstacle, shown, sketch.functions)
+
+
+def with_prepared(opened: OpenModel, prepared: Model) -> OpenModel:
+    """The same open model with another rewriting of what is quantized in it."""
+    graph = _graph_of(prepared)
+    forget_types(prepared)
+    return replace(opened, prepared=prepared, graph=graph, placement=place(graph))
+
+
+def _graph_of(prepared: Model) -> Graph:
+    return with_shapes(extract_structure(prepared), infer_types(prepared))

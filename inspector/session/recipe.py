@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inspector.errors import InspectorError, RecipeError, UnsupportedError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
+from inspector.quant.recover import NO_RECOVERY, Recover
 from inspector.quant.spec import LayerSpecs, QuantSpec, Role
 from inspector.session.formats import FORMATS, SAVED_FORMATS
 from inspector.session.globs import escape, nearest_layers
@@ -53,6 +54,7 @@ class Recipe:
         rules: later rules win, each field (weights, activations) by itself.
         target: the name of a hardware profile.
         format: the form of the saved file, one of `FORMATS`.
+        recover: what is done so that quantizing costs less, in layers that no rule speaks of.
         version: of the file form.
     """
 
@@ -60,6 +62,7 @@ class Recipe:
     rules: tuple[Rule, ...] = ()
     target: str = "ort-cpu"
     format: str = "qdq"
+    recover: Recover = NO_RECOVERY
     version: int = VERSION
     _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -88,6 +91,15 @@ class Recipe:
         index, default = self.index, self.default
         return {layer.name: index.resolve(layer, default) for layer in layers}
 
+    def recover_all(self, layers: Iterable[Layer]) -> dict[str, Recover]:
+        """What is done for each of many layers so that quantizing costs less, by their names."""
+        return {layer.name: self.index.recover(layer, self.recover) for layer in layers}
+
+    @property
+    def recovers(self) -> bool:
+        """Whether anything is to be done so that quantizing costs less, for some layer."""
+        return bool(self.recover) or any(rule.recover for rule in self.rules)
+
     def unmatched(self, layers: Iterable[Layer]) -> tuple[Rule, ...]:
         """The rules that match none of the layers."""
         return self.index.unmatched(layers)
@@ -96,7 +108,7 @@ class Recipe:
         """What is set for exactly this layer (several such rules seen as one), or None."""
         found: Rule | None = None
         for rule in self.index.overrides(name):
-            found = rule if found is None else _over(found, rule.weights, rule.activations)
+            found = rule if found is None else _over(found, rule)
         return found
 
     def is_overridden(self, layer: Layer | str) -> bool:
@@ -175,12 +187,20 @@ class Recipe:
         weights: QuantSpec | None = None,
         activations: QuantSpec | None = None,
     ) -> Recipe:
-        """Set the same for each of many layers, as one override each.
+        """Set the same specs for each of many layers, as one override each; see `with_rules`."""
+        return self.with_rules(names, Rule("", weights, activations))
+
+    def with_rules(self, names: Iterable[str], said: Rule) -> Recipe:
+        """Say the same of each of many layers, as one override each.
 
         An override behind all rules with patterns is changed in its place. One before such a rule
         may be overruled by it, so a new one is put at the end, with only what is set now.
+
+        Args:
+            names: the layers.
+            said: what is said of them; None leaves a field as it is, and so does its pattern.
         """
-        if weights is None and activations is None:
+        if said.is_empty:
             return self
         rules = list(self.rules)
         places = self._last_overrides()
@@ -188,9 +208,9 @@ class Recipe:
             place = places.get(name)
             if place is None:
                 places[name] = len(rules)
-                rules.append(Rule(escape(name), weights, activations))
+                rules.append(replace(said, layers=escape(name)))
             else:
-                rules[place] = _over(rules[place], weights, activations)
+                rules[place] = _over(rules[place], said)
         return replace(self, rules=tuple(rules))
 
     def without_layer(self, name: str, role: Role | None = None) -> Recipe:
@@ -208,7 +228,7 @@ class Recipe:
         rules = tuple(
             kept
             for rule in self.rules
-            if (kept := _without(rule, role) if rule.exact_name in gone else rule) is not None
+            if (kept := rule.without(role) if rule.exact_name in gone else rule) is not None
         )
         return self if rules == self.rules else replace(self, rules=rules)
 
@@ -239,6 +259,7 @@ class Recipe:
         recipe = cls(rules=fields.rules).with_default(fields.weights, fields.activations)
         return replace(
             recipe,
+            recover=recipe.recover if fields.recover is None else fields.recover,
             target=recipe.target if fields.target is None else fields.target,
             format=recipe.format if fields.format is None else fields.format,
         )
@@ -251,6 +272,7 @@ class Recipe:
                 format=self.format,
                 weights=self.default.weights,
                 activations=self.default.activations,
+                recover=self.recover or None,
                 rules=self.rules,
             )
         )
@@ -307,21 +329,13 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     write_atomically(path, recipe.to_toml().encode("utf-8"))
 
 
-def _over(rule: Rule, weights: QuantSpec | None, activations: QuantSpec | None) -> Rule:
+def _over(rule: Rule, other: Rule) -> Rule:
     return Rule(
         rule.layers,
-        rule.weights if weights is None else weights,
-        rule.activations if activations is None else activations,
+        rule.weights if other.weights is None else other.weights,
+        rule.activations if other.activations is None else other.activations,
+        rule.recover if other.recover is None else other.recover,
     )
-
-
-def _without(rule: Rule, role: Role | None) -> Rule | None:
-    """The rule without one field; None if nothing is left of it."""
-    weights = rule.weights if role == "activations" else None
-    activations = rule.activations if role == "weights" else None
-    if weights is None and activations is None:
-        return None
-    return Rule(rule.layers, weights, activations)
 
 
 def _unmatched_error(wrong: Sequence[Rule], layers: Sequence[Layer]) -> RecipeError:

@@ -10,7 +10,7 @@ from inspector.graph.model import Layer
 from inspector.quant.spec import LayerSpecs, Role
 from inspector.session.recipe import Recipe
 
-Field = Literal["target", "format", "weights", "activations"]
+Field = Literal["target", "format", "weights", "activations", "recover"]
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
 
@@ -50,8 +50,12 @@ def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[D
     if this.format != other.format:
         found.append(Difference("", "format", this.format, other.format))
     mine, theirs = this.resolve_all(layers), other.resolve_all(layers)
+    done, other_done = this.recover_all(layers), other.recover_all(layers)
     for layer in layers:
-        found += _of_layer(layer, mine[layer.name], theirs[layer.name])
+        name = layer.name
+        found += _of_layer(layer, mine[name], theirs[name])
+        if done[name] != other_done[name]:
+            found.append(Difference(name, "recover", str(done[name]), str(other_done[name])))
     return tuple(found)
 
 

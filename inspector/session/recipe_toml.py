@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import RecipeError, SpecError
+from inspector.quant.recover import Recover
 from inspector.quant.spec import QuantSpec
 from inspector.session.formats import FORMATS
 from inspector.session.rules import Rule
@@ -17,9 +18,15 @@ from inspector.session.rules import Rule
 VERSION = 1
 MAX_BYTES = 1_000_000
 _TOP_KEYS = ("version", "target", "format", "default", "rule")
-_RULE_KEYS = ("layers", "weights", "activations")
-_DEFAULT_KEYS = ("weights", "activations")
-_ROLES: dict[str, str] = {"weights": "int8:channel:minmax", "activations": "uint8:tensor:mse"}
+_RULE_KEYS = ("layers", "weights", "activations", "recover")
+_DEFAULT_KEYS = ("weights", "activations", "recover")
+_EXAMPLES: dict[str, str] = {
+    "weights": "int8:channel:minmax",
+    "activations": "uint8:tensor:mse",
+    "recover": "bias",
+    "target": "ort-cpu",
+    "format": "qdq",
+}
 
 
 class RecipeTextError(RecipeError):
@@ -45,6 +52,7 @@ class RecipeFields:
     format: str | None
     weights: QuantSpec | None
     activations: QuantSpec | None
+    recover: Recover | None
     rules: tuple[Rule, ...]
 
 
@@ -66,13 +74,20 @@ def write_toml(fields: RecipeFields) -> str:
     """The text of a recipe; `read_toml` gives the same fields back."""
     lines = [f"version = {VERSION}"]
     lines += _entries(("target", fields.target), ("format", fields.format))
-    specs = _entries(("weights", fields.weights), ("activations", fields.activations))
+    specs = _entries(
+        ("weights", fields.weights),
+        ("activations", fields.activations),
+        ("recover", fields.recover),
+    )
     if specs:
         lines += ["", "[default]", *specs]
     for rule in fields.rules:
         lines += ["", "[[rule]]"]
         lines += _entries(
-            ("layers", rule.layers), ("weights", rule.weights), ("activations", rule.activations)
+            ("layers", rule.layers),
+            ("weights", rule.weights),
+            ("activations", rule.activations),
+            ("recover", rule.recover),
         )
     return "\n".join(lines) + "\n"
 
@@ -125,6 +140,7 @@ class _Reader:
             format=form,
             weights=self._spec(default, "weights", _Place("default")),
             activations=self._spec(default, "activations", _Place("default")),
+            recover=self._recover(default, _Place("default")),
             rules=self._rules(data),
         )
 
@@ -194,10 +210,11 @@ class _Reader:
             raise self._error(place, "layers", what, hint)
         weights = self._spec(data, "weights", place)
         activations = self._spec(data, "activations", place)
-        if weights is None and activations is None:
+        rule = Rule(layers, weights, activations, self._recover(data, place))
+        if rule.is_empty:
             hint = "Give it weights, activations or both."
             raise self._error(place, "layers", f"is {_shown(layers)}, but nothing follows.", hint)
-        return Rule(layers, weights, activations)
+        return rule
 
     def _spec(self, data: Mapping[str, Any], key: str, place: _Place) -> QuantSpec | None:
         text = self._string(data, key, place)
@@ -208,14 +225,18 @@ class _Reader:
         except SpecError as error:
             raise self._error(place, key, f"is wrong: {error.message}", error.hint) from error
 
+    def _recover(self, data: Mapping[str, Any], place: _Place) -> Recover | None:
+        text = self._string(data, "recover", place)
+        try:
+            return None if text is None else Recover.parse(text)
+        except RecipeError as error:
+            raise self._error(place, "recover", f"is wrong: {error.message}", error.hint) from error
+
     def _string(self, data: Mapping[str, Any], key: str, place: _Place) -> str | None:
         value = data.get(key)
         if value is None or isinstance(value, str):
             return value
-        example = _ROLES.get(
-            key, "ort-cpu" if key == "target" else "qdq" if key == "format" else "*"
-        )
-        hint = f'Write a text in quotes, such as {key} = "{example}".'
+        hint = f'Write a text in quotes, such as {key} = "{_EXAMPLES.get(key, "*")}".'
         raise self._error(place, key, f"is {_shown(value)}, not a text.", hint)
 
     def _check_keys(self, data: Mapping[str, Any], known: tuple[str, ...], place: _Place) -> None:

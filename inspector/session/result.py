@@ -12,9 +12,11 @@ from inspector.graph.grids import Constants, Grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Site
 from inspector.onnxio.passes import PassReport
-from inspector.quant.metrics import rounding_sqnr_db
+from inspector.quant.kernels import fake_quantize
+from inspector.quant.metrics import rounding_sqnr_db, sqnr_db
 from inspector.quant.spec import LayerSpecs
 from inspector.session.recipe import Recipe
+from inspector.session.recovery import Recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,32 @@ class LayerResult:
         return self.activations != "float" or self.weights not in {None, "float"}
 
     @classmethod
-    def of(cls, layer: Layer, specs: LayerSpecs, grids: Grids, constant: Constants) -> LayerResult:
-        """The figures of one layer. Cost: one pass over its weight."""
+    def of(
+        cls,
+        layer: Layer,
+        specs: LayerSpecs,
+        grids: Grids,
+        constant: Constants,
+        written: Constants | None = None,
+    ) -> LayerResult:
+        """The figures of one layer. Cost: one pass over its weight.
+
+        Args:
+            layer: the layer.
+            specs: what was chosen for it.
+            grids: the numbers of all choices.
+            constant: gives the weights of the float model.
+            written: gives those that were put on the grids, where these are others.
+        """
         sqnr = None
         grid = grids.weights.get(layer.name)
         if grid is not None and layer.weight is not None:
-            sqnr = rounding_sqnr_db(constant(layer.weight), grid)
+            values = constant(layer.weight)
+            stored = values if written is None else written(layer.weight)
+            if stored is values:
+                sqnr = rounding_sqnr_db(values, grid)
+            else:
+                sqnr = sqnr_db(values, fake_quantize(stored, grid))
         read = grids.plan.sites.get(Site(layer.activations[0], layer.name))
         effective = specs.activations if read is None else grids.plan.points[read].spec
         return cls(
@@ -93,6 +115,7 @@ class QuantizeResult:
         seconds: by stage.
         notes: what the user should know of how the samples were taken.
         fitted: layers whose choice was changed because the target does not take it.
+        recovery: what was done so that quantizing costs less; None where nothing was.
     """
 
     model: Path
@@ -110,6 +133,7 @@ class QuantizeResult:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
+    recovery: Recovery | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""
@@ -144,4 +168,5 @@ class QuantizeResult:
             ],
             "seconds": dict(self.seconds),
             "fitted": list(self.fitted),
+            "recovery": self.recovery.to_json() if self.recovery else None,
         }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from inspector.graph.model import Layer
-from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.quant.recover import Recover
+from inspector.quant.spec import LayerSpecs, QuantSpec, Role
 from inspector.session.globs import Pattern, compile_pattern
 
 
@@ -19,11 +20,25 @@ class Rule:
         layers: a pattern for layer names, or `op:` and one for operators (see `globs`).
         weights: the whole spec of the weights, or None to leave it as it is.
         activations: the same for the activations that the layer reads.
+        recover: what is done so that quantizing costs less, or None to leave it as it is.
     """
 
     layers: str
     weights: QuantSpec | None = None
     activations: QuantSpec | None = None
+    recover: Recover | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing of the layers it matches."""
+        return self.weights is None and self.activations is None and self.recover is None
+
+    def without(self, role: Role | None = None) -> Rule | None:
+        """The rule without what it says of one role, or at all; None if nothing is left of it."""
+        if role is None:
+            return None
+        left = replace(self, weights=None) if role == "weights" else replace(self, activations=None)
+        return None if left.is_empty else left
 
     @property
     def pattern(self) -> Pattern:
@@ -80,6 +95,14 @@ class RuleIndex:
             weights = weights if rule.weights is None else rule.weights
             activations = activations if rule.activations is None else rule.activations
         return weights, activations
+
+    def recover(self, layer: Layer, default: Recover) -> Recover:
+        """What is done for a layer: the default, or what the last rule that speaks of it says."""
+        for position in reversed(self.matching(layer)):
+            found = self._rules[position].recover
+            if found is not None:
+                return found
+        return default
 
     def overrides(self, name: str) -> Iterator[Rule]:
         """The rules for exactly this layer, in order."""

@@ -19,6 +19,9 @@ V = "version = 1\n"
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
+        # Recovery
+        (V + '[default]\nrecover = "bais"\n', 3, "no recovery method 'bais'"),
+        (V + '[[rule]]\nlayers = "*"\nrecover = 1\n', 4, "not a text"),
         # TOML itself
         ("version = ", 1, "not valid TOML"),
         (V + "[default\n", 2, "not valid TOML"),

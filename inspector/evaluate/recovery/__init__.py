@@ -1,0 +1,1 @@
+"""Getting back what quantizing costs, from samples: layer by layer, without training."""

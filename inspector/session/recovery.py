@@ -1,0 +1,243 @@
+"""Carries out what a recipe says is to be done so that quantizing costs less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from inspector.errors import DataError
+from inspector.evaluate.calibrate import Calibration
+from inspector.evaluate.data import Dataset
+from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
+from inspector.evaluate.preview import Preview
+from inspector.evaluate.recovery.bias import correct_biases, corrected
+from inspector.evaluate.recovery.shelf import shelf
+from inspector.evaluate.recovery.walk import Walk
+from inspector.evaluate.runtime import open_session
+from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.model import Layer
+from inspector.onnxio.loading import Model
+from inspector.onnxio.passes.own_bias import bias_tensor, own_bias, replace_constants
+from inspector.onnxio.runnable import runnable
+from inspector.progress import Cancel, StageProgress, of_stage
+from inspector.quant.spec import LayerSpecs
+from inspector.session.opening import OpenModel, with_prepared
+from inspector.session.recipe import Recipe
+
+MOST_SAMPLES = 64
+"""Samples that layers are visited with: more hardly change means and correlations."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """What one method did.
+
+    Attributes:
+        method: its name; "" for what the model does without any.
+        layers: names of the layers that it changed.
+        left: why others that it was switched on for were left alone.
+        fidelity: how near the quantized outputs are to the float model's with this method and those
+            before it; predicted, on the samples of `Recovery.source`.
+    """
+
+    method: str
+    layers: tuple[str, ...]
+    left: tuple[str, ...]
+    fidelity: Fidelity
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "method": self.method,
+            "layers": list(self.layers),
+            "left": list(self.left),
+            **self.fidelity.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovery:
+    """A model with what was done so that quantizing costs less.
+
+    Attributes:
+        opened: the model to quantize: its float function is that of the one given.
+        calibration: the statistics of its activations.
+        grids: its scales and zero points.
+        model: `opened.prepared` with the weights and biases that are written: on the grids, they
+            are what the methods chose.
+        steps: what the model does without any method, and with each of them.
+        samples: how many samples the methods saw.
+        source: where the samples come from that `steps` were measured on.
+    """
+
+    opened: OpenModel
+    calibration: Calibration | None
+    grids: Grids
+    model: Model
+    steps: tuple[RecoveryStep, ...]
+    samples: int
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "samples": self.samples,
+            "measured_on": self.source,
+            "steps": [step.to_json() for step in self.steps],
+        }
+
+
+def recover(
+    opened: OpenModel,
+    recipe: Recipe,
+    calibration: Calibration | None,
+    data: Dataset | None,
+    held_back: Dataset | None = None,
+    *,
+    progress: StageProgress | None = None,
+    cancel: Cancel | None = None,
+) -> Recovery:
+    """Does what a recipe switches on, one method after the other, and measures each.
+
+    Args:
+        opened: the model.
+        recipe: the choices.
+        calibration: what is known of the activations; None where none is quantized.
+        data: the samples that the methods learn from; at most `MOST_SAMPLES` of them are used.
+        held_back: samples to measure on, which the methods do not see; `data` if there are none.
+        progress: told of each method as a stage.
+        cancel: asked between runs and while one runs.
+
+    Raises:
+        DataError: there are no samples, or nothing is known of the activations.
+        RunError: onnxruntime failed.
+        CancelledError: `cancel` said so.
+    """
+    if data is None or not len(data):
+        raise DataError(
+            "What is recovered is learned from samples, and there are none.",
+            "Give samples with --calibration PATH (saved statistics hold none), "
+            "or --random-data N for a try.",
+        )
+    measured = held_back if held_back is not None and len(held_back) else data.spread(16)
+    job = _Job(opened, recipe, calibration, data.spread(MOST_SAMPLES), measured, progress, cancel)
+    return job.run()
+
+
+class _Job:
+    """One recovery on its way: the model as it is so far."""
+
+    def __init__(
+        self,
+        opened: OpenModel,
+        recipe: Recipe,
+        calibration: Calibration | None,
+        samples: Dataset,
+        measured: Dataset,
+        progress: StageProgress | None,
+        cancel: Cancel | None,
+    ) -> None:
+        self._opened = opened
+        self._recipe = recipe
+        self._calibration = calibration
+        self._samples = samples
+        self._measured = measured
+        self._progress = progress
+        self._cancel = cancel
+        layers = opened.graph.layers
+        self._specs: Mapping[str, LayerSpecs] = recipe.resolve_all(layers)
+        self._switched = recipe.recover_all(layers)
+        self._biases: dict[str, NDArray[Any]] = {}
+        self._weights: dict[str, NDArray[Any]] = {}
+        self._reference = open_session(runnable(opened.source))
+        self._steps: list[RecoveryStep] = []
+
+    def run(self) -> Recovery:
+        left = self._give_biases()
+        self._choose_grids()
+        self._measure("", ())
+        if names := self._layers_with("bias"):
+            self._correct_biases(names, left)
+        return Recovery(
+            self._opened,
+            self._calibration,
+            self._grids,
+            self._model(),
+            tuple(self._steps),
+            len(self._samples),
+            self._measured.source,
+        )
+
+    def _layers_with(self, method: str) -> tuple[str, ...]:
+        """The layers that a method is switched on for and that have weights."""
+        return tuple(
+            layer.name
+            for layer in self._opened.graph.layers
+            if method in self._switched[layer.name] and layer.weight is not None
+        )
+
+    def _layer(self, name: str) -> Layer:
+        return self._opened.graph.layer(name)
+
+    # The model as it is -----------------------------------------------------------------------
+
+    def _model(self) -> Model:
+        return replace_constants(self._opened.prepared, {**self._weights, **self._biases})
+
+    def _choose_grids(self) -> None:
+        plan = self._opened.placement.plan(self._specs)
+        known = self._calibration.tensors if self._calibration is not None else {}
+        self._grids = choose_grids(self._opened.graph, plan, self._opened.prepared.constant, known)
+
+    def _preview(self) -> Preview:
+        return Preview(self._model(), self._opened.placement)
+
+    @contextmanager
+    def _walk(self, title: str) -> Iterator[Walk]:
+        """A visit of all layers as they are so far, beside those of the float model."""
+        preview = Preview(self._opened.prepared, self._opened.placement)
+        with shelf() as held:
+            yield Walk(
+                preview,
+                self._grids,
+                self._samples.samples(),
+                held,
+                chosen=self._preview().numbers(self._grids) if self._weights else None,
+                cancel=self._cancel,
+                progress=of_stage(self._progress, title),
+            )
+
+    def _measure(self, method: str, layers: tuple[str, ...], left: tuple[str, ...] = ()) -> None:
+        """Adds a step with what the model does now."""
+        preview = self._preview()
+        numbers = preview.numbers(self._grids)
+        meter = FidelityMeter(class_output(self._opened.graph))
+        for feeds in self._measured.samples():
+            expected = self._reference.run(feeds, cancel=self._cancel)
+            meter.add(expected, preview.run_with(numbers, feeds, self._cancel))
+        self._steps.append(RecoveryStep(method, layers, left, meter.result()))
+
+    # The methods ------------------------------------------------------------------------------
+
+    def _give_biases(self) -> tuple[str, ...]:
+        wanted = self._layers_with("bias")
+        prepared, report = own_bias(self._opened.prepared, self._opened.graph, wanted)
+        if prepared is not self._opened.prepared:
+            self._opened = with_prepared(self._opened, prepared)
+        return report.left
+
+    def _correct_biases(self, names: tuple[str, ...], left: tuple[str, ...]) -> None:
+        graph = self._opened.graph
+        tensors = {n: t for n in names if (t := bias_tensor(graph, self._layer(n))) is not None}
+        with self._walk("Correcting biases") as walk:
+            shifts = correct_biases(walk, tensors.keys())
+        for name, shift in shifts.items():
+            tensor = tensors[name]
+            old = self._biases.get(tensor, self._opened.prepared.constant(tensor))
+            scale = self._grids.bias_scales.get(name)
+            self._biases[tensor] = corrected(old, shift, scale)
+        self._measure("bias", tuple(shifts), left)
