@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer
+from inspector.graph.pipeline import written_grid
 from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.byte_kernels import KernelInputs, idle_numbers, working_numbers
 from inspector.onnxio.loading import Model
 from inspector.onnxio.simulation import LayerInputs, Simulation, simulate
 from inspector.onnxio.storage import storage_of
 from inspector.progress import Cancel
-from inspector.quant.kernels import fake_quantize, quantize
+from inspector.quant.kernels import fake_quantize, whole_steps
 from inspector.quant.qparams import QParams
 
 _PASS = np.float32(2.0**-60)
@@ -153,12 +154,8 @@ class Preview:
 
     def _output_step(self, layer: Layer, grids: Grids) -> np.float32 | None:
         """The scale of the grid that a layer's kernel writes codes of; None if it writes floats."""
-        plan = grids.plan
-        if layer.name not in plan.integer and not _multiplies_bytes(layer, grids):
-            return None
-        end = self._placement.fused.get(layer.output, layer.output)
-        point = self._placement.sole_point(plan, end)
-        return None if point is None else np.float32(grids.points[point].scale)
+        written = written_grid(self._placement, grids, layer)
+        return None if written is None else np.float32(written.scale)
 
     def _layer_numbers(
         self, layer: Layer, inputs: LayerInputs, grids: Grids, step: np.float32 | None
@@ -260,15 +257,7 @@ def weight_input(layer: Layer, values: NDArray[Any], grids: Grids) -> NDArray[An
     if grid is None:
         return values
     whole = layer.name in grids.plan.integer
-    return _steps(values, grid) if whole else fake_quantize(values, grid)
-
-
-def _multiplies_bytes(layer: Layer, grids: Grids) -> bool:
-    """Whether a layer is a product of two activations that are both on byte grids."""
-    read = [grids.at(name, layer.name) for name in layer.activations]
-    return layer.weight is None and all(
-        grid is not None and 16 < grid.qmax - grid.qmin < 256 for grid in read
-    )
+    return whole_steps(values, grid) if whole else fake_quantize(values, grid)
 
 
 def _pass_scale(layer: Layer) -> np.float32:
@@ -307,13 +296,3 @@ def _site_numbers(
 
 def _scalar(value: Any) -> NDArray[np.float32]:
     return np.asarray(value, np.float32).reshape(())
-
-
-def _steps(values: NDArray[Any], grid: QParams) -> NDArray[np.float32]:
-    """Codes less the zero point, as floats: what an integer kernel multiplies with."""
-    steps: NDArray[np.float32] = quantize(values, grid).astype(np.float32)
-    zero = grid.zero_point.astype(np.float32)
-    if grid.axis is not None:
-        zero = zero.reshape([-1 if i == grid.axis else 1 for i in range(values.ndim)])
-    steps -= zero
-    return steps

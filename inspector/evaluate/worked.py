@@ -20,11 +20,12 @@ from inspector.evaluate.operands import operands
 from inspector.evaluate.samples import Feeds
 from inspector.graph.grids import Grids, quantize_bias
 from inspector.graph.model import Layer, Node
+from inspector.graph.pipeline import integer_reads, sums_in_integers, written_grid
 from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.loading import Model
 from inspector.progress import Cancel
 from inspector.quant.fixed_point import row_of
-from inspector.quant.kernels import quantize
+from inspector.quant.kernels import whole_steps
 from inspector.quant.qparams import QParams
 from inspector.quant.requantize import quantize_multiplier, requantize_integer
 
@@ -45,6 +46,30 @@ class Term:
     left: int
     right: int
     product: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrossTerms:
+    """The same sum of products as hardware has it that multiplies codes as they are.
+
+    sum((a - za)(w - zw)) = raw - zw * left_sum - za * right_sum + count * za * zw
+    (Jacob et al., equation 7).
+
+    Attributes:
+        raw: sum of the products of codes.
+        left_sum: sum of the codes of the activation; wanted where zw is not 0.
+        right_sum: sum of the codes of the weight; the same for every input.
+        left: -zw * left_sum, to be found while the model runs.
+        right: -za * right_sum, known beforehand where that is a weight.
+        both: count * za * zw, known beforehand.
+    """
+
+    raw: int
+    left_sum: int
+    right_sum: int
+    left: int
+    right: int
+    both: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +115,7 @@ class Worked:
         count: how many products there are.
         padded: how many more would be there but for the border of zeros, which adds nothing.
         products: sum of all products.
+        cross: the same sum from codes as they are.
         bias: code of the bias, in the unit of the products; None where there is none.
         accumulator: int32: products and bias.
         unit: real value of 1 in the accumulator: the product of both scales, float32.
@@ -111,6 +137,7 @@ class Worked:
     count: int
     padded: int
     products: int
+    cross: CrossTerms
     bias: int | None
     accumulator: int
     unit: float
@@ -165,32 +192,12 @@ def work_through(
     Cost: two forward passes.
     """
     layer = bench.placement.graph.layer(name)
-    _check(bench, layer)
+    integer_reads(layer, bench.grids)
     values = bench.errors.values(bench.request, name, feeds, cancel)
     if values is None:
         raise UnsupportedError(f"{name} is computed in float.", "Quantize what enters it.")
     place = _place(values.output.shape, index)
     return _Work(bench, layer, values, place).run()
-
-
-def _check(bench: Bench, layer: Layer) -> None:
-    grids = bench.grids
-    if layer.op_type not in ("Conv", "Gemm", "MatMul"):
-        raise UnsupportedError(
-            f"{layer.op_type} is not worked through.", "Choose a Conv, Gemm or MatMul."
-        )
-    read = [grids.at(tensor, layer.name) for tensor in layer.activations]
-    weight = grids.weights.get(layer.name)
-    if any(grid is None for grid in read) or (layer.weight is not None and weight is None):
-        raise UnsupportedError(
-            f"{layer.name} is computed in float: not all of its operands are quantized.",
-            "Quantize its weights and activations.",
-        )
-    if weight is not None and weight.block:
-        raise UnsupportedError(
-            f"The weights of {layer.name} have a scale for each block, so there is no one sum.",
-            "Choose a scale per tensor or channel.",
-        )
 
 
 def _place(shape: tuple[int, ...], index: Sequence[int] | None) -> tuple[int, ...]:
@@ -213,11 +220,6 @@ class _Work:
         self, bench: Bench, layer: Layer, values: LayerValues, index: tuple[int, ...]
     ) -> None:
         self._bench, self._layer, self._values, self._index = bench, layer, values, index
-        read = [bench.grids.at(tensor, layer.name) for tensor in layer.activations]
-        bytes_only = all(grid is not None and grid.qmax - grid.qmin < 256 for grid in read)
-        self._is_exact = layer.name in bench.grids.plan.integer or (
-            layer.weight is None and bytes_only
-        )
 
     def run(self) -> Worked:
         layer, bench = self._layer, self._bench
@@ -250,6 +252,7 @@ class _Work:
             len(a),
             padded,
             total,
+            _cross(a, b, *grids),
             bias,
             accumulator,
             float(unit),
@@ -258,20 +261,17 @@ class _Work:
             real if requantized is None else requantized.real,
             output if step is None else float(np.float32(output) * np.float32(step)),
             self._fold(float(self._values.expected[self._index]), 1.0),
-            self._is_exact,
+            sums_in_integers(layer, bench.grids),
         )
 
     def _operand_steps(self) -> list[tuple[NDArray[np.float32], QParams]]:
         """Steps and grid of both operands, in the order of the node's inputs."""
         layer, grids = self._layer, self._bench.grids
-        found = [
-            (steps, _grid(grids.at(tensor, layer.name)))
-            for steps, tensor in zip(self._values.reads, layer.activations, strict=True)
-        ]
+        found = list(zip(self._values.reads, integer_reads(layer, grids), strict=True))
         if layer.weight is not None:
             grid = grids.weights[layer.name]
-            weight = (_steps(self._bench.model.constant(layer.weight), grid), grid)
-            found.insert(layer.weight_slot or 0, weight)
+            steps = whole_steps(self._bench.model.constant(layer.weight), grid, layer.weight)
+            found.insert(layer.weight_slot or 0, (steps, grid))
         return found
 
     @staticmethod
@@ -306,11 +306,8 @@ class _Work:
         return int(quantize_bias(np.atleast_1d(value), scales[at])[0])
 
     def _requantize(self, accumulator: int, unit: np.float32, step: float) -> Requantized:
-        plan, placement = self._bench.grids.plan, self._bench.placement
-        end = placement.fused.get(self._layer.output, self._layer.output)
-        point = placement.sole_point(plan, end)
-        assert point is not None
-        grid = self._bench.grids.points[point]
+        grid = written_grid(self._bench.placement, self._bench.grids, self._layer)
+        assert grid is not None, "what is written in steps is on a grid"
         zero = int(grid.zero_point)
         multiplier = np.float32(unit / np.float32(step))
         scaled = np.float32(accumulator) * multiplier
@@ -357,22 +354,8 @@ class _Work:
         return float(np.clip(np.float32(value), np.float32(low), np.float32(high)))
 
 
-def _grid(grid: QParams | None) -> QParams:
-    assert grid is not None
-    return grid
-
-
 def _code(end: float, zero: int, beyond: int) -> int:
     return int(np.rint(end)) + zero if np.isfinite(end) else beyond
-
-
-def _steps(values: NDArray[np.float32], grid: QParams) -> NDArray[np.float32]:
-    """Codes less their zero points."""
-    steps = quantize(values, grid).astype(np.float32)
-    zero = grid.zero_point.astype(np.float32)
-    if grid.axis is not None:
-        zero = zero.reshape([-1 if i == grid.axis % values.ndim else 1 for i in range(values.ndim)])
-    return np.asarray(steps - zero, np.float32)
 
 
 def _terms(
@@ -383,3 +366,13 @@ def _terms(
         Term(int(x) + first, int(y) + second, int(x) * int(y))
         for x, y in zip(a[:MOST_TERMS], b[:MOST_TERMS], strict=True)
     )
+
+
+def _cross(
+    a: NDArray[np.float32], b: NDArray[np.float32], left: QParams, right: QParams
+) -> CrossTerms:
+    za, zw, count = int(left.zero_point), int(right.zero_point), len(a)
+    first, second = a.astype(np.int64) + za, b.astype(np.int64) + zw
+    sums = int(first.sum()), int(second.sum())
+    raw = int((first * second).sum())
+    return CrossTerms(raw, *sums, -zw * sums[0], -za * sums[1], count * za * zw)

@@ -23,6 +23,7 @@ __all__ = [
     "requantize_integer",
     "storage_dtype",
     "unpack_subbyte",
+    "whole_steps",
 ]
 
 Integers = NDArray[np.integer[Any]]
@@ -81,6 +82,19 @@ def fake_quantize(x: ArrayLike, qp: QParams) -> FloatArray:
     # Adding zero turns -0 into the +0 that the integer code 0 would give.
     np.add(steps, np.float32(0), out=steps)
     return np.multiply(steps, scale, out=steps)
+
+
+def whole_steps(x: ArrayLike, qp: QParams, name: str = "") -> FloatArray:
+    """quantize(x) - zero_point as float32: what integer kernels multiply with, exactly.
+
+    Raises:
+        DataError: NaN, which has no code; `name` is what the error calls the tensor.
+    """
+    values = as_float32(x, name)
+    steps, _ = _steps(values, qp)
+    if values.size and np.isnan(steps.max()):
+        raise not_finite(values, name)
+    return steps
 
 
 def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:

@@ -104,14 +104,20 @@ class Accumulator:
     Attributes:
         bits: its width.
         operators: the layers that have it; empty for all.
+        activations: types of the activations whose products it adds up; empty for all.
         note: what else is good to know.
         source: where this is known from.
     """
 
     bits: int
     operators: tuple[str, ...] = ()
+    activations: tuple[str, ...] = ()
     note: str = ""
     source: str = ""
+
+
+ASSUMED = Accumulator(32, note="no source says how wide; 32 bits are assumed")
+"""What sums are taken to be kept in where a profile does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,19 @@ class Target:
     def forms(self, role: Role) -> tuple[Form, ...]:
         """The forms of a role."""
         return self.weights if role == "weights" else self.activations
+
+    def accumulator(self, operator: str, activations: str) -> Accumulator:
+        """What a layer's sums are kept in; `ASSUMED` where the profile does not say.
+
+        Args:
+            operator: as ONNX names it, or `PRODUCT`.
+            activations: the type of what it reads, "uint8".
+        """
+        for entry in self.accumulators:
+            of_operator = not entry.operators or operator in entry.operators
+            if of_operator and (not entry.activations or activations in entry.activations):
+                return entry
+        return ASSUMED
 
     def _sources(self) -> Iterator[str]:
         if self.default is not None:

@@ -206,9 +206,9 @@ class _Entry:
                 raise self.error(key, f"has {_shown(value)}, which is not {what}.", hint)
         return tuple(dict.fromkeys(found))
 
-    def dtypes(self, key: str, *, floats: bool) -> tuple[str, ...]:
+    def dtypes(self, key: str, *, floats: bool, required: bool = True) -> tuple[str, ...]:
         known = DTYPES if floats else tuple(dtype for dtype in DTYPES if dtype != "float")
-        return self.words(key, known, "a type", required=True)
+        return self.words(key, known, "a type", required=required)
 
     def operators(self, key: str = "operators", *, required: bool = False) -> tuple[str, ...]:
         what = f"an operator, such as Conv, or {PRODUCT} for two activations"
@@ -295,10 +295,11 @@ def _bias(entry: _Entry) -> Bias:
 
 
 def _accumulator(entry: _Entry) -> Accumulator:
-    entry.allow(("bits", "operators", "note", "source"))
+    entry.allow(("bits", "operators", "activations", "note", "source"))
     return Accumulator(
         bits=entry.number("bits", 8, 128),
         operators=entry.operators(),
+        activations=entry.dtypes("activations", floats=False, required=False),
         note=entry.text("note"),
         source=entry.source(),
     )

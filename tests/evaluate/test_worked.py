@@ -68,6 +68,8 @@ def check(made: Any, name: str, next_layer: str | None = None) -> list[Worked]:
         one = work_through(bench, name, feeds, index)
         assert one.accumulator == one.products + (one.bias or 0)
         assert -(2**31) <= one.accumulator < 2**31
+        cross = one.cross
+        assert one.products == cross.raw + cross.left + cross.right + cross.both
         if one.requantized is None:
             assert np.float32(one.real) == values.output[index]
         else:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inspector.errors import InspectorError, RecipeError
 from inspector.quant.spec import DTYPES, LayerSpecs, QuantSpec
 from inspector.session.recipe import Recipe
-from inspector.session.target_profile import Target
+from inspector.session.target_profile import ASSUMED, Target
 from inspector.session.target_reader import MAX_BYTES, read_profile
 from inspector.session.targets import (
     FOLDER_VARIABLE,
@@ -98,6 +98,32 @@ def test_onnxruntime_gains_types_with_the_opset() -> None:
 def test_only_onnxruntime_on_the_cpu_wants_unsigned_codes() -> None:
     """The others say nothing of kernels that saturate."""
     assert [name for name in SHIPPED if load_target(name).unsigned_kernels] == ["ort-cpu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "activations", "bits"),
+    [
+        ("ort-cpu", "Conv", "uint8", 32),
+        ("ort-cpu", "product", "uint8", 32),
+        ("tflite-micro", "Conv", "int8", 32),
+        ("tflite-micro", "Conv", "int16", 64),
+        ("tidl", "Gemm", "uint8", 32),
+        ("tidl", "Gemm", "int16", 64),
+        ("ncnn", "Conv", "int8", 32),
+    ],
+)
+def test_accumulators_are_as_wide_as_a_source_says(
+    name: str, operator: str, activations: str, bits: int
+) -> None:
+    """By the operator and by what it reads."""
+    found = load_target(name).accumulator(operator, activations)
+    assert (found.bits, found.source != "") == (bits, True)
+
+
+def test_accumulators_that_no_source_tells_of_have_32_bits() -> None:
+    """And say that they are assumed."""
+    for name, operator in (("generic", "Conv"), ("ncnn", "Gemm"), ("rknn", "Conv")):
+        assert load_target(name).accumulator(operator, "int8") is ASSUMED
 
 
 @pytest.mark.parametrize("name", ["", "ort", "../ort-cpu", "ORT-CPU", "x" * 300, "a\nb"])
