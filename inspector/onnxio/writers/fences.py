@@ -1,6 +1,6 @@
 """What onnxruntime would rewrite wrongly in a QDQ model, and where a fence has to keep it off.
 
-onnxruntime (1.31) looks for patterns of quantizers around a node and makes another kernel of them.
+onnxruntime (1.31 and 1.32) looks for patterns of quantizers around a node and makes another kernel of them.
 Some of these do not compute what the pattern means, some have no kernel and some make it refuse the
 model. A fence is a node between a quantizer and its neighbour that changes no value: Max with the
 lowest level of the grid. No pattern reaches across it.
@@ -22,9 +22,9 @@ def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
 
     - Integer kernels are made without a look at 2-bit types or the shapes of scales and biases,
       and of convolutions of 4-bit activations; the model is then refused, or fails when it runs.
-    - Of a product whose weight alone is quantized MatMulNBits is made, which rounds the activations
-      to 8 bits as well: a small error beside that of a 4-bit weight, but not beside that of 8 bits;
-      and for 2 bits its numbers are wrong.
+    - Of a product with a quantized weight that has no integer kernel MatMulNBits is made, which
+      rounds the activations to 8 bits as well, whatever they are on: a small error beside that of a
+      4-bit weight, but not beside that of 8 bits; and for 2 bits its numbers are wrong.
     - A float weight beside quantized activations is quantized to 8 bits.
     """
     if layer.name in grids.plan.integer:
@@ -37,7 +37,7 @@ def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
     if weight == 0:
         return layer.activation_slots if all(read) else tuple(slots)
     if layer.op_type in {"Gemm", "MatMul"}:
-        fenced = weight == 2 or (weight == 8 and read[0] in {0, 2, 8})
+        fenced = weight in {2, 8}
     else:
         taken = (weight == 2 and bool(read[0])) or (weight == 8 and read[0] in {4, 8})
         fenced = layer.op_type == "Conv" and taken
