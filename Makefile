@@ -23,7 +23,7 @@ imports:
 	.venv/bin/lint-imports
 
 tests:
-	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -q
+	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -q -n logical --dist loadfile
 
 bench: setup-dev  ## Measure against onnxruntime's quantizer, side by side (some minutes).
 	$(PY) tests/benchmarks/run.py

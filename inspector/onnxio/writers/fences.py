@@ -1,9 +1,9 @@
 """What onnxruntime would rewrite wrongly in a QDQ model, and where a fence has to keep it off.
 
-onnxruntime (1.31 and 1.32) looks for patterns of quantizers around a node and makes another kernel of them.
-Some of these do not compute what the pattern means, some have no kernel and some make it refuse the
-model. A fence is a node between a quantizer and its neighbour that changes no value: Max with the
-lowest level of the grid. No pattern reaches across it.
+onnxruntime (1.31 and 1.32) looks for patterns of quantizers around a node and makes another kernel
+of them. Some of these do not compute what the pattern means, some have no kernel and some make it
+refuse the model. A fence is a node between a quantizer and its neighbour that changes no value: Max
+with the lowest level of the grid. No pattern reaches across it.
 """
 
 from __future__ import annotations
