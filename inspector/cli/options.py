@@ -144,6 +144,8 @@ def recipe_of(
     form: str | None,
     target: str | None,
     recover: str | None = None,
+    *,
+    matmul_nbits: bool = False,
 ) -> Recipe:
     """The recipe file, if there is one, and the options over it.
 
@@ -152,9 +154,10 @@ def recipe_of(
         weights: the default spec of weights.
         activations: the default spec of activations.
         layers: further rules, in order, as `GLOB=weights:SPEC` or `GLOB=activations:SPEC`.
-        form: the format of the saved file.
+        form: the format of the saved file. Defaults that nobody chose follow it.
         target: the name of a hardware profile, or its file. Defaults that nobody chose follow it.
         recover: methods that make quantizing cost less, for layers that no rule speaks of.
+        matmul_nbits: weights alone become MatMulNBits where it takes them.
 
     Raises:
         RecipeError: the file, a rule or the profile is wrong, or the target unknown.
@@ -163,18 +166,20 @@ def recipe_of(
     """
     from dataclasses import replace
 
-    from inspector.session.fitting import for_target
+    from inspector.session.fitting import for_format, for_target
     from inspector.session.recipe import DEFAULT_RECIPE, load_recipe
 
     recipe = DEFAULT_RECIPE if path is None else load_recipe(path)
     if target is not None:
         recipe = for_target(recipe, target_of(target))
+    if form is not None:
+        recipe = for_format(recipe, form)
     recipe = recipe.with_default(_spec("--weights", weights), _spec("--activations", activations))
     if recover is not None:
         recipe = replace(recipe, recover=recovery_of("--recover", recover))
     for text in layers:
         recipe = recipe.with_rule(layer_rule(text))
-    recipe = replace(recipe, format=form or recipe.format)
+    recipe = replace(recipe, matmul_nbits=matmul_nbits or recipe.matmul_nbits)
     recipe.check()
     return recipe
 

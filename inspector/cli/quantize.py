@@ -34,7 +34,7 @@ Examples:
   quant-inspector quantize model.onnx -o small.onnx --calibration data.npz --recipe mine.toml
   quant-inspector quantize model.onnx -o small.onnx --calibration data.npz \\
           --weights int4:block32 --layer '/head/*=weights:int8' --layer 'op:Gemm=activations:float'
-  quant-inspector quantize model.onnx -o small.onnx --weights int8 --activations float
+  quant-inspector quantize model.onnx -o small.onnx --format weight-only --weights int4:block32
   quant-inspector quantize model.onnx -o small.onnx --calibration data.npz --target tensorrt
 """
 
@@ -59,7 +59,12 @@ Examples:
     metavar="METHODS",
     help="What to do so that quantizing costs less: " + METHODS_TEXT + ".",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Form of the saved file.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Form of the saved file.")
+@click.option(
+    "--matmul-nbits",
+    is_flag=True,
+    help="Write products by weights of 2, 4 or 8 bits alone as onnxruntime's MatMulNBits.",
+)
 @click.option(
     "--target",
     metavar="NAME",
@@ -83,6 +88,7 @@ def command(
     layers: Sequence[str],
     recover: str | None,
     form: str | None,
+    matmul_nbits: bool,
     target: str | None,
     fit: bool,
     report: Path | None,
@@ -107,7 +113,9 @@ def command(
     request = QuantizeRequest(
         model=model,
         output=output,
-        recipe=recipe_of(recipe, weights, activations, layers, form, target, recover),
+        recipe=recipe_of(
+            recipe, weights, activations, layers, form, target, recover, matmul_nbits=matmul_nbits
+        ),
         calibration=data.calibration,
         images=data.image_options(),
         samples=data.samples,

@@ -40,8 +40,8 @@ from inspector.quant.spec import QuantSpec, Role
 from inspector.report.units import plural
 from inspector.session.edits import Edit
 from inspector.session.fitting import violations
+from inspector.session.profiles import profile_of
 from inspector.session.target_profile import Target
-from inspector.session.targets import load_target
 
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 _MOST_GROUPS = 3
@@ -215,7 +215,7 @@ class SpecPresenter(QObject):
 
     def _target(self) -> Target | None:
         try:
-            return load_target(self._bridge.document.recipe.target)
+            return profile_of(self._bridge.document.recipe)
         except InspectorError:
             return None  # whoever opened the recipe was told
 

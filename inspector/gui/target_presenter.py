@@ -12,6 +12,7 @@ from inspector.gui.bridge import Bridge
 from inspector.gui.target_box import TargetBox
 from inspector.session.edits import fit_layers, set_target
 from inspector.session.fitting import violations
+from inspector.session.profiles import profile_of
 from inspector.session.target_profile import Target
 from inspector.session.targets import install_target, list_targets, load_target
 
@@ -74,7 +75,7 @@ class TargetPresenter(QObject):
 
     def _target(self) -> Target | None:
         try:
-            return load_target(self._bridge.document.recipe.target)
+            return profile_of(self._bridge.document.recipe)
         except InspectorError:
             return None
 

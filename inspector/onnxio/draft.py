@@ -24,7 +24,7 @@ from onnx import (
 from inspector.errors import UnsupportedError
 from inspector.onnxio.constants import decode
 from inspector.onnxio.loading import STUB_BYTES, Model
-from inspector.onnxio.tensors import ArraySource, Source, stored_bytes
+from inspector.onnxio.tensors import ArraySource, ComputedSource, Source, stored_bytes
 
 MAX_PROTO = 2**31 - 1
 """Bytes that one protobuf message can have."""
@@ -66,6 +66,14 @@ class Draft:
             return source.load()
         return decode(self._initializers[name])
 
+    def reader(self, name: str) -> Callable[[], NDArray[Any]]:
+        """What reads the values of an initializer, also after it is no longer in the draft."""
+        source = self._sources.get(name)
+        if source is not None:
+            return source.load
+        values = decode(self._initializers[name])
+        return lambda: values
+
     def constant_shape(self, name: str) -> tuple[int, ...]:
         """The shape of an initializer."""
         return tuple(self._initializers[name].dims)
@@ -102,6 +110,35 @@ class Draft:
             self._sources[name] = ArraySource(view, elem_type)
         else:
             tensor.CopyFrom(numpy_helper.from_array(np.asarray(array), name))
+
+    def set_computed(
+        self,
+        name: str,
+        compute: Callable[[], NDArray[np.uint8]],
+        elem_type: int,
+        shape: tuple[int, ...],
+        origin: str = "",
+    ) -> None:
+        """Add an initializer whose values are computed when the model is written or run.
+
+        Args:
+            name: its name, which nothing has yet.
+            compute: gives the bytes as ONNX stores them; called now where there are few.
+            elem_type: ONNX element type.
+            shape: of the tensor.
+            origin: the initializer that they are computed from.
+        """
+        tensor = self.graph.initializer.add()
+        self._initializers[name] = tensor
+        if self._names is not None:
+            self._names.add(name)
+        tensor.name, tensor.data_type = name, elem_type
+        tensor.dims.extend(shape)
+        if stored_bytes(elem_type, shape) < STUB_BYTES:
+            tensor.raw_data = compute().tobytes()
+            return
+        tensor.data_location = TensorProto.EXTERNAL
+        self._sources[name] = ComputedSource(compute, elem_type, shape, self._sources.get(origin))
 
     def unique_name(self, wanted: str) -> str:
         """A tensor name that nothing in the model has yet, the wanted one if it is free."""

@@ -9,8 +9,9 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.quant.kernels import quantize
+from inspector.quant.kernels import pack_subbyte, quantize
 from inspector.quant.qparams import QParams
+from inspector.quant.slabs import slabs
 
 _TYPES: dict[tuple[int, bool], Any] = {
     (2, True): ml_dtypes.int2, (2, False): ml_dtypes.uint2,
@@ -99,6 +100,23 @@ def exact_codes(values: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.flo
     return np.rint(real / scale).astype(np.int32), np.asarray(scale, np.float32)
 
 
-def codes(values: NDArray[Any], grid: QParams, storage: Storage) -> NDArray[Any]:
-    """The codes of values on a grid, in the storage's type, of the same shape."""
-    return quantize(values, grid).astype(storage.dtype)
+def stored_codes(values: NDArray[Any], grid: QParams, storage: Storage) -> NDArray[np.uint8]:
+    """The codes of values on a grid, as ONNX stores the type: 2 and 4 bits packed into bytes.
+
+    Works through the rows in slabs, so that little more memory is needed than the codes take.
+    """
+    per_byte = max(1, 8 // storage.bits)
+    result = np.zeros(-(-values.size * storage.bits // 8), np.uint8)
+    at = 0
+    for rows, part in slabs(values, grid, per_byte):
+        found = quantize(rows, part)
+        packed = _packed(found, storage)
+        result[at : at + packed.size] = packed
+        at += packed.size
+    return result
+
+
+def _packed(found: NDArray[Any], storage: Storage) -> NDArray[np.uint8]:
+    if storage.bits < 8:
+        return pack_subbyte(found, storage.bits)
+    return np.ascontiguousarray(found.astype(storage.dtype)).reshape(-1).view(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -204,3 +205,28 @@ class ArraySource:
     def load(self) -> NDArray[Any]:
         """The array itself."""
         return self.array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComputedSource:
+    """Values that are computed when they are asked for, each time anew.
+
+    So a file can be written of which no more than one tensor is in memory at a time.
+
+    Attributes:
+        compute: gives the bytes as ONNX stores them.
+        origin: what they are computed from; None where that is in memory.
+    """
+
+    compute: Callable[[], NDArray[np.uint8]]
+    elem_type: int
+    shape: tuple[int, ...]
+    origin: Source | None = None
+
+    def raw(self) -> NDArray[np.uint8]:
+        """The bytes, computed."""
+        return self.compute()
+
+    def load(self) -> NDArray[Any]:
+        """The values, computed."""
+        return _view(self.raw(), self.elem_type, self.shape)

@@ -7,7 +7,6 @@ for one number each. Sums are float64.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -17,11 +16,9 @@ from inspector.errors import DataError
 from inspector.quant.kernels import fake_quantize, outside
 from inspector.quant.qparams import QParams
 from inspector.quant.rows import as_float32, normalized_axis
+from inspector.quant.slabs import slabs
 
 Floats = NDArray[np.float64]
-
-_PIECE = 1 << 16
-"""Values looked at together: the scratch arrays of one piece stay in a core's cache."""
 
 
 def _pair(ref: ArrayLike, other: ArrayLike, axis: int | None) -> tuple[Floats, Floats]:
@@ -77,19 +74,10 @@ def rounding_sqnr_db(x: ArrayLike, qp: QParams) -> float:
         qp: the grid.
     """
     values = as_float32(x)
-    axis = None if qp.axis is None else normalized_axis(qp.axis, values.ndim)
-    if axis is None:
+    if qp.axis is None:
         values = values.reshape(-1)
-    # The scales of blocks along the first axis do not go by rows: such a tensor is one piece.
-    whole = bool(qp.block) and axis == 0
-    rows = max(1, len(values) if whole else _PIECE * len(values) // max(values.size, 1))
-    by_row = not whole and axis is not None and (axis == 0 or bool(qp.block))
     signal = noise = 0.0
-    for start in range(0, len(values), rows):
-        part = slice(start, start + rows)
-        piece, grid = values[part], qp
-        if by_row:
-            grid = replace(qp, scale=qp.scale[part], zero_point=qp.zero_point[part])
+    for piece, grid in slabs(values, qp):
         rounded = fake_quantize(piece, grid)
         wide = piece.astype(np.float64).reshape(-1)
         error = wide - rounded.reshape(-1)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from inspector.errors import InspectorError, RecipeError
 from inspector.graph.model import Layer
 from inspector.quant.spec import FLOAT, Granularity, LayerSpecs, QuantSpec, Role
+from inspector.session.profiles import profile_of
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe
 from inspector.session.target_profile import Form, Target
 from inspector.session.target_rules import (
@@ -28,7 +29,6 @@ from inspector.session.target_rules import (
     takes_granularity,
     violations_at,
 )
-from inspector.session.targets import load_target
 
 __all__ = [
     "Violation",
@@ -41,6 +41,7 @@ __all__ = [
     "explain",
     "fit",
     "fit_recipe",
+    "for_format",
     "for_target",
     "misfits",
     "violations",
@@ -141,21 +142,29 @@ def default_specs(target: Target) -> LayerSpecs:
 
 
 def for_target(recipe: Recipe, name: str) -> Recipe:
-    """The recipe for another target.
+    """The recipe for another target; see `_following`."""
+    return _following(recipe, replace(recipe, target=name))
 
-    The defaults follow the target, unless the recipe has others than its own target's.
+
+def for_format(recipe: Recipe, name: str) -> Recipe:
+    """The recipe for another form of file; see `_following`."""
+    return _following(recipe, replace(recipe, format=name))
+
+
+def _following(recipe: Recipe, changed: Recipe) -> Recipe:
+    """The defaults follow the profile, unless the recipe has others than its own profile's.
 
     Raises:
         RecipeError: there is no such target, or its profile is wrong.
     """
-    target = load_target(name)
+    profile = profile_of(changed)
     try:
-        before = default_specs(load_target(recipe.target))
+        before = default_specs(profile_of(recipe))
     except InspectorError:
         before = DEFAULT_RECIPE.default
-    untouched = _filled(recipe.default) == _filled(before)
-    default = default_specs(target) if untouched else recipe.default
-    return replace(recipe, target=name, default=default)
+    if _filled(recipe.default) != _filled(before):
+        return changed
+    return replace(changed, default=default_specs(profile))
 
 
 def _filled(specs: LayerSpecs) -> LayerSpecs:
@@ -279,8 +288,8 @@ def _in_form(form: Form, spec: QuantSpec, place: Place) -> Iterator[QuantSpec]:
     assert granularity is not None
     if not takes_granularity(form, granularity, place):
         granularity = _nearest_granularity(form, granularity)
-    symmetric = form.symmetric or spec.symmetric
-    pow2 = form.power_of_two or spec.pow2
+    symmetric = (form.symmetric or spec.symmetric) and not form.run_time
+    pow2 = (form.power_of_two or spec.pow2) and not form.run_time
     for dtype in form.dtypes:
         found = replace(spec, dtype=dtype, granularity=granularity, symmetric=symmetric, pow2=pow2)
         if found.is_affine or dtype == spec.dtype:

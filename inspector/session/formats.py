@@ -1,9 +1,122 @@
-"""The forms that a quantized model can be saved in."""
+"""The forms that a quantized model can be saved in, and what each of them takes.
+
+What a form takes is said as a target says it, so that whatever shows, refuses or mends a choice
+that does not fit a target does so for the form of the file as well; see `session.profiles`.
+"""
 
 from __future__ import annotations
 
-FORMATS = ("qdq", "qoperator", "dynamic", "weight-only")
-"""What a recipe may ask for."""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-SAVED_FORMATS = ("qdq",)
+from inspector.quant.spec import DTYPES, FLOAT, LayerSpecs, QuantSpec
+from inspector.session.target_profile import PRODUCT, Default, Form, Operator, Pair, Target
+
+_INTEGERS = tuple(dtype for dtype in DTYPES if dtype.startswith(("int", "uint")))
+_BYTES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 7, 6, 5))
+_ONNX = "ONNX operator specification"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One form of a saved file.
+
+    Attributes:
+        title: as shown.
+        description: what is in the file, in a sentence.
+        profile: what it takes.
+        on_request: operators (and `PRODUCT`) that stay float unless a rule speaks of them.
+        why_on_request: the reason.
+    """
+
+    title: str
+    description: str
+    profile: Target
+    on_request: frozenset[str] = frozenset()
+    why_on_request: str = ""
+
+    @property
+    def default(self) -> LayerSpecs | None:
+        """What layers get where nothing is chosen; None for what every recipe has."""
+        return None if self.profile.default is None else self.profile.default.specs
+
+
+def _weight_only() -> Target:
+    kinds = ("tensor", "channel", "block")
+    return Target(
+        "weight-only",
+        "weight-only format",
+        "Weights as integers, activations in float.",
+        weights=(Form(_INTEGERS, kinds, source=f"{_ONNX}, DequantizeLinear"),),
+        activations=(Form((), (), source="the meaning of the format"),),
+        default=Default(LayerSpecs(QuantSpec("int8"), FLOAT)),
+    )
+
+
+def _dynamic() -> Target:
+    source = f"{_ONNX}, DynamicQuantizeLinear, MatMulInteger and ConvInteger"
+    return Target(
+        "dynamic",
+        "dynamic format",
+        "Weights as integers, activations quantized when the model runs.",
+        weights=(Form(_BYTES, ("tensor", "channel"), output_channels=True, source=source),),
+        activations=(Form(("uint8",), ("tensor",), run_time=True, source=source),),
+        operators=(Operator(("Conv", "Gemm", "MatMul"), source=source),),
+        pairs=(Pair(_BYTES, ("uint8", "float"), source=source),),
+        default=Default(LayerSpecs(QuantSpec("int8"), QuantSpec("uint8"))),
+    )
+
+
+def _qoperator() -> Target:
+    source = f"{_ONNX}, QLinearConv and QLinearMatMul; onnxruntime contrib operators, QGemm"
+    return Target(
+        "qoperator",
+        "QOperator format",
+        "Operators on integers.",
+        weights=(Form(_BYTES, ("tensor", "channel"), output_channels=True, source=source),),
+        activations=(Form(("uint8", "int8"), ("tensor",), source=source),),
+    )
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "qdq": Format(
+            "QDQ",
+            "Float operators between QuantizeLinear and DequantizeLinear, which runtimes turn into "
+            "integer kernels.",
+            Target("qdq", "QDQ format", ""),
+        ),
+        "qoperator": Format(
+            "QOperator",
+            "Operators on integers: QLinearConv, QLinearMatMul, QGemm and more; what has none "
+            "stays float between QuantizeLinear and DequantizeLinear.",
+            _qoperator(),
+        ),
+        "dynamic": Format(
+            "Dynamic",
+            "Weights as integers, activations put on a grid when the model runs; no calibration "
+            "data is needed.",
+            _dynamic(),
+            frozenset({"Conv", "ConvTranspose", PRODUCT}),
+            "onnxruntime's ConvInteger is 3 to 10 times slower than its float Conv, and there are "
+            "no dynamic kernels for other operators",
+        ),
+        "weight-only": Format(
+            "Weight-only",
+            "Weights as integers behind DequantizeLinear or in MatMulNBits, activations in float; "
+            "no calibration data is needed.",
+            _weight_only(),
+        ),
+        "simulated": Format(
+            "Simulated",
+            "A float model: weights rounded to their grids, activations through QuantizeLinear and "
+            "DequantizeLinear.",
+            Target("simulated", "simulated format", ""),
+        ),
+    }
+)
+"""By the name that a recipe has for it."""
+
+SAVED_FORMATS = ("qdq", "weight-only")
 """What this version can write."""

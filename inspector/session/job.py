@@ -23,20 +23,20 @@ from inspector.evaluate.verify import Verification, verify
 from inspector.files import check_not_read, check_target
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
-from inspector.graph.placement import Placement, Plan
+from inspector.graph.placement import Plan
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import save_model, staged_model
-from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
-from inspector.session.recipe import RECIPE_KEY, Recipe
+from inspector.session.profiles import profile_of
+from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
-from inspector.session.targets import load_target
+from inspector.session.writing import check_form, write_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def quantize_model(
         recipe = recipe_for_target(opened, request)
         specs = resolve(opened, recipe)
         plan = opened.placement.plan(specs)
-        check_types(opened.prepared, plan)
+        check_form(opened, recipe, plan)
         check_weights(opened, plan)
         data, statistics = read_data(opened, request, needed=bool(plan.points))
     # Without a run to prove the file, no sample needs to be held back from calibration.
@@ -145,7 +145,7 @@ def recipe_for_target(opened: OpenModel, request: QuantizeRequest) -> Recipe:
         InspectorError: some layer does not fit, and the request does not say to fit it.
     """
     layers = opened.graph.layers
-    target = load_target(request.recipe.target)
+    target = profile_of(request.recipe)
     specs = resolve(opened, request.recipe)
     if not request.fit:
         check_fits(target, layers, specs)
@@ -204,7 +204,7 @@ def save_quantized(
             grids, model = grids_of(opened, plan, calibration), opened.prepared
         else:
             opened, grids, model = recovery.opened, recovery.grids, recovery.model
-        written = _write(model, opened.placement, recipe, grids)
+        written = write_model(model, opened.placement, recipe, grids)
         layers = _layer_results(opened, specs, grids, model)
     verification = None
     with staged_model(output) as staged:
@@ -352,14 +352,6 @@ def _check_weights_stay(opened: OpenModel, output: Path) -> None:
     """Refuses to write over the model's external data; `force` is for its file alone."""
     if any(output.exists() and output.samefile(file) for file in opened.source.external_files):
         raise SaveError(f"{output} holds the weights of {opened.path}.", "Choose another name.")
-
-
-def _write(model: Model, placement: Placement, recipe: Recipe, grids: Grids) -> Model:
-    options = QdqOptions(
-        unsigned_kernels=load_target(recipe.target).unsigned_kernels,
-        metadata={RECIPE_KEY: recipe.to_toml()},
-    )
-    return write_qdq(model, placement, grids, options)
 
 
 def _layer_results(

@@ -11,8 +11,8 @@ from inspector.errors import InspectorError, RecipeError, UnsupportedError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
 from inspector.quant.recover import NO_RECOVERY, Recover
-from inspector.quant.spec import LayerSpecs, QuantSpec, Role
-from inspector.session.formats import FORMATS, SAVED_FORMATS
+from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, Role
+from inspector.session.formats import FORMATS, SAVED_FORMATS, Format
 from inspector.session.globs import escape, nearest_layers
 from inspector.session.recipe_toml import (
     MAX_BYTES,
@@ -23,6 +23,7 @@ from inspector.session.recipe_toml import (
     write_toml,
 )
 from inspector.session.rules import Rule, RuleIndex
+from inspector.session.target_rules import Place
 from inspector.session.targets import target_names
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Recipe:
         target: the name of a hardware profile.
         format: the form of the saved file, one of `FORMATS`.
         recover: what is done so that quantizing costs less, in layers that no rule speaks of.
+        matmul_nbits: weights alone that onnxruntime's MatMulNBits takes are written as that.
         version: of the file form.
     """
 
@@ -63,6 +65,7 @@ class Recipe:
     target: str = "ort-cpu"
     format: str = "qdq"
     recover: Recover = NO_RECOVERY
+    matmul_nbits: bool = False
     version: int = VERSION
     _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -80,15 +83,17 @@ class Recipe:
 
     def resolve(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer, with every field filled in."""
-        return self.index.resolve(layer, self.default)
+        return self.index.resolve(layer, self._default_of(layer))
 
     def chosen(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer as they were written, with the fields open that were left open."""
-        return LayerSpecs(*self.index.chosen(layer, self.default))
+        return LayerSpecs(*self.index.chosen(layer, self._default_of(layer)))
 
     def resolve_all(self, layers: Iterable[Layer]) -> dict[str, LayerSpecs]:
         """The specs of many layers by their names; equal specs are the same object."""
         index, default = self.index, self.default
+        if self._on_request:
+            return {layer.name: self.resolve(layer) for layer in layers}
         return {layer.name: index.resolve(layer, default) for layer in layers}
 
     def recover_all(self, layers: Iterable[Layer]) -> dict[str, Recover]:
@@ -99,6 +104,18 @@ class Recipe:
     def recovers(self) -> bool:
         """Whether anything is to be done so that quantizing costs less, for some layer."""
         return bool(self.recover) or any(rule.recover for rule in self.rules)
+
+    @property
+    def _on_request(self) -> frozenset[str]:
+        known: Format | None = FORMATS.get(self.format)
+        return frozenset() if known is None else known.on_request
+
+    def _default_of(self, layer: Layer) -> LayerSpecs:
+        """The defaults, or float where the form of the file wants to be asked for a layer."""
+        asked = self._on_request
+        if asked and Place.of(layer).operator in asked and not self.index.speaks_of(layer):
+            return LayerSpecs(FLOAT, FLOAT)
+        return self.default
 
     def unmatched(self, layers: Iterable[Layer]) -> tuple[Rule, ...]:
         """The rules that match none of the layers."""
@@ -256,12 +273,13 @@ class Recipe:
             RecipeTextError: anything is wrong; it has the line, if that is known.
         """
         fields = read_toml(text, source)
-        recipe = cls(rules=fields.rules).with_default(fields.weights, fields.activations)
+        form = fields.format or "qdq"
+        recipe = cls(FORMATS[form].default or _DEFAULT, fields.rules, format=form)
         return replace(
-            recipe,
+            recipe.with_default(fields.weights, fields.activations),
             recover=recipe.recover if fields.recover is None else fields.recover,
             target=recipe.target if fields.target is None else fields.target,
-            format=recipe.format if fields.format is None else fields.format,
+            matmul_nbits=fields.matmul_nbits,
         )
 
     def to_toml(self) -> str:
@@ -270,6 +288,7 @@ class Recipe:
             RecipeFields(
                 target=self.target,
                 format=self.format,
+                matmul_nbits=self.matmul_nbits,
                 weights=self.default.weights,
                 activations=self.default.activations,
                 recover=self.recover or None,

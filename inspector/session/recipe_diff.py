@@ -10,7 +10,7 @@ from inspector.graph.model import Layer
 from inspector.quant.spec import LayerSpecs, Role
 from inspector.session.recipe import Recipe
 
-Field = Literal["target", "format", "weights", "activations", "recover"]
+Field = Literal["target", "format", "MatMulNBits", "weights", "activations", "recover"]
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
 
@@ -49,6 +49,10 @@ def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[D
         found.append(Difference("", "target", this.target, other.target))
     if this.format != other.format:
         found.append(Difference("", "format", this.format, other.format))
+    if this.matmul_nbits != other.matmul_nbits:
+        found.append(
+            Difference("", "MatMulNBits", _said(this.matmul_nbits), _said(other.matmul_nbits))
+        )
     mine, theirs = this.resolve_all(layers), other.resolve_all(layers)
     done, other_done = this.recover_all(layers), other.recover_all(layers)
     for layer in layers:
@@ -57,6 +61,10 @@ def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[D
         if done[name] != other_done[name]:
             found.append(Difference(name, "recover", str(done[name]), str(other_done[name])))
     return tuple(found)
+
+
+def _said(flag: bool) -> str:
+    return "yes" if flag else "no"
 
 
 def _of_layer(layer: Layer, this: LayerSpecs, other: LayerSpecs) -> list[Difference]:

@@ -17,7 +17,7 @@ from inspector.session.rules import Rule
 
 VERSION = 1
 MAX_BYTES = 1_000_000
-_TOP_KEYS = ("version", "target", "format", "default", "rule")
+_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "default", "rule")
 _RULE_KEYS = ("layers", "weights", "activations", "recover")
 _DEFAULT_KEYS = ("weights", "activations", "recover")
 _EXAMPLES: dict[str, str] = {
@@ -46,7 +46,7 @@ class RecipeTextError(RecipeError):
 
 @dataclass(frozen=True, slots=True)
 class RecipeFields:
-    """What the text of a recipe says; None where it says nothing."""
+    """What the text of a recipe says; None or False where it says nothing."""
 
     target: str | None
     format: str | None
@@ -54,6 +54,7 @@ class RecipeFields:
     activations: QuantSpec | None
     recover: Recover | None
     rules: tuple[Rule, ...]
+    matmul_nbits: bool = False
 
 
 def read_toml(text: str, source: str = "") -> RecipeFields:
@@ -74,6 +75,7 @@ def write_toml(fields: RecipeFields) -> str:
     """The text of a recipe; `read_toml` gives the same fields back."""
     lines = [f"version = {VERSION}"]
     lines += _entries(("target", fields.target), ("format", fields.format))
+    lines += ["matmul_nbits = true"] if fields.matmul_nbits else []
     specs = _entries(
         ("weights", fields.weights),
         ("activations", fields.activations),
@@ -142,6 +144,7 @@ class _Reader:
             activations=self._spec(default, "activations", _Place("default")),
             recover=self._recover(default, _Place("default")),
             rules=self._rules(data),
+            matmul_nbits=self._flag(data, "matmul_nbits"),
         )
 
     def _load(self) -> dict[str, Any]:
@@ -238,6 +241,13 @@ class _Reader:
             return value
         hint = f'Write a text in quotes, such as {key} = "{_EXAMPLES.get(key, "*")}".'
         raise self._error(place, key, f"is {_shown(value)}, not a text.", hint)
+
+    def _flag(self, data: Mapping[str, Any], key: str) -> bool:
+        value = data.get(key, False)
+        if not isinstance(value, bool):
+            hint = f"Write {key} = true, or leave it out."
+            raise self._error(_Place(), key, f"is {_shown(value)}, not true or false.", hint)
+        return value
 
     def _check_keys(self, data: Mapping[str, Any], known: tuple[str, ...], place: _Place) -> None:
         for key in data:

@@ -83,6 +83,11 @@ class RuleIndex:
         found.sort()
         return found
 
+    def speaks_of(self, layer: Layer) -> bool:
+        """Whether a rule says how the layer is quantized."""
+        rules = (self._rules[position] for position in self.matching(layer))
+        return any(rule.weights or rule.activations for rule in rules)
+
     def resolve(self, layer: Layer, default: LayerSpecs) -> LayerSpecs:
         """The specs of a layer with every field set; equal ones are the same object."""
         return filled_specs(*self.chosen(layer, default))

@@ -24,6 +24,7 @@ class Form:
         output_channels: a scale per channel is one per output channel; no other axis will do.
         symmetric: real zero must lie in the middle of the grid (zero point 0; 128 for uint8).
         power_of_two: scales must be powers of two.
+        run_time: the range is found when the model runs, so nothing can be asked of the grid.
         operators: the layers that have this form; empty for all.
         opset: the first opset of the standard operators that has the types; 0 where not said.
         com_microsoft: onnxruntime's own domain has them before that opset.
@@ -37,6 +38,7 @@ class Form:
     output_channels: bool = False
     symmetric: bool = False
     power_of_two: bool = False
+    run_time: bool = False
     operators: tuple[str, ...] = ()
     opset: int = 0
     com_microsoft: bool = False

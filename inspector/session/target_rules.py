@@ -277,7 +277,9 @@ def _takes_dtype(form: Form, spec: QuantSpec, _: Place) -> bool:
 
 
 def _why_dtype(forms: Sequence[Form], spec: QuantSpec, role: Role, place: Place) -> str:
-    known = listed(list(dict.fromkeys(dtype for form in forms for dtype in form.dtypes)))
+    known = listed(
+        list(dict.fromkeys(dtype for form in forms for dtype in form.dtypes)) or ["float"]
+    )
     where = f" of {_operator_text(place.operator)}" if any(f.operators for f in forms) else ""
     return f"takes {role}{where} as {known}, not as {spec.dtype}"
 
@@ -294,19 +296,23 @@ def _why_granularity(forms: Sequence[Form], spec: QuantSpec, role: Role, _: Plac
 
 
 def _takes_symmetry(form: Form, spec: QuantSpec, _: Place) -> bool:
-    return bool(spec.symmetric) or not form.symmetric
+    return not form.run_time if spec.symmetric else not form.symmetric
 
 
-def _why_symmetry(_: Sequence[Form], spec: QuantSpec, role: Role, __: Place) -> str:
+def _why_symmetry(forms: Sequence[Form], spec: QuantSpec, role: Role, _: Place) -> str:
+    if any(form.run_time for form in forms):
+        return f"finds the range of {spec.dtype} {role} when the model runs, so asymmetric ones"
     zero = 0 if spec.signed else 1 << (spec.bits - 1)
     return f"takes {spec.dtype} {role} with the zero point {zero} only, not asymmetric ones"
 
 
 def _takes_scale(form: Form, spec: QuantSpec, _: Place) -> bool:
-    return spec.pow2 or not form.power_of_two
+    return not form.run_time if spec.pow2 else not form.power_of_two
 
 
-def _why_scale(_: Sequence[Form], spec: QuantSpec, role: Role, __: Place) -> str:
+def _why_scale(forms: Sequence[Form], spec: QuantSpec, role: Role, _: Place) -> str:
+    if any(form.run_time for form in forms):
+        return f"finds the scale of {spec.dtype} {role} when the model runs: no powers of two"
     return f"takes {spec.dtype} {role} with scales that are powers of two only"
 
 

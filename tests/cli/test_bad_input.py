@@ -82,7 +82,8 @@ def test_wrong_usage(
         ((*GIVEN, "--weights", "log4"), "cannot be computed yet"),
         ((*GIVEN, "--layer", "op:Gemm=weights:binary"), "cannot be computed yet"),
         ((*GIVEN, "--format", "qoperator"), "cannot be written by this version"),
-        ((*GIVEN, "--format", "weight-only"), "cannot be written by this version"),
+        # forms of the file
+        ((*GIVEN, "--format", "weight-only", "--activations", "uint8"), "takes activations as f"),
         # layers
         ((*GIVEN, "--layer", "/hed/Gemm=weights:int4"), "The nearest are '/head/Gemm'"),
         ((*GIVEN, "--layer", "op:gemm=weights:int4"), "'op:Gemm'"),

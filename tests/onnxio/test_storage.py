@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from inspector.onnxio.storage import as_unsigned, codes, exact_codes, storage_of
+from inspector.onnxio.storage import as_unsigned, exact_codes, storage_of, stored_codes
 from inspector.quant.kernels import dequantize, quantize
 from inspector.quant.qparams import weight_qparams
 from inspector.quant.spec import QuantSpec
@@ -37,7 +37,12 @@ def test_every_width_has_the_next_wider_type(bits: int, signed: bool, symmetric:
     assert grid.qmax <= storage.highest
     full = not (signed and symmetric)
     assert storage.holds_exactly(grid) == (bits == storage.bits and full)
-    stored = numpy_helper.to_array(numpy_helper.from_array(codes(values, grid, storage), "w"))
+    tensor = TensorProto(
+        dims=values.shape,
+        data_type=helper.np_dtype_to_tensor_dtype(storage.dtype),
+        raw_data=stored_codes(values, grid, storage).tobytes(),
+    )
+    stored = numpy_helper.to_array(tensor)
     np.testing.assert_array_equal(stored.astype(np.int32), quantize(values, grid))
 
 

@@ -43,7 +43,11 @@ V = "version = 1\n"
         # keys
         (V + "formt = 'qdq'\n", 2, "formt is not a key.*'format'"),
         (V + "rules = []\n", 2, "rules is not a key.*'rule'"),
-        (V + "zzz = 1\n", 2, "zzz is not a key.*version, target, format, default, rule"),
+        (
+            V + "zzz = 1\n",
+            2,
+            "zzz is not a key.*version, target, format, matmul_nbits",
+        ),
         (V + "[defaults]\n", 2, "defaults is not a key.*'default'"),
         (V + "[default]\n\nweigths = 'int8'\n", 4, r"weigths in \[default\].*'weights'"),
         (V + "[default]\nlayers = '*'\n", 3, r"layers in \[default\] is not a key"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from inspector.onnxio.draft import Draft
-from inspector.onnxio.storage import Storage, codes, storage_of
+from inspector.onnxio.storage import Storage, storage_of, stored_codes
 from inspector.quant.qparams import QParams
 
 CONTRIB = "com.microsoft"
@@ -78,12 +78,19 @@ class Pairs:
             )
         return nodes, restored
 
-    def constant(self, name: str, values: NDArray[Any], grid: QParams) -> tuple[NodeProto, str]:
-        """A constant stored as codes, with the node that makes floats of them."""
+    def constant(self, name: str, grid: QParams) -> tuple[NodeProto, str]:
+        """An initializer stored as codes, with the node that makes floats of them."""
         storage = storage_of(grid)
         scale, zero = self._parameters(name, grid, storage)
         quantized = self._new(f"{name}_quantized")
-        self._draft.set_constant(quantized, codes(values, grid, storage))
+        values = self._draft.reader(name)
+        self._draft.set_computed(
+            quantized,
+            lambda: stored_codes(values(), grid, storage),
+            helper.np_dtype_to_tensor_dtype(storage.dtype),
+            self._draft.constant_shape(name),
+            origin=name,
+        )
         return self._dequantize(name, [quantized, scale, zero], grid, self.domain(storage, grid))
 
     def bias(

@@ -270,9 +270,7 @@ class _Writer:
             grid = as_unsigned(grid) if _needs_all_bits(grid) else grid
         key = (layer.weight, identity(grid))
         if key not in self._weights:
-            dequantize, restored = self._pairs.constant(
-                layer.weight, self._draft.constant(layer.weight), grid
-            )
+            dequantize, restored = self._pairs.constant(layer.weight, grid)
             self._weights[key] = (dequantize, restored)
             self._nodes.append(dequantize)
         node.input[layer.weight_slot] = self._weights[key][1]
