@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from inspector.errors import RecipeError
 
 METHODS: dict[str, str] = {
+    "equalize": "gives both sides of each channel between layers the same range of weights "
+    "(Nagel et al. 2019, section 4.1)",
+    "absorb": "moves what is added to every value of a channel into the next bias "
+    "(Nagel et al. 2019, section 4.1.3)",
+    "smooth": "moves large channels of activations into the MatMul and Gemm that read them "
+    "(SmoothQuant, Xiao et al. 2023)",
     "bias": "corrects the mean error of each output channel (Nagel et al. 2019, section 4.2)",
 }
 """Every method, in the order in which they are carried out, with what it does."""

@@ -10,11 +10,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from inspector.errors import DataError
-from inspector.evaluate.calibrate import Calibration
+from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.recovery.bias import correct_biases, corrected
+from inspector.evaluate.recovery.moving import MOVING, move
 from inspector.evaluate.recovery.shelf import shelf
 from inspector.evaluate.recovery.walk import Walk
 from inspector.evaluate.runtime import open_session
@@ -30,6 +31,13 @@ from inspector.session.recipe import Recipe
 
 MOST_SAMPLES = 64
 """Samples that layers are visited with: more hardly change means and correlations."""
+
+_STAGES = {
+    "equalize": "Equalizing",
+    "absorb": "Absorbing biases",
+    "smooth": "Smoothing activations",
+    "bias": "Correcting biases",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ def recover(
             "or --random-data N for a try.",
         )
     measured = held_back if held_back is not None and len(held_back) else data.spread(16)
-    job = _Job(opened, recipe, calibration, data.spread(MOST_SAMPLES), measured, progress, cancel)
+    job = _Job(opened, recipe, calibration, data, measured, progress, cancel)
     return job.run()
 
 
@@ -136,7 +144,7 @@ class _Job:
         opened: OpenModel,
         recipe: Recipe,
         calibration: Calibration | None,
-        samples: Dataset,
+        data: Dataset,
         measured: Dataset,
         progress: StageProgress | None,
         cancel: Cancel | None,
@@ -144,7 +152,8 @@ class _Job:
         self._opened = opened
         self._recipe = recipe
         self._calibration = calibration
-        self._samples = samples
+        self._data = data
+        self._samples = data.spread(MOST_SAMPLES)
         self._measured = measured
         self._progress = progress
         self._cancel = cancel
@@ -160,6 +169,9 @@ class _Job:
         left = self._give_biases()
         self._choose_grids()
         self._measure("", ())
+        for method in MOVING:
+            if names := self._layers_with(method):
+                self._move_channels(method, names)
         if names := self._layers_with("bias"):
             self._correct_biases(names, left)
         return Recovery(
@@ -197,7 +209,7 @@ class _Job:
         return Preview(self._model(), self._opened.placement)
 
     @contextmanager
-    def _walk(self, title: str) -> Iterator[Walk]:
+    def _walk(self, method: str) -> Iterator[Walk]:
         """A visit of all layers as they are so far, beside those of the float model."""
         preview = Preview(self._opened.prepared, self._opened.placement)
         with shelf() as held:
@@ -208,7 +220,7 @@ class _Job:
                 held,
                 chosen=self._preview().numbers(self._grids) if self._weights else None,
                 cancel=self._cancel,
-                progress=of_stage(self._progress, title),
+                progress=of_stage(self._progress, _STAGES[method]),
             )
 
     def _measure(self, method: str, layers: tuple[str, ...], left: tuple[str, ...] = ()) -> None:
@@ -221,10 +233,36 @@ class _Job:
             meter.add(expected, preview.run_with(numbers, feeds, self._cancel))
         self._steps.append(RecoveryStep(method, layers, left, meter.result()))
 
+    def _move_channels(self, method: str, names: tuple[str, ...]) -> None:
+        """A method that leaves the float function as it is; activations are measured anew."""
+        opened = self._opened
+        moved = move(
+            method,
+            opened.prepared,
+            opened.graph,
+            self._specs,
+            names,
+            self._samples,
+            cancel=self._cancel,
+            progress=of_stage(self._progress, _STAGES[method]),
+        )
+        if moved.layers:
+            self._opened = with_prepared(opened, moved.model)
+            if self._calibration is not None:
+                self._calibration = calibrate(
+                    self._opened.prepared,
+                    tuple(self._calibration.tensors),
+                    self._data,
+                    progress=of_stage(self._progress, "calibrate"),
+                    cancel=self._cancel,
+                )
+            self._choose_grids()
+        self._measure(method, moved.layers, moved.left)
+
     # The methods ------------------------------------------------------------------------------
 
     def _give_biases(self) -> tuple[str, ...]:
-        wanted = self._layers_with("bias")
+        wanted = {*self._layers_with("bias"), *self._layers_with("absorb")}
         prepared, report = own_bias(self._opened.prepared, self._opened.graph, wanted)
         if prepared is not self._opened.prepared:
             self._opened = with_prepared(self._opened, prepared)
@@ -233,7 +271,7 @@ class _Job:
     def _correct_biases(self, names: tuple[str, ...], left: tuple[str, ...]) -> None:
         graph = self._opened.graph
         tensors = {n: t for n in names if (t := bias_tensor(graph, self._layer(n))) is not None}
-        with self._walk("Correcting biases") as walk:
+        with self._walk("bias") as walk:
             shifts = correct_biases(walk, tensors.keys())
         for name, shift in shifts.items():
             tensor = tensors[name]

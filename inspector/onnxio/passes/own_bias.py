@@ -106,3 +106,8 @@ def _shape(layer: Layer) -> tuple[int]:
     assert layer.channel_axis is not None
     channels = layer.weight_shape[layer.channel_axis]
     return (channels * layer.group if layer.op_type == "ConvTranspose" else channels,)
+
+
+def shaped_bias(values: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
+    """One number a channel in the shape of a bias."""
+    return values.reshape(bias.shape)
