@@ -50,7 +50,7 @@ def run_window(
 
 
 def _run(app: QApplication, paths: Sequence[Path]) -> int:
-    window = MainWindow()
+    window = MainWindow(plots_later=bool(paths))
     window.tasks.closing.connect(offload.stop)  # or the window would wait for what it computes
     window.show()
     if paths:

@@ -48,6 +48,8 @@ class ChartPresenter(QObject):
         selection.changed.connect(self._chosen)
         chart.seen.connect(self._seen)
         chart.picked.connect(lambda name: selection.choose((name,)))
+        if chart.isVisible():
+            self._seen(True)
 
     def is_settled(self) -> bool:
         """Whether the chart shows all that is known."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
-from inspector.gui.chart_presenter import ChartPresenter
 from inspector.gui.heat import Heat
-from inspector.gui.layer_chart import LayerChart
 from inspector.gui.layer_figures import LayerFigures
 from inspector.gui.selection import Selection
 from inspector.gui.snapshot import Snapshots
 from inspector.gui.snapshot_presenter import SnapshotPresenter
 from inspector.gui.status_strip import StatusStrip
 from inspector.gui.strip_presenter import StripPresenter
+
+if TYPE_CHECKING:
+    from inspector.gui.chart_presenter import ChartPresenter
+    from inspector.gui.layer_chart import LayerChart
 
 
 class Insight(QObject):
@@ -28,7 +32,6 @@ class Insight(QObject):
         heat: knows the error of what enters each layer.
         actions: of the window.
         strip: gets the end-to-end figures.
-        chart: gets the figures of all layers.
     """
 
     def __init__(
@@ -39,13 +42,17 @@ class Insight(QObject):
         heat: Heat,
         actions: Actions,
         strip: StatusStrip,
-        chart: LayerChart,
     ) -> None:
         super().__init__(window)
         self.layers = LayerFigures(bridge, bridge.tasks, self)
         self.snapshots = Snapshots(bridge, bridge.tasks, self.layers, self)
         self.strip = StripPresenter(bridge, self.snapshots, strip, window)
-        self.chart = ChartPresenter(
-            bridge, heat, selection, self.layers, self.snapshots, chart, self
-        )
         self.pinning = SnapshotPresenter(bridge, self.snapshots, actions, self)
+        self.chart: ChartPresenter | None = None
+        self._sources = bridge, heat, selection, self.layers, self.snapshots
+
+    def show_chart(self, chart: LayerChart) -> None:
+        """The chart of all layers is there, and gets their figures from now on."""
+        from inspector.gui.chart_presenter import ChartPresenter
+
+        self.chart = ChartPresenter(*self._sources, chart, self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -13,7 +14,6 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QSplitter,
     QStackedWidget,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -38,13 +38,14 @@ from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar
 from inspector.gui.panels import Panels
 from inspector.gui.pictures import Pictures
-from inspector.gui.plots.plot_pane import PlotPane
+from inspector.gui.plot_slot import PlotSlot
 from inspector.gui.presenter import Presenter
 from inspector.gui.properties.pane import PropertyPane
 from inspector.gui.property_presenter import PropertyPresenter
 from inspector.gui.resources import app_icon, sample_models
 from inspector.gui.restore import Views
 from inspector.gui.selection import Selection
+from inspector.gui.side_by_side import splitter_of, tabs_of
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.spec_presenter import SpecPresenter
 from inspector.gui.stage import Stage
@@ -56,6 +57,9 @@ from inspector.gui.welcome import Welcome
 from inspector.session.document import Document
 from inspector.session.opening import Sketch
 
+if TYPE_CHECKING:
+    from inspector.gui.plots.plot_pane import PlotPane
+
 TITLE = "Quant Inspector"
 _GRAPH_ACTIONS = (
     *("Fit", "FullSize", "Rightwards", "Raw", "Attributes", "Names", "TensorNames"),
@@ -64,9 +68,14 @@ _GRAPH_ACTIONS = (
 
 
 class MainWindow(QMainWindow):
-    """Layers, graph, panel and plots of one model."""
+    """Layers, graph, panel and plots of one model.
 
-    def __init__(self, document: Document | None = None) -> None:
+    Args:
+        document: what is open; none by default.
+        plots_later: make the plots when the first graph is on the screen, instead of now.
+    """
+
+    def __init__(self, document: Document | None = None, *, plots_later: bool = False) -> None:
         super().__init__()
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -90,6 +99,10 @@ class MainWindow(QMainWindow):
         self.apply_theme(self.themes.theme)
         self._model_changed()
         self._restore()
+        if plots_later:
+            self.graph.painted.connect(self.plot_slot.make_soon)
+        else:
+            self.plot_slot.make()
 
     # What others may ask for
 
@@ -118,7 +131,7 @@ class MainWindow(QMainWindow):
             self.actions_,
             self.pane,
             self.graph_pane,
-            self.plots,
+            self.plot_slot,
             self.messages,
             self.properties,
             self.panels,
@@ -148,6 +161,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         settings.write_bytes("window/geometry", self.saveGeometry())
+        self.plot_slot.remember()
         for name, splitter in self._splitters().items():
             settings.write_bytes(f"window/{name}", splitter.saveState())
         self.hide()
@@ -171,14 +185,14 @@ class MainWindow(QMainWindow):
         self.graph = self.graph_pane.view
         self.panel = SpecPanel()
         self.properties = PropertyPane(self.tasks)
-        self.tabs = _tabs((("Quantize", self.panel), ("Properties", self.properties)))
-        self.plots = PlotPane()
+        self.tabs = tabs_of((("Quantize", self.panel), ("Properties", self.properties)))
+        self.plot_slot = PlotSlot(self.tasks)
         self.messages = MessageBar()
         self.guide = Guide()
         self.strip = StatusStrip()
         self.welcome = Welcome(sample_models())
         self.presenter = Presenter(
-            self.bridge, self.selection, self.pane, self.panel, self.plots, self.strip, self
+            self.bridge, self.selection, self.pane, self.panel, self.strip, self
         )
         self.insight = Insight(
             self,
@@ -187,7 +201,6 @@ class MainWindow(QMainWindow):
             self.heat,
             self.actions_,
             self.strip,
-            self.plots.model,
         )
         self.choices = SpecPresenter(
             self.bridge, self.stage, self.selection, self.panel, self.actions_, self
@@ -216,11 +229,11 @@ class MainWindow(QMainWindow):
         )
         bind(self.heat, self.graph_pane.legend)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.views = _splitter(across, (self.pane, self.graph_pane), (450, 530))
+        self.views = splitter_of(across, (self.pane, self.graph_pane), (450, 530))
         self.views.setStretchFactor(1, 1)
-        self.rows = _splitter(down, (self.views, self.plots), (480, 220))
+        self.rows = splitter_of(down, (self.views, self.plot_slot), (480, 220))
         self.rows.setStretchFactor(0, 1)
-        self.columns = _splitter(across, (self.rows, self.tabs), (980, 300))
+        self.columns = splitter_of(across, (self.rows, self.tabs), (980, 300))
         self.columns.setStretchFactor(0, 1)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.welcome)
@@ -275,7 +288,7 @@ class MainWindow(QMainWindow):
         self.bridge.model_changed.connect(self._model_changed)
         self.bridge.specs_changed.connect(self._history_changed)
         self.bridge.saved_changed.connect(self._history_changed)
-        self.plots.random_asked.connect(self.files.use_random_inputs)
+        self.plot_slot.made.connect(self._plots_made)
         self.welcome.open_asked.connect(self.ask.for_file)
         self.welcome.sample_asked.connect(self.open_path)
 
@@ -289,6 +302,16 @@ class MainWindow(QMainWindow):
         self.keeping = Keeping(self, self.files, self.bridge, self.ask, views, self.messages)
         self.keeping.show_recent(self.actions_.recent, self.welcome)
         self.keeping.show_guide(self.guide)
+
+    @property
+    def plots(self) -> PlotPane:
+        """The plots, made now if they are not there yet."""
+        return self.plot_slot.make()
+
+    def _plots_made(self, plots: PlotPane) -> None:
+        plots.random_asked.connect(self.files.use_random_inputs)
+        self.presenter.show_plots(plots)
+        plots.model.then(self.insight.show_chart)
 
     def _sketched(self, sketch: Sketch) -> None:
         """A model can be drawn already; the rest of it is on its way."""
@@ -312,8 +335,7 @@ class MainWindow(QMainWindow):
             splitter.restoreState(settings.read_bytes(f"window/{name}"))
 
     def _splitters(self) -> dict[str, QSplitter]:
-        plots = self.plots.splitter
-        return {"views": self.views, "rows": self.rows, "columns": self.columns, "plots": plots}
+        return {"views": self.views, "rows": self.rows, "columns": self.columns}
 
     # What the user does
 
@@ -343,7 +365,7 @@ class MainWindow(QMainWindow):
         for name in ("SaveRecipe", "OpenRecipe", "Filter"):
             self.actions_[f"action{name}"].setEnabled(bool(self.document.layers))
         self.graph_pane.legend.setVisible(bool(self.document.layers))
-        self.plots.setVisible(not is_open or bool(self.document.layers))
+        self.plot_slot.setVisible(not is_open or bool(self.document.layers))
         possible = bool(self.document.layers) and self.document.opened.obstacle is None
         for name in ("Calibrate", "Random", "Save"):
             self.actions_[f"action{name}"].setEnabled(possible)
@@ -370,25 +392,3 @@ class MainWindow(QMainWindow):
             action.setToolTip(
                 f"{verb} {label} ({keys})" if possible else f"Nothing to {verb.lower()}"
             )
-
-
-def _tabs(pages: Sequence[tuple[str, QWidget]]) -> QTabWidget:
-    tabs = QTabWidget()
-    tabs.setObjectName("sideTabs")
-    tabs.setDocumentMode(True)
-    tabs.tabBar().setDrawBase(False)  # Fusion draws it light in dark windows too
-    for title, page in pages:
-        tabs.addTab(page, title)
-    return tabs
-
-
-def _splitter(
-    orientation: Qt.Orientation, widgets: Sequence[QWidget], sizes: Sequence[int]
-) -> QSplitter:
-    splitter = QSplitter(orientation)
-    splitter.setHandleWidth(1)
-    splitter.setChildrenCollapsible(False)
-    for widget in widgets:
-        splitter.addWidget(widget)
-    splitter.setSizes(list(sizes))
-    return splitter

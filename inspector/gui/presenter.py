@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
 from inspector.gui.layer_table import LayerPane, LayerRow
-from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
@@ -19,6 +19,9 @@ from inspector.gui.weight_size import WeightSize, total_size, weight_size
 from inspector.quant.spec import Role
 from inspector.report.units import plural
 from inspector.session.facts import TensorFacts
+
+if TYPE_CHECKING:
+    from inspector.gui.plots.plot_pane import PlotPane
 
 _GATHER_MS = 40
 _SLICE = 150
@@ -36,20 +39,31 @@ class Presenter(QObject):
         selection: Selection,
         pane: LayerPane,
         panel: SpecPanel,
-        plots: PlotPane,
         strip: StatusStrip,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._selection, self._pane, self._panel = selection, pane, panel
-        self._plots, self._strip = plots, strip
+        self._plots: PlotPane | None = None
+        self._strip = strip
         self._changed: dict[str, None] = {}
         self._bytes: dict[str, WeightSize] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show_gathered)
         self._connect()
+
+    def show_plots(self, plots: PlotPane) -> None:
+        """The plots are there, and follow from now on."""
+        self._plots = plots
+        plots.layer_picked.connect(lambda name: self.select((name,)))
+        plots.changed.connect(self._bridge.change)
+        plots.previewed.connect(self._previewed)
+        plots.failed.connect(self._bridge.refused)
+        plots.use(self._bridge.tasks)
+        self._show_selection()
+        self._show_layer_plot()
 
     def select(self, names: Sequence[str]) -> None:
         """Select nodes everywhere."""
@@ -68,11 +82,6 @@ class Presenter(QObject):
         bridge.fidelity_changed.connect(self._fidelity_changed)
         self._selection.changed.connect(self._chosen)
         self._pane.selectionChanged.connect(self.select)
-        self._plots.layer_picked.connect(lambda name: self.select((name,)))
-        self._plots.changed.connect(bridge.change)
-        self._plots.previewed.connect(self._previewed)
-        self._plots.failed.connect(bridge.refused)
-        self._plots.use(bridge.tasks)
         self._panel.changed.connect(bridge.change)
         self._panel.reset_asked.connect(bridge.reset)
 
@@ -80,7 +89,7 @@ class Presenter(QObject):
 
     def _model_changed(self) -> None:
         self._changed.clear()
-        self._plots.forget()
+        self._forget_plots()
         layers = self._bridge.document.layers
         self._pane.set_rows([figures.bare_row(layer) for layer in layers])
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
@@ -125,8 +134,12 @@ class Presenter(QObject):
             self._timer.stop()
             self._show_layer_plot()
 
+    def _forget_plots(self) -> None:
+        if self._plots is not None:
+            self._plots.forget()
+
     def _calibration_changed(self) -> None:
-        self._plots.forget()
+        self._forget_plots()
         calibration = self._bridge.document.calibration
         if calibration is None:
             self._strip.show_data("No calibration data" if self._bridge.document.is_open else "")
@@ -170,7 +183,8 @@ class Presenter(QObject):
             self._panel.show_selection(chosen)
             self._panel.show_figures("weights", [])
             self._panel.show_figures("activations", [])
-            self._plots.show_nothing(_NO_LAYER if document.layers else "")
+            if self._plots is not None:
+                self._plots.show_nothing(_NO_LAYER if document.layers else "")
             return
         name = selected[0]
         limits: dict[Role, tuple[float, float]] = {}
@@ -182,7 +196,8 @@ class Presenter(QObject):
             if known is not None:
                 limits["weights" if role == "weights" else "activations"] = known
         self._panel.show_selection(chosen, limits)
-        self._plots.show_chosen(name, document.recipe.chosen(document.layer(name)))
+        if self._plots is not None:
+            self._plots.show_chosen(name, document.recipe.chosen(document.layer(name)))
         self._show_weights(name)
         self._show_activations(name)
 
@@ -194,6 +209,8 @@ class Presenter(QObject):
         single = len(self._bridge.selected) == 1
         shown = figures.tensor_figures(facts, given.why_weights) if single else []
         self._panel.show_figures("weights", shown, given.why_weights)
+        if self._plots is None:
+            return
         why = "Reading the weights…" if layer.weight else "This layer has no weights of its own"
         request = document.facts.weight_request(layer, spec) if facts is not None else None
         values = request.distribution if request is not None else None
@@ -206,6 +223,8 @@ class Presenter(QObject):
         why = self._bridge.planned(name).why_activations
         shown = figures.tensor_figures(facts, why) if single else []
         self._panel.show_figures("activations", shown, why)
+        if self._plots is None:
+            return
         calibration = self._bridge.document.calibration
         tensor = self._bridge.document.layer(name).activations[0]
         values = None if calibration is None else calibration.tensors.get(tensor)
@@ -213,6 +232,8 @@ class Presenter(QObject):
         self._plots.show_activations(facts, why, offer=calibration is None, values=values)
 
     def _show_layer_plot(self) -> None:
+        if self._plots is None:
+            return
         layers = [layer for layer in self._bridge.document.layers if layer.weight is not None]
         known = self._bridge.all_sqnr()
         self._plots.show_layers(

@@ -40,7 +40,7 @@ def main() -> None:
     print(json.dumps(_cold(options) if options.cold else _warm(options)))
 
 
-def _window(size: str) -> tuple[QApplication, MainWindow]:
+def _window(size: str, *, plots_later: bool = False) -> tuple[QApplication, MainWindow]:
     from PySide6.QtCore import QSettings
 
     from inspector import offload
@@ -53,7 +53,7 @@ def _window(size: str) -> tuple[QApplication, MainWindow]:
     offload.start()
     app = application()
     sys.setswitchinterval(SWITCH_SECONDS)
-    window = MainWindow()
+    window = MainWindow(plots_later=plots_later)
     window.tasks.closing.connect(offload.stop)
     window.resize(*(int(part) for part in size.split("x")))
     window.show()
@@ -61,7 +61,7 @@ def _window(size: str) -> tuple[QApplication, MainWindow]:
 
 
 def _cold(options: argparse.Namespace) -> dict[str, float]:
-    app, window = _window(options.size)
+    app, window = _window(options.size, plots_later=True)  # as the command line does
     window.open_path(options.model)
     _wait(app, lambda: _is_painted(window))
     found = {"cold_seconds": time.time() - options.cold}

@@ -29,7 +29,7 @@ def chart(qtbot: QtBot, calibrated: MainWindow, idle: Idle) -> LayerChart:
     """The chart in sight, with all its figures."""
     calibrated.plots.pages.turn_to("Layers")
     wait_for_figures(qtbot, calibrated, idle)
-    return calibrated.plots.model
+    return calibrated.plots.model()
 
 
 def wait_for_figures(qtbot: QtBot, window: MainWindow, idle: Idle) -> None:
@@ -140,10 +140,10 @@ def test_without_data_there_are_the_weights(qtbot: QtBot, opened: MainWindow, id
     opened.plots.pages.turn_to("Layers")
     idle()
     qtbot.waitUntil(opened.insight.chart.is_settled)
-    series = opened.plots.model.series
+    series = opened.plots.model().series
     assert np.isfinite(series.weights).all()
     assert not np.isfinite(series.outputs).any()
-    assert "calibration data" in opened.plots.model.words()
+    assert "calibration data" in opened.plots.model().words()
 
 
 def test_a_click_selects_the_layer(qtbot: QtBot, calibrated: MainWindow, chart: LayerChart) -> None:

@@ -69,18 +69,18 @@ def test_pages_show_their_plots_and_are_remembered(
     """The first page has what was always there; tabs by mouse and key lead to the others."""
     tabs = chosen.findChild(QTabBar, "plotPages")
     assert tabs is not None
-    seen = [card.objectName() for card in chosen.plots.cards() if card.isVisible()]
+    seen = [card.objectName() for card in chosen.plots.pages.made() if card.isVisible()]
     first = ["weightHistogram", "activationHistogram", "errorPlot", "channelPlot", "layerErrorPlot"]
     assert seen == first
     tabs.setFocus()
     qtbot.keyClick(tabs, Qt.Key.Key_Right)
     idle()
-    assert chosen.plots.weight_errors.isVisible()
+    assert chosen.plots.weight_errors().isVisible()
     assert not chosen.plots.weights.isVisible()
     place = tabs.tabRect(3).center()
     qtbot.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=place)
     idle()
-    assert chosen.plots.weight_bits.isVisible()
+    assert chosen.plots.weight_bits().isVisible()
     again = MainWindow()
     qtbot.addWidget(again)
     assert again.plots.pages.page.name == "Trade-off"
@@ -92,7 +92,7 @@ def test_every_plot_has_text_that_fits(chosen: MainWindow, idle: Idle) -> None:
     for number in range(chosen.plots.pages.tabs.count()):
         chosen.plots.pages.tabs.setCurrentIndex(number)
         idle()
-        for card in chosen.plots.pages.page.cards:
+        for card in chosen.plots.pages.seen():
             assert card.title.width() >= card.title.sizeHint().width()
             assert card.accessibleName()
             assert card.view.accessibleName()
@@ -134,22 +134,22 @@ def test_the_curves_are_what_quantizing_gives(chosen: MainWindow, idle: Idle) ->
     idle()
     layer, values = chosen.document.layer(chosen.bridge.selected[0]), weights(chosen)
     spec = chosen.document.specs_of(layer.name).weights
-    curves = chosen.plots.weight_bits.curves()
+    curves = chosen.plots.weight_bits().curves()
     assert len(curves) == 4
     for method, curve in curves.items():
         for bits in (3, 6):
             own = replace(spec, dtype=f"int{bits}", range=method)
             expected = sqnr_db(values, fake_quantize(values, weight_qparams(values, own, 0)))
             assert curve[bits - BITS[0]] == pytest.approx(expected, abs=1e-3)
-    present = chosen.plots.weight_bits.present()
+    present = chosen.plots.weight_bits().present()
     assert present is not None
     assert present.bits == 5
     assert present.sqnr == pytest.approx(curves[present.method][5 - BITS[0]])
-    found = chosen.plots.weight_tradeoff.tradeoff()
+    found = chosen.plots.weight_tradeoff().tradeoff()
     assert found is not None
     assert np.array_equal(found.total, tradeoff(ExactDistribution.of(values), spec).total)
-    assert "5 bits" in hover(chosen.plots.weight_bits, 5.2, 10.0)
-    assert "rounding" in hover(chosen.plots.weight_tradeoff, -1.6, -20.0)
+    assert "5 bits" in hover(chosen.plots.weight_bits(), 5.2, 10.0)
+    assert "rounding" in hover(chosen.plots.weight_tradeoff(), -1.6, -20.0)
 
 
 def test_dragging_the_threshold_sets_the_range(chosen: MainWindow, idle: Idle) -> None:
@@ -157,7 +157,7 @@ def test_dragging_the_threshold_sets_the_range(chosen: MainWindow, idle: Idle) -
     chosen.plots.pages.turn_to("Trade-off")
     change(chosen, granularity=QuantSpec.parse("int8:tensor").granularity)
     idle()
-    plot, steps = chosen.plots.weight_tradeoff, len(chosen.document.steps)
+    plot, steps = chosen.plots.weight_tradeoff(), len(chosen.document.steps)
     for place in (-1.2, -1.4, -1.5):
         plot.line.setValue(place)
         plot.line.sigDragged.emit(plot.line)
@@ -175,14 +175,14 @@ def test_channels_side_by_side(chosen: MainWindow, idle: Idle) -> None:
     chosen.plots.pages.turn_to("Channels")
     idle()
     values = weights(chosen).reshape(len(weights(chosen)), -1)
-    boxes, heat = chosen.plots.ranges.boxes(), chosen.plots.heat.heat()
+    boxes, heat = chosen.plots.ranges().boxes(), chosen.plots.heat().heat()
     assert boxes is not None
     assert heat is not None
     assert np.array_equal(boxes.hi, values.max(axis=1)[boxes.order])
     assert heat.counts.sum() == values.size
-    chosen.plots.ranges.clicked_at(QPointF(len(values) - 1, 0.0))
+    chosen.plots.ranges().clicked_at(QPointF(len(values) - 1, 0.0))
     widest = int(boxes.order[-1])
-    assert f"channel {widest}:" in hover(chosen.plots.ranges, len(values) - 1, 0.0)
+    assert f"channel {widest}:" in hover(chosen.plots.ranges(), len(values) - 1, 0.0)
     chosen.plots.pages.turn_to("Distribution")
     idle()
     shape = chosen.plots.weights.shape()
@@ -200,16 +200,16 @@ def test_errors_of_weights_and_activations(calibrated: MainWindow, idle: Idle) -
     calibrated.presenter.select((calibrated.document.layers[1].name,))
     calibrated.plots.pages.turn_to("Error")
     idle()
-    before = calibrated.plots.weight_errors.errors()
+    before = calibrated.plots.weight_errors().errors()
     assert before is not None
     assert before.rms == pytest.approx(1 / np.sqrt(12), abs=0.06)
-    assert calibrated.plots.activation_errors.errors() is not None
+    assert calibrated.plots.activation_errors().errors() is not None
     change(calibrated, range=RangeMethod("range", lo=-0.05, hi=0.05))
     idle()
-    after = calibrated.plots.weight_errors.errors()
+    after = calibrated.plots.weight_errors().errors()
     assert after is not None
     assert after.rms > 2 * before.rms
-    assert "values" in hover(calibrated.plots.weight_errors, 0.0, 1.0)
+    assert "values" in hover(calibrated.plots.weight_errors(), 0.0, 1.0)
 
 
 def test_hover_zoom_and_reset(qtbot: QtBot, chosen: MainWindow) -> None:
@@ -283,7 +283,7 @@ def test_every_plot_can_be_saved(calibrated: MainWindow, idle: Idle) -> None:
     for number in range(calibrated.plots.pages.tabs.count()):
         calibrated.plots.pages.tabs.setCurrentIndex(number)
         idle()
-        for card in calibrated.plots.pages.page.cards:
+        for card in calibrated.plots.pages.seen():
             assert not card.is_empty(), card.objectName()
             head, *rows = csv_of(card).decode().splitlines()
             assert rows
@@ -308,7 +308,7 @@ def test_nothing_chosen_says_so(chosen: MainWindow, idle: Idle) -> None:
     for number in range(4):
         chosen.plots.pages.tabs.setCurrentIndex(number)
         idle()
-        for card in chosen.plots.pages.page.cards:
+        for card in chosen.plots.pages.seen():
             if card is not chosen.plots.layers:
                 assert card.is_empty()
                 assert card.table() == ()

@@ -394,11 +394,12 @@ def test_an_activation_has_the_figures_of_calibration(
     """Where there are any."""
     model, graph = odd
     pane.show_tensor(graph, "c", model)
-    assert not pane.panel.histogram.isVisible()
+    assert pane.panel.histogram is None
     seen = Histogram.of(np.array([-1.0, 0.0, 3.0], np.float32))
     pane.show_tensor(graph, "c", model, distribution=seen)
     settle()
     assert shown(pane, "Maximum") == "3"
+    assert pane.panel.histogram is not None
     assert pane.panel.histogram.shape() is not None
     assert shown(pane, "Computed by") == "conv"
     assert shown(pane, "Read by") == "clip"

@@ -101,7 +101,7 @@ def test_other_data_gives_both_other_figures(
 def test_the_chart_shows_both(qtbot: QtBot, calibrated: MainWindow, idle: Idle) -> None:
     """Marks where the outputs of A are, and how many layers are better."""
     calibrated.plots.pages.turn_to("Layers")
-    figures, chart = calibrated.insight.layers, calibrated.plots.model
+    figures, chart = calibrated.insight.layers, calibrated.plots.model()
     qtbot.waitUntil(lambda: bool(figures.outputs), timeout=20_000)
     first = dict(figures.outputs)
     calibrated.insight.snapshots.pin()
@@ -124,7 +124,7 @@ def test_the_chart_finds_what_was_pinned_while_nobody_looked(
     change(calibrated, "int3")
     idle()
     calibrated.plots.pages.turn_to("Layers")
-    chart = calibrated.plots.model
+    chart = calibrated.plots.model()
     qtbot.waitUntil(lambda: bool(np.isfinite(chart.series.pinned).any()), timeout=20_000)
     pinned, outputs = chart.series.pinned.copy(), chart.series.outputs.copy()
     assert outputs[2] < pinned[2] - 3

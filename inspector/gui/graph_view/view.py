@@ -58,6 +58,7 @@ class GraphView(QWidget):
         menu_asked: (number of the card or None, global position).
         stub_menu_asked: (a stub that leads to many places, global position).
         view_changed: the part in sight became another.
+        painted: all that is in sight of a new picture is on the screen.
     """
 
     selectionChanged = Signal(tuple)
@@ -69,6 +70,7 @@ class GraphView(QWidget):
     menu_asked = Signal(object, QPoint)
     stub_menu_asked = Signal(object, QPoint)
     view_changed = Signal()
+    painted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,7 +85,7 @@ class GraphView(QWidget):
         self._known: Graph | None = None
         self.surface = Surface(self.update)
         self._marking = Marking()
-        self._opened = self._ring = self._left = False
+        self._opened = self._ring = self._left = self._is_new = False
         self._veil = QTimer(self)
         self._veil.setSingleShot(True)
         self._veil.setInterval(_VEIL_MS)
@@ -110,7 +112,7 @@ class GraphView(QWidget):
         self.camera.stop()
         if is_other:
             self._gestures.stop()
-        self._picture, self._left = picture, False
+        self._picture, self._left, self._is_new = picture, False, True
         self._known = picture.scene.graph if picture is not None else None
         self._veil.stop()
         self.surface.show(picture, is_other=is_other)
@@ -320,6 +322,9 @@ class GraphView(QWidget):
             budget = _MOVING_BUDGET if self.camera.is_moving() else _RESTING_BUDGET
             if not self.surface.draw(painter, view, self._size(), self.devicePixelRatioF(), budget):
                 QTimer.singleShot(0, self, self.update)
+            elif self._is_new:
+                self._is_new = False
+                QTimer.singleShot(0, self, self.painted.emit)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             paint_marks(painter, self._picture, self._marking.marks, brushes, view, self.seen())
         if self._left and not self._veil.isActive():

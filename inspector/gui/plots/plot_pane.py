@@ -16,7 +16,7 @@ from inspector.gui.plots.error_plot import ErrorHistogramPlot, ErrorPlot
 from inspector.gui.plots.histogram_plot import HistogramPlot
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.plot_export import PlotMenu
-from inspector.gui.plots.plot_pages import Page, PlotPages
+from inspector.gui.plots.plot_pages import Entry, Late, Page, PlotPages, there
 from inspector.gui.plots.plot_work import PlotWork
 from inspector.gui.plots.range_edits import RangeEdits
 from inspector.gui.plots.role_plots import RolePlots
@@ -58,27 +58,29 @@ class PlotPane(QWidget):
         self.weights = HistogramPlot("weightHistogram", "Weights", log=False)
         self.activations = HistogramPlot("activationHistogram", "Activations", log=True)
         self.error = ErrorPlot()
-        self.weight_errors = ErrorHistogramPlot("errorHistogram", "Weight errors")
-        self.activation_errors = ErrorHistogramPlot("activationErrors", "Activation errors")
-        self.ranges, self.heat = ChannelRangePlot(), ChannelHeatPlot()
-        self.channels = ChannelPlot()
-        self.weight_bits = BitsPlot("weightBits", "Weights: SQNR by bits")
-        self.weight_tradeoff = TradeoffPlot("weightTradeoff", "Weights: clip or round")
-        self.activation_bits = BitsPlot("activationBits", "Activations: SQNR by bits")
-        self.activation_tradeoff = TradeoffPlot("activationTradeoff", "Activations: clip or round")
-        self.layers = LayerErrorPlot()
-        self.model = LayerChart()
-        self.pages = PlotPages(self.cards(), self._pages())
-        self.splitter = self.pages.splitter
+        self.channels, self.layers = ChannelPlot(), LayerErrorPlot()
+        self.weight_errors = Late(lambda: ErrorHistogramPlot("errorHistogram", "Weight errors"))
+        self.activation_errors = Late(
+            lambda: ErrorHistogramPlot("activationErrors", "Activation errors")
+        )
+        self.ranges, self.heat = Late(ChannelRangePlot), Late(ChannelHeatPlot)
+        self.weight_bits = Late(lambda: BitsPlot("weightBits", "Weights: SQNR by bits"))
+        self.weight_tradeoff = Late(
+            lambda: TradeoffPlot("weightTradeoff", "Weights: clip or round")
+        )
+        self.activation_bits = Late(lambda: BitsPlot("activationBits", "Activations: SQNR by bits"))
+        self.activation_tradeoff = Late(
+            lambda: TradeoffPlot("activationTradeoff", "Activations: clip or round")
+        )
+        self.model = Late(LayerChart)
+        self._theme: Theme | None = None
+        self._menus: list[PlotMenu] = []
         self.random = QPushButton("Use random inputs")
         self.random.setObjectName("useRandomInputs")
         self.random.setToolTip("For a first look: figures from random numbers say little")
-        row = QVBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.pages)
         self._offer_random()
         self._work: PlotWork | None = None
-        self._layer = ""
+        self._layer = self._no_weights = ""
         self._row: int | None = None
         self._why = ""
         self._channels: tuple[Boxes, Heat] | None = None
@@ -91,7 +93,15 @@ class PlotPane(QWidget):
             self.activations, self.activation_errors, self.activation_bits,
             self.activation_tradeoff,
         )  # fmt: skip
-        self._menus = [PlotMenu(card, self) for card in self.cards()]
+        for entry in self.cards():
+            if isinstance(entry, PlotCard):
+                self._adopt(entry)
+            else:
+                entry.then(self._adopt)
+        self.pages = PlotPages(self.cards(), self._pages())
+        row = QVBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.pages)
         self._connect()
 
     def _pages(self) -> tuple[Page, ...]:
@@ -124,7 +134,7 @@ class PlotPane(QWidget):
             Page("Layers", "All layers of the model", (self.model,)),
         )
 
-    def cards(self) -> tuple[PlotCard, ...]:
+    def cards(self) -> tuple[Entry, ...]:
         """All plots, from left to right."""
         return (
             self.weights,
@@ -145,19 +155,29 @@ class PlotPane(QWidget):
 
     def _connect(self) -> None:
         self.pages.turned.connect(self._redraw)
-        for card in (self.channels, self.ranges, self.heat):
-            card.picked.connect(self._channel_picked)
+        self.channels.picked.connect(self._channel_picked)
+        for late in (self.ranges, self.heat):
+            late.then(lambda card: card.picked.connect(self._channel_picked))
+            late.then(lambda card: card.show_empty(self._no_weights))
         self.layers.picked.connect(self.layer_picked)
         self.random.clicked.connect(self.random_asked)
         for plots in (self._of_weights, self._of_activations):
             plots.edits.changed.connect(self.changed)
             plots.edits.previewed.connect(partial(self._preview, plots))
-        for menu in self._menus:
-            menu.failed.connect(self.failed)
+
+    def _adopt(self, card: PlotCard) -> None:
+        """A plot has been made."""
+        menu = PlotMenu(card, self)
+        menu.failed.connect(self.failed)
+        menu.subtitle = self._layer
+        self._menus.append(menu)
+        if self._theme is not None:
+            card.apply_theme(self._theme)
 
     def use(self, tasks: Tasks) -> None:
         """Run what takes time with these."""
         self._work = PlotWork(tasks, self.failed.emit)
+        self.pages.make_rest(tasks.is_busy)
 
     def forget(self) -> None:
         """Another model or other calibration data: nothing that was found holds any more."""
@@ -168,7 +188,8 @@ class PlotPane(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
-        for card in self.cards():
+        self._theme = theme
+        for card in there(self.cards()):
             card.apply_theme(theme)
 
     # What is shown
@@ -211,15 +232,15 @@ class PlotPane(QWidget):
             if facts is before.facts and values is before.values:
                 return
             if waiting:
-                for card in self.pages.page.cards:
-                    if card is not self.layers and card not in self._of_activations.cards():
-                        card.say(_ON_ITS_WAY)
+                others = (self.layers, *self._of_activations.cards())
+                for card in there(e for e in self.pages.page.cards if e not in others):
+                    card.say(_ON_ITS_WAY)
                 return
         rows = facts.qparams.rows if facts is not None and facts.qparams is not None else 1
         if layer != self._layer or (self._row is not None and self._row >= rows) or rows == 1:
             self._row = None
         if layer != self._layer:
-            for card in self.cards():
+            for card in there(self.cards()):
                 card.forget_zoom()
             for menu in self._menus:
                 menu.subtitle = layer
@@ -294,7 +315,8 @@ class PlotPane(QWidget):
         self.previewed.emit(subject.role, subject.facts)
 
     def _show_no_weights(self, text: str) -> None:
-        for card in (self.error, self.channels, self.ranges, self.heat):
+        self._no_weights = text
+        for card in there((self.error, self.channels, self.ranges, self.heat)):
             card.show_empty(text)
 
     def _draw_error(self, subject: Subject) -> None:
@@ -316,7 +338,7 @@ class PlotPane(QWidget):
         assert profile is not None
         low, high = float(profile.sqnr_db.min()), float(profile.sqnr_db.max())
         if qp.rows == 1:
-            for card in (self.channels, self.ranges, self.heat):
+            for card in there((self.channels, self.ranges, self.heat)):
                 card.show_empty(f"One scale for the whole tensor: {decibel_text(low)}")
             return
         if self.channels in page:
@@ -334,8 +356,8 @@ class PlotPane(QWidget):
         if qp.rows != len(boxes.order):
             return
         grid = (qp.lo.reshape(-1).astype(float), qp.hi.reshape(-1).astype(float))
-        self.ranges.show_boxes(boxes, grid, subject.row, subject.what)
-        self.heat.show_heat(found[1], subject.row, subject.what)
+        self.ranges().show_boxes(boxes, grid, subject.row, subject.what)
+        self.heat().show_heat(found[1], subject.row, subject.what)
 
     # What takes time
 

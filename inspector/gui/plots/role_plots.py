@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inspector.gui.plots.curve_plots import BitsPlot, Present, TradeoffPlot
 from inspector.gui.plots.error_plot import ErrorHistogramPlot
 from inspector.gui.plots.histogram_plot import HistogramPlot
-from inspector.gui.plots.plot_card import PlotCard
+from inspector.gui.plots.plot_pages import Entry, Late, there
 from inspector.gui.plots.plot_wishes import (
     SOME,
     bits_wishes,
@@ -54,9 +54,9 @@ class RolePlots:
         self,
         edits: RangeEdits,
         histogram: HistogramPlot,
-        errors: ErrorHistogramPlot,
-        bits: BitsPlot,
-        tradeoff: TradeoffPlot,
+        errors: Late[ErrorHistogramPlot],
+        bits: Late[BitsPlot],
+        tradeoff: Late[TradeoffPlot],
     ) -> None:
         self.edits = edits
         self.histogram, self.errors, self.bits, self.tradeoff = histogram, errors, bits, tradeoff
@@ -64,10 +64,14 @@ class RolePlots:
         self._curves: dict[RangeMethod, Floats] = {}
         self._tradeoff: Tradeoff | None = None
         self._sample: tuple[Distribution, tuple[NDArray[np.intp], Floats]] | None = None
-        for plot in (histogram.range_moved, tradeoff.moved):
-            plot.connect(edits.move)
-        for plot in (histogram.range_rested, tradeoff.rested):
-            plot.connect(edits.rest)
+        self._empty = ""
+        """What was said last where there is nothing to plot."""
+        histogram.range_moved.connect(edits.move)
+        histogram.range_rested.connect(edits.rest)
+        for late in (errors, bits, tradeoff):
+            late.then(lambda plot: plot.show_empty(self._empty))
+        tradeoff.then(lambda plot: plot.moved.connect(edits.move))
+        tradeoff.then(lambda plot: plot.rested.connect(edits.rest))
         histogram.range_reset.connect(edits.reset)
         histogram.method_chosen.connect(edits.choose)
 
@@ -88,7 +92,7 @@ class RolePlots:
             self._tradeoff = self._sample = None
             self.histogram.show_ticks((), None)
 
-    def cards(self) -> tuple[PlotCard, ...]:
+    def cards(self) -> tuple[Entry, ...]:
         """All plots of this role."""
         return (self.histogram, self.errors, self.bits, self.tradeoff)
 
@@ -99,10 +103,11 @@ class RolePlots:
 
     def show_empty(self, text: str) -> None:
         """Say why there is nothing to plot."""
-        for card in self.cards():
+        self._empty = text
+        for card in there(self.cards()):
             card.show_empty(text)
 
-    def draw(self, page: Sequence[PlotCard], preview: Subject | None = None) -> None:
+    def draw(self, page: Sequence[Entry], preview: Subject | None = None) -> None:
         """Draw what can be drawn at once, or a preview of it."""
         subject = preview or self._subject
         if subject is None:
@@ -113,7 +118,7 @@ class RolePlots:
         if self.histogram in page:
             self.histogram.show_shape(histogram_shape(subject))
             self.histogram.show_ticks(self.histogram.ticks.ticks(), subject.facts.spec.range)
-        others = [card for card in (self.errors, self.bits, self.tradeoff) if card in page]
+        others = [card() for card in (self.errors, self.bits, self.tradeoff) if card in page]
         if subject.facts.qparams is None or not can_compare(subject):
             why = _FLOAT if subject.facts.qparams is None else "Nothing to compare"
             for card in others:
@@ -125,7 +130,7 @@ class RolePlots:
         self._show_bits(subject)
         self._show_tradeoff(subject)
 
-    def wishes(self, page: Sequence[PlotCard]) -> list[Wish]:
+    def wishes(self, page: Sequence[Entry]) -> list[Wish]:
         """What the cards of a page wait for."""
         subject = self._subject
         if subject is None or not can_compare(subject):
@@ -156,7 +161,7 @@ class RolePlots:
             self.histogram.show_ticks(ticks, self._subject.facts.spec.range)
 
     def _errors_found(self, found: ErrorHistogram) -> None:
-        self.errors.show_errors(found)
+        self.errors().show_errors(found)
 
     def _tradeoff_found(self, found: Tradeoff) -> None:
         self._tradeoff = found
@@ -182,7 +187,7 @@ class RolePlots:
         sampled = subject.row is None and rows > SOME
         note = f"now {decibel_text(exact)} at {present.bits} bits"
         note += f", curves ≈ from {SOME} of {rows} {subject.what}s" if sampled else ""
-        self.bits.show_curves(curves, present, note)
+        self.bits().show_curves(curves, present, note)
 
     def _show_tradeoff(self, subject: Subject) -> None:
         found, qp, profile = self._tradeoff, subject.facts.qparams, subject.facts.profile
@@ -195,7 +200,7 @@ class RolePlots:
             low, high = float(qp.lo.reshape(-1)[row]), float(qp.hi.reshape(-1)[row])
             noise = -float(profile.sqnr_db[row])
         now = (max(-low, high), noise) if np.isfinite(noise) else None
-        self.tradeoff.show_tradeoff(found, now)
+        self.tradeoff().show_tradeoff(found, now)
 
 
 def _alike(one: Subject, other: Subject) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QWheelEvent
@@ -19,8 +20,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.gui.plots.histogram_plot import HistogramPlot
-from inspector.gui.plots.shapes import HistogramShape
 from inspector.gui.properties.heat_map import HeatMap
 from inspector.gui.properties.slices import Picture, Plane
 from inspector.gui.properties.value_table import ValueTable
@@ -30,6 +29,9 @@ from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS, Theme
 from inspector.onnxio.values import Values
 from inspector.quant.summary import Floats
 from inspector.report.units import count_text
+
+if TYPE_CHECKING:
+    from inspector.gui.plots.histogram_plot import HistogramPlot
 
 _HISTOGRAM_PIXELS = 176
 _BOXES_A_ROW = 2
@@ -104,9 +106,9 @@ class TensorPanel(QWidget):
         super().__init__(parent)
         self._values: Values | None = None
         self._plane = Plane.of((0,))
-        self.histogram = HistogramPlot("tensorHistogram", "Histogram", log=False, parent=self)
-        self.histogram.setFixedHeight(_HISTOGRAM_PIXELS)
-        self.histogram.setContentsMargins(SPACE_S, 0, SPACE_XS, 0)
+        self._theme: Theme | None = None
+        self.histogram: HistogramPlot | None = None
+        """How the values are spread; made with the first that is shown."""
         self.histogram_area = QWidget(self)
         self.values_area = QWidget(self)
         self.title = QLabel("Values", self)
@@ -182,11 +184,14 @@ class TensorPanel(QWidget):
 
     def show_histogram(self, edges: Floats, counts: Floats, note: str = "") -> None:
         """Show how the values are spread."""
+        from inspector.gui.plots.shapes import HistogramShape
+
         self.histogram_area.show()
+        self.histogram = histogram = self.histogram or self._made_histogram()
         if counts.sum():
-            self.histogram.show_shape(HistogramShape(edges, counts, note=note))
+            histogram.show_shape(HistogramShape(edges, counts, note=note))
         else:
-            self.histogram.show_empty("No finite values")
+            histogram.show_empty("No finite values")
 
     def show_picture(self, picture: Picture | None) -> None:
         """Show the picture of the plane; None where there is none."""
@@ -202,7 +207,9 @@ class TensorPanel(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
-        self.histogram.apply_theme(theme)
+        self._theme = theme
+        if self.histogram is not None:
+            self.histogram.apply_theme(theme)
         self.heat.apply_theme(theme)
 
     # How it is built
@@ -236,13 +243,25 @@ class TensorPanel(QWidget):
         line.setContentsMargins(SPACE_L, 0, SPACE_M, 0)
         line.addWidget(_rule())
         upper.addLayout(line)
-        upper.addWidget(self.histogram)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         self.trouble.setContentsMargins(SPACE_L, SPACE_S, SPACE_L, SPACE_S)
         for part in (self.histogram_area, self.trouble, self.values_area):
             column.addWidget(part)
+
+    def _made_histogram(self) -> HistogramPlot:
+        from inspector.gui.plots.histogram_plot import HistogramPlot
+
+        made = HistogramPlot("tensorHistogram", "Histogram", log=False, parent=self)
+        made.setFixedHeight(_HISTOGRAM_PIXELS)
+        made.setContentsMargins(SPACE_S, 0, SPACE_XS, 0)
+        if self._theme is not None:
+            made.apply_theme(self._theme)
+        column = self.histogram_area.layout()
+        assert column is not None
+        column.addWidget(made)
+        return made
 
     def _connect(self) -> None:
         self.stored.toggled.connect(self._form_changed)
