@@ -185,7 +185,7 @@ def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     if grid.block and grid.scale.size == 1:
         # One block is the whole tensor; onnxruntime wants it to be called that.
         one = grid.scale.reshape(()), grid.zero_point.reshape(())
-        return QParams(*one, grid.qmin, grid.qmax)
+        return QParams(*one, grid.qmin, grid.qmax, table=grid.table)
     return grid
 
 
@@ -233,7 +233,7 @@ def _as_stored(grid: QParams, spec: QuantSpec) -> QParams:
     A type that ONNX has saturates at its own ends, so a symmetric grid of such a width keeps its
     lowest code too: what the file does is what is computed here.
     """
-    if spec.signed and spec.bits in {2, 4, 8, 16}:
+    if spec.is_affine and spec.signed and spec.bits in {2, 4, 8, 16}:
         return replace(grid, qmin=-(1 << (spec.bits - 1)))
     return grid
 
@@ -271,5 +271,6 @@ def quantize_bias(bias: NDArray[Any], scale: NDArray[np.float32]) -> NDArray[np.
 
 def identity(grid: QParams) -> bytes:
     """A key that equal grids share, for caches of what was computed on a grid."""
-    shape = repr((grid.scale.shape, grid.qmin, grid.qmax, grid.axis, grid.block)).encode()
+    table = "" if grid.table is None else grid.table.name
+    shape = repr((grid.scale.shape, grid.qmin, grid.qmax, grid.axis, grid.block, table)).encode()
     return shape + grid.scale.tobytes() + grid.zero_point.tobytes()

@@ -110,7 +110,8 @@ def multiplies_bytes(layer: Layer, grids: Grids) -> bool:
     """Whether a layer is a product of two activations that are both on byte grids."""
     read = [grids.at(name, layer.name) for name in layer.activations]
     return layer.weight is None and all(
-        grid is not None and 16 < grid.qmax - grid.qmin < 256 for grid in read
+        grid is not None and grid.table is None and 16 < grid.qmax - grid.qmin < 256
+        for grid in read
     )
 
 

@@ -42,7 +42,7 @@ def _read(line: str, role: Role) -> QuantSpec | None:
     try:
         spec = QuantSpec.parse(line)
         if not spec.is_float:
-            spec.require_affine()
+            spec.require_computable(role)
     except InspectorError as error:
         where = f"Nothing was pasted: the {role} are wrong. {error.message}"
         raise SpecError(where, error.hint) from None

@@ -116,5 +116,8 @@ class _Search:
 
 def _on_grid(values: Floats, grid: QParams) -> Floats:
     scale, zero = float(grid.scale), float(grid.zero_point)
+    if grid.table is not None:
+        places = grid.table.places((values / scale).astype(np.float32))
+        return np.asarray(grid.table.steps[places].astype(np.float64) * scale)
     steps = np.clip(np.rint(values / scale), grid.qmin - zero, grid.qmax - zero)
     return np.asarray(steps * scale)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
-from inspector.quant.grid import RealRange, affine_parameters, with_zero
+from inspector.quant.grid import RealRange, grid_parameters, with_zero
 from inspector.quant.metrics import decibels
 from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams
@@ -39,12 +39,14 @@ def methods_of(spec: QuantSpec) -> tuple[RangeMethod, ...]:
     share = 99.99
     if chosen is not None and chosen.kind == "percentile" and chosen.percentile is not None:
         share = chosen.percentile
-    usual = (
+    usual: tuple[RangeMethod, ...] = (
         RangeMethod("minmax"),
         RangeMethod("percentile", percentile=share),
         RangeMethod("kl"),
         RangeMethod("mse"),
     )
+    if not spec.is_affine:
+        usual = tuple(method for method in usual if method.kind != "kl")
     moving = RangeMethod("movavg")
     return (*usual, moving) if chosen == moving else usual
 
@@ -126,11 +128,11 @@ def sqnr_by_bits(
 
 def _error_within(dist: Distribution, spec: QuantSpec, chosen: RealRange) -> float:
     """The squared error of all rows."""
-    scale, zero = affine_parameters(chosen.lo, chosen.hi, spec)
-    low, high = spec.integer_range()
+    scale, zero = grid_parameters(chosen.lo, chosen.hi, spec)
+    low, high = spec.code_range()
     if high - low + 1 > WIDE_GRID:
         return float(cost_of(dist, low, high)(scale[:, None], zero[:, None]).sum())
-    profile = error_profile(dist, QParams(scale, zero, low, high, 0))
+    profile = error_profile(dist, QParams(scale, zero, low, high, 0, table=spec.table))
     return float((profile.mse * dist.count).sum())
 
 
@@ -187,13 +189,14 @@ def tradeoff(
     whole = with_zero(dist.lo, dist.hi)
     lo, hi = float(whole.lo.min()), float(whole.hi.max())
     factors = np.exp2(np.linspace(-octaves, 0.25, steps))
-    low, high = spec.integer_range()
-    scale, zero = affine_parameters(lo * factors, hi * factors, spec)
-    ends = [(code - zero).astype(np.float64) * scale for code in (low, high)]
+    low, high = spec.code_range()
+    scale, zero = grid_parameters(lo * factors, hi * factors, spec)
+    grids = QParams(scale, zero, low, high, 0, table=spec.table)
+    ends = [np.asarray(end, np.float64) for end in (grids.lo, grids.hi)]
     total, clipping = np.zeros(steps), np.zeros(steps)
     for part in _parts(dist, pause):
         shape = (part.rows, steps)
-        cost = cost_of(part, low, high)
+        cost = cost_of(part, low, high, spec.table)
         total += cost(np.broadcast_to(scale, shape), np.broadcast_to(zero, shape)).sum(axis=0)
         for sums in _sums(part):
             clipping += _beyond(sums, ends[0], ends[1])

@@ -37,6 +37,33 @@ def with_zero(lo: ArrayLike, hi: ArrayLike) -> RealRange:
     return RealRange(low, high)
 
 
+def grid_parameters(
+    lo: ArrayLike, hi: ArrayLike, spec: QuantSpec
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Scale and zero point of the grid of any type that covers [lo, hi]; see `affine_parameters`.
+
+    Types with a table of levels have no zero point. Their scale puts the largest level where the
+    range is widest: S = max(|lo|, |hi|) / largest level. A logarithmic type's scale is the power of
+    two nearest to that, 2^floor(log2(4 S / 3)) as in Zhou et al. 2017 (arXiv:1702.03044, equation
+    2): the ends of the range are rounded to the nearest level as all that lies between them.
+    """
+    table = spec.table
+    if table is None:
+        return affine_parameters(lo, hi, spec)
+    reach = np.maximum(-np.asarray(lo, np.float64), np.asarray(hi, np.float64))
+    scale = np.clip(reach / table.top, MIN_SCALE, _MAX_FLOAT / table.top).astype(np.float32)
+    if table.power_of_two:
+        part, exponent = np.frexp(scale)
+        nearest = np.where(part >= 0.75, exponent, exponent - 1)
+        scale = np.ldexp(np.float32(1.0), np.clip(nearest, -126, 127)).astype(np.float32)
+    scale = np.where(reach == 0.0, np.float32(1.0), scale).astype(np.float32)
+    if spec.pow2:
+        scale = power_of_two(scale, int(table.top))
+    below = np.nextafter(scale, np.float32(0))
+    scale = np.where(scale * np.float64(table.top) > _MAX_FLOAT, below, scale)
+    return scale, np.zeros(scale.shape, np.int32)
+
+
 def affine_parameters(
     lo: ArrayLike, hi: ArrayLike, spec: QuantSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

@@ -42,6 +42,8 @@ def storage_dtype(qmin: int, qmax: int) -> np.dtype[Any]:
 def quantize(x: ArrayLike, qp: QParams, name: str = "") -> Integers:
     """clamp(round_half_even(x / scale) + zero_point), as ONNX QuantizeLinear defines it.
 
+    With a table of levels: the code of the level nearest to x / scale.
+
     The division is float32, and clamping comes before the conversion to integers, so that quotients
     beyond int32 saturate; this is bit-identical with onnxruntime's CPU kernel, except that its
     kernels for blocks and for 2 and 4 bits wrap around where |x / scale| >= 2^31. Infinity
@@ -59,6 +61,11 @@ def quantize(x: ArrayLike, qp: QParams, name: str = "") -> Integers:
         DataError: NaN, which has no code.
     """
     values = as_float32(x, name)
+    if qp.table is not None:
+        if np.isnan(values).any():
+            raise not_finite(values, name)
+        places = qp.table.places(_quotients(values, qp)) + qp.qmin
+        return np.asarray(places.astype(storage_dtype(qp.qmin, qp.qmax)))
     steps, zero_point = _steps(values, qp)
     if values.size and np.isnan(steps.max()):
         raise not_finite(values, name)
@@ -71,6 +78,8 @@ def dequantize(q: ArrayLike, qp: QParams) -> FloatArray:
     """(q - zero_point) * scale in float32, as ONNX DequantizeLinear defines it."""
     codes = np.asarray(q)
     scale, zero_point = _spread(qp, codes.shape)
+    if qp.table is not None:
+        return np.asarray(qp.table.steps[codes.astype(np.intp) - qp.qmin] * scale)
     return np.asarray((codes.astype(np.int32) - zero_point).astype(np.float32) * scale)
 
 
@@ -100,9 +109,16 @@ def whole_steps(x: ArrayLike, qp: QParams, name: str = "") -> FloatArray:
 def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:
     """Whole steps from real zero, clamped to the grid, and the zero points; both float32.
 
+    With a table of levels the steps are its levels.
+
     Codes have at most 17 bits, so clamping to [qmin - zp, qmax - zp] before the zero point is added
     is exact in float32, while a huge quotient plus a zero point would not be.
     """
+    if qp.table is not None:
+        quotients = _quotients(values, qp)
+        nearest = qp.table.steps[qp.table.places(quotients)]
+        steps = np.where(np.isnan(quotients), np.float32(np.nan), nearest)
+        return steps, np.zeros((), np.float32)
     scale, integers = _spread(qp, values.shape)
     zero_point = integers.astype(np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -112,9 +128,18 @@ def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:
     return steps, zero_point
 
 
+def _quotients(values: FloatArray, qp: QParams) -> FloatArray:
+    """The quotients by the scales, in float32."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.asarray(np.divide(values, _spread(qp, values.shape)[0]))
+
+
 def outside(x: ArrayLike, qp: QParams) -> NDArray[np.bool_]:
     """Which values have a code outside qmin..qmax before clamping; the shape of ``x``."""
     values = as_float32(x)
+    if qp.table is not None:
+        quotients, ends = _quotients(values, qp), qp.table.firsts[[0, -1]]
+        return np.asarray((quotients < ends[0]) | (quotients >= ends[1]))
     scale, zero_point = _spread(qp, values.shape)
     with np.errstate(over="ignore"):
         steps = np.rint(values / scale)

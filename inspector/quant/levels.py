@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.quant.distribution import ExactDistribution
+from inspector.errors import UnsupportedError
+from inspector.quant.distribution import Distribution, ExactDistribution
+from inspector.quant.qparams import QParams
+from inspector.quant.tables import LevelTable
 
 Floats = NDArray[np.float64]
 
@@ -38,39 +41,122 @@ class LevelSums:
     faint: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RowGrids:
+    """The grid of each row of a distribution.
+
+    Attributes:
+        scale: (rows,) scales.
+        zero_point: (rows,) zero points.
+        qmin: the lowest code.
+        qmax: the highest code.
+        table: the levels of a type whose levels are not evenly spaced.
+    """
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.int32]
+    qmin: int
+    qmax: int
+    table: LevelTable | None = None
+
+    @classmethod
+    def of(cls, dist: Distribution, qp: QParams) -> RowGrids:
+        """The grids of the rows of a distribution.
+
+        Raises:
+            UnsupportedError: ``qp`` has another number of scales than one, or one a row.
+        """
+        if qp.rows not in (1, dist.rows):
+            raise UnsupportedError(f"{qp.rows} scales do not fit {dist.rows} rows of values.")
+        shape = (dist.rows,)
+        scale, zero_point = qp.scale.reshape(-1), qp.zero_point.reshape(-1)
+        return cls(
+            np.broadcast_to(scale, shape),
+            np.broadcast_to(zero_point, shape),
+            qp.qmin,
+            qp.qmax,
+            qp.table,
+        )
+
+    @property
+    def levels(self) -> int:
+        """How many levels a grid has."""
+        return self.qmax - self.qmin + 1
+
+    @property
+    def same(self) -> bool:
+        """Whether all rows have one grid."""
+        scale, zero_point = self.scale, self.zero_point
+        return bool((scale == scale[:1]).all() and (zero_point == zero_point[:1]).all())
+
+    def take(self, rows: slice | NDArray[np.intp]) -> RowGrids:
+        """Those of some of the rows."""
+        scale, zero_point = self.scale[rows], self.zero_point[rows]
+        return RowGrids(scale, zero_point, self.qmin, self.qmax, self.table)
+
+    def steps(self) -> NDArray[np.float32]:
+        """(rows, levels) the levels in units of the scale."""
+        if self.table is not None:
+            return np.broadcast_to(self.table.steps, (self.scale.size, self.levels))
+        codes = np.arange(self.qmin, self.qmax + 1)
+        return (codes - self.zero_point[:, None]).astype(np.float32)
+
+    def thresholds(self) -> NDArray[np.float32]:
+        """(rows, levels + 1) the smallest float32 number on each level, and the first beyond."""
+        if self.table is not None:
+            middles = np.broadcast_to(self.table.middles, (self.scale.size, self.levels + 1))
+            return first_at(middles, self.table.upwards, self.scale[:, None])
+        codes = np.arange(self.qmin, self.qmax + 2)
+        return boundaries(codes - self.zero_point[:, None], self.scale[:, None])
+
+    def zero_places(self) -> NDArray[np.intp] | None:
+        """(rows,) which level is zero; None where there is no such level."""
+        if self.table is None:
+            return (self.zero_point - self.qmin).astype(np.intp)
+        place = self.table.zero_place
+        return None if place is None else np.full(self.scale.size, place, np.intp)
+
+
 def boundaries(
     steps: NDArray[np.integer[Any]], scale: np.float32 | NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The smallest float32 x with round_half_even(x / scale) >= step, for every step.
 
-    The float32 quotient is rounded to a whole number, ties to even: with h = step - 0.5, x / scale
-    must reach h where step is even, and exceed it where step is odd. The quotient itself is rounded
-    too, so what counts is the middle between h and the float32 number next to it; h has fewer than
-    24 bits, so the tie there goes to h. That middle has 25 bits, so its product with the scale is
-    exact in float64, and one conversion gives x.
+    With h = step - 0.5, x / scale must reach h where step is even, and exceed it where it is odd.
 
     Args:
         steps: whole numbers below 2^22.
         scale: positive normal numbers that fit the shape of ``steps``.
     """
-    half = np.asarray(steps - 0.5, np.float32)
-    even = np.asarray(steps) % 2 == 0
-    beside = np.nextafter(half, np.where(even, np.float32(-np.inf), np.float32(np.inf)))
-    middle = (half.astype(np.float64) + beside) * 0.5
+    return first_at(np.asarray(steps - 0.5, np.float32), np.asarray(steps) % 2 == 0, scale)
+
+
+def first_at(
+    quotient: NDArray[np.float32],
+    reached: NDArray[np.bool_],
+    scale: np.float32 | NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """The smallest float32 x whose float32 quotient x / scale reaches a number, or exceeds it.
+
+    The quotient is rounded, so what counts is the middle between the number h and the float32 next
+    to it; h has fewer than 24 bits, so the tie there goes to h. That middle has 25 bits, so its
+    product with the scale is exact in float64, and one conversion gives x.
+
+    Args:
+        quotient: float32 numbers of fewer than 24 bits.
+        reached: whether x / scale has to reach the number; else it has to exceed it.
+        scale: positive normal numbers that fit the shape of ``quotient``.
+    """
+    beside = np.nextafter(quotient, np.where(reached, np.float32(-np.inf), np.float32(np.inf)))
+    middle = (quotient.astype(np.float64) + beside) * 0.5
     with np.errstate(over="ignore", under="ignore"):
         exact = middle * np.asarray(scale, np.float64)
         x = exact.astype(np.float32)
-        short = np.where(even, x < exact, x <= exact)
+        short = np.where(reached, x < exact, x <= exact)
         return np.where(short, np.nextafter(x, np.float32(np.inf)), x)
 
 
-def sums_by_level(
-    dist: ExactDistribution,
-    scale: NDArray[np.float32],
-    zero_point: NDArray[np.int32],
-    qmin: int,
-    qmax: int,
-) -> LevelSums:
+def sums_by_level(dist: ExactDistribution, grids: RowGrids) -> LevelSums:
     """Everything that one look-up of the thresholds tells, for all rows.
 
     With levels v_0 < ... < v_k, thresholds t_j between v_{j-1} and v_j, the counts F0 and the sums
@@ -83,34 +169,29 @@ def sums_by_level(
 
     Args:
         dist: the sorted values.
-        scale: (rows,) scales.
-        zero_point: (rows,) zero points.
-        qmin: the lowest code.
-        qmax: the highest code.
+        grids: one for each row.
     """
-    rows, levels = dist.rows, qmax - qmin + 1
+    rows, levels = dist.rows, grids.levels
     error, power, clipped, zeroed, top = np.zeros((5, rows))
     counts = np.zeros(levels)
-    codes = np.arange(qmin, qmax + 2)
-    lines = max(1, _CHUNK // codes.size)
-    shared = bool((scale == scale[:1]).all() and (zero_point == zero_point[:1]).all())
-    steps: NDArray[np.int64] = codes - zero_point[:1, None]
-    edges = boundaries(steps, scale[:1, None])
+    lines = max(1, _CHUNK // (levels + 1))
+    shared = grids.same
+    own = grids.take(slice(0, 1))
+    steps, edges, zero = own.steps(), own.thresholds(), own.zero_places()
     for begin in range(0, rows, lines):
         part = slice(begin, min(begin + lines, rows))
         if not shared:
-            steps = codes - zero_point[part, None]
-            edges = boundaries(steps, scale[part, None])
+            own = grids.take(part)
+            steps, edges, zero = own.steps(), own.thresholds(), own.zero_places()
         place, zeros = _places(dist, part, edges)
         n = dist.count[part]
-        zero = zero_point[part] - qmin
         clipped[part] = place[:, 0] + n - place[:, -1]
         place[:, 0], place[:, -1] = 0, n
         line = np.arange(len(place))
-        zeroed[part] = place[line, zero + 1] - place[line, zero] - zeros
+        if zero is not None:
+            zeroed[part] = place[line, zero + 1] - place[line, zero] - zeros
         counts += np.diff(place.sum(axis=0))
-        own = scale[:1] if shared else scale[part]
-        level = (steps[:, :-1].astype(np.float32) * own[:, None]).astype(np.float64)
+        level = (steps * own.scale[:, None]).astype(np.float64)
         power[part] = dist.sum2[begin + line, n]
         error[part] = power[part] + _moved(dist.sum1[part], place, level)
         top[part] = np.square(level[:, [0, -1]]).max(axis=1) * n

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.quant.distribution import Distribution
-from inspector.quant.grid import Floats, RealRange, affine_parameters, with_zero
+from inspector.quant.distribution import Distribution, ExactDistribution
+from inspector.quant.grid import Floats, RealRange, grid_parameters, with_zero
 from inspector.quant.spec import QuantSpec
 from inspector.quant.squared_error import cost_of
 
@@ -32,10 +32,15 @@ def mse_range(dist: Distribution, spec: QuantSpec) -> RealRange:
     that of Banner et al. 2019 (arXiv:1810.05723, section 3) and Nagel et al. 2021
     (arXiv:2106.08295, equation 11), with the observed distribution in place of a fitted one.
 
+    Two types have a closed form, which is taken where any scale will do: see `few_levels_range`.
+
     Args:
         dist: what is known of the tensor.
-        spec: affine, with ``symmetric`` set.
+        spec: with ``symmetric`` set.
     """
+    closed = spec.dtype in ("binary", "ternary") and not spec.pow2
+    if closed and isinstance(dist, ExactDistribution):
+        return few_levels_range(dist, spec.dtype)
     search = _Search(dist, spec)
     search.thresholds(_COARSE)
     if spec.symmetric:
@@ -48,9 +53,36 @@ def mse_range(dist: Distribution, spec: QuantSpec) -> RealRange:
             search.ends(np.ones(1), factors)
         if (search.whole.lo < 0).any():
             search.ends(factors, np.ones(1))
-    if spec.bits <= _SMALL_BITS:
+    if spec.is_affine and spec.bits <= _SMALL_BITS:
         search.zero_points(_around(2, 24.0))
     return search.best()
+
+
+def few_levels_range(dist: ExactDistribution, dtype: str) -> RealRange:
+    """The scales of the least squared error for the levels -1, 1 and -1, 0, 1, exactly.
+
+    - binary: the mean of |w| (Rastegari et al. 2016, arXiv:1603.05279, equation 6).
+    - ternary: with S_k the sum of the k largest |w|, the least error of keeping k of them is the
+      power less S_k^2 / k, at the scale S_k / k (Li et al. 2016, arXiv:1605.04711, equations 3 to
+      5). Every k is tried, where the paper approximates the threshold as 0.7 times the mean of |w|.
+      At the best k the threshold is half the scale: rounding to the nearest level keeps just these.
+
+    Args:
+        dist: sorted values.
+        dtype: ``binary`` or ``ternary``.
+    """
+    scale = np.zeros(dist.rows)
+    for row in range(dist.rows):
+        values = np.abs(dist.values[row, : int(dist.count[row])].astype(np.float64))
+        if not values.size:
+            continue
+        if dtype == "binary":
+            scale[row] = values.mean()
+            continue
+        sums, kept = np.cumsum(np.sort(values)[::-1]), np.arange(1, values.size + 1)
+        best = int(np.argmax(sums * sums / kept))
+        scale[row] = sums[best] / kept[best]
+    return RealRange(-scale, scale)
 
 
 class _Search:
@@ -58,8 +90,8 @@ class _Search:
 
     def __init__(self, dist: Distribution, spec: QuantSpec) -> None:
         self._spec = spec
-        self._qmin, self._qmax = spec.integer_range()
-        self._cost = cost_of(dist, self._qmin, self._qmax)
+        self._qmin, self._qmax = spec.code_range()
+        self._cost = cost_of(dist, self._qmin, self._qmax, spec.table)
         self.whole = with_zero(dist.lo, dist.hi)
         self._lo, self._hi = self.whole.lo.copy(), self.whole.hi.copy()
         self._least = np.full(self._lo.shape, np.inf)
@@ -71,7 +103,7 @@ class _Search:
     def _try(self, lo: Floats, hi: Floats) -> None:
         """Judge (rows, k) candidates; keep the first best of each row if it beats what there is."""
         lo, hi = np.broadcast_arrays(lo, hi)
-        scale, zero_point = affine_parameters(lo, hi, self._spec)
+        scale, zero_point = grid_parameters(lo, hi, self._spec)
         cost = self._cost(scale, zero_point)
         row = np.arange(cost.shape[0])
         pick: NDArray[np.intp] = cost.argmin(axis=1)
@@ -96,7 +128,7 @@ class _Search:
 
     def zero_points(self, factors: Floats) -> None:
         """Neighbouring zero points at neighbouring scales: on a small grid a code more matters."""
-        scale, zero_point = affine_parameters(self._lo, self._hi, self._spec)
+        scale, zero_point = grid_parameters(self._lo, self._hi, self._spec)
         shifts = np.repeat(np.arange(-2, 3), factors.size + 1)
         steps = scale[:, None].astype(np.float64) * np.tile(np.append(factors, 1.0), 5)
         zero = np.clip(zero_point[:, None] + shifts, self._qmin, self._qmax)

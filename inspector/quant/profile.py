@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
-from inspector.quant.levels import boundaries, sums_by_level
+from inspector.quant.levels import RowGrids, sums_by_level
 from inspector.quant.metrics import decibels
 from inspector.quant.qparams import QParams
 from inspector.quant.squared_error import WIDE_GRID, Moments
@@ -91,16 +91,16 @@ def profile_and_counts(
 
 def _profile(dist: Distribution, qp: QParams) -> tuple[ErrorProfile, Floats | None]:
     """The profile, and the counts where they fall off."""
-    scale, zero_point = _per_row(dist, qp)
+    grids = RowGrids.of(dist, qp)
     counts = None
     if isinstance(dist, Histogram):
-        sums = _estimated(dist, float(scale[0]), int(zero_point[0]), qp)
+        sums = _estimated(dist, grids)
     elif not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known error.")
-    elif _by_value(dist, qp):
-        sums = _value_by_value(dist, scale, zero_point, qp)
+    elif _by_value(dist, grids):
+        sums = _value_by_value(dist, grids)
     else:
-        sums, counts = _level_by_level(dist, scale, zero_point, qp)
+        sums, counts = _level_by_level(dist, grids)
     count = np.maximum(dist.count, 1)
     profile = ErrorProfile(
         mse=sums.error / count,
@@ -124,59 +124,46 @@ def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Flo
         (qmax - qmin + 1,) counts: whole numbers from an `ExactDistribution`, estimates from a
         `Histogram`.
     """
-    scale, zero_point = _per_row(dist, qp)
+    grids = RowGrids.of(dist, qp)
     if isinstance(dist, Histogram):
-        step = float(scale[0])
-        inner: Floats = np.arange(qp.qmin, qp.qmax, dtype=np.float64) + 0.5
-        inner = (inner - int(zero_point[0])) * step
         moments = Moments(dist)
+        inner = _middles(grids)[1:-1]
         below = np.concatenate(([0.0], moments.below(inner)[0], [moments.count]))
         counts = np.diff(below)
-        counts[int(zero_point[0]) - qp.qmin] += dist.zeros
+        counts[_place_of_zero(grids)] += dist.zeros
         return counts
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
     rows = np.arange(dist.rows) if row is None else np.array([row])
-    if _by_value(dist, qp):
-        return _counts_by_value(dist, rows, scale, zero_point, qp)
-    return _counts_by_level(dist, rows, scale, zero_point, qp)
+    if _by_value(dist, grids):
+        return _counts_by_value(dist, rows, grids)
+    return _counts_by_level(dist, rows, grids)
 
 
-def _counts_by_value(
-    dist: ExactDistribution,
-    rows: NDArray[np.intp],
-    scale: NDArray[np.float32],
-    zero_point: NDArray[np.int32],
-    qp: QParams,
-) -> Floats:
+def _counts_by_value(dist: ExactDistribution, rows: NDArray[np.intp], grids: RowGrids) -> Floats:
     """Rounds every value: for rows shorter than the grid is wide."""
-    total = np.zeros(qp.qmax - qp.qmin + 1)
+    total = np.zeros(grids.levels)
     width = max(dist.values.shape[1], 1)
     for start in range(0, rows.size, max(1, _CHUNK // width)):
         part = rows[start : start + max(1, _CHUNK // width)]
-        zero = zero_point[part, None].astype(np.float32)
-        with np.errstate(over="ignore", under="ignore"):
-            steps = np.rint(dist.values[part] / scale[part, None])
-        codes = np.clip(steps, qp.qmin - zero, qp.qmax - zero) + (zero - qp.qmin)
+        own = grids.take(part)
+        steps, _ = _rounded(dist.values[part], own)
+        if own.table is None:
+            places = (steps + (own.zero_point[:, None] - own.qmin)).astype(np.int64)
+        else:
+            places = own.table.steps.searchsorted(steps)
         real = np.arange(dist.values.shape[1]) < dist.count[part, None]
-        total += np.bincount(codes[real].astype(np.int64), minlength=total.size)
+        total += np.bincount(places[real], minlength=total.size)
     return total
 
 
-def _counts_by_level(
-    dist: ExactDistribution,
-    rows: NDArray[np.intp],
-    scale: NDArray[np.float32],
-    zero_point: NDArray[np.int32],
-    qp: QParams,
-) -> Floats:
+def _counts_by_level(dist: ExactDistribution, rows: NDArray[np.intp], grids: RowGrids) -> Floats:
     """Looks up where each level begins among the sorted values of each row."""
-    codes = np.arange(qp.qmin + 1, qp.qmax + 1)
-    total = np.zeros(codes.size + 1)
-    lines = max(1, _CHUNK // max(codes.size, 1))
+    total = np.zeros(grids.levels)
+    lines = max(1, _CHUNK // max(grids.levels, 1))
     for start in range(0, rows.size, lines):
         part = rows[start : start + lines]
-        edges = boundaries(codes - zero_point[part, None], scale[part, None])
+        edges = grids.take(part).thresholds()[:, 1:-1]
         for line, row in enumerate(part):
             values = dist.values[row, : int(dist.count[row])]
             place = np.searchsorted(values, edges[line])
@@ -184,40 +171,41 @@ def _counts_by_level(
     return total
 
 
-def _per_row(dist: Distribution, qp: QParams) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    if qp.rows not in (1, dist.rows):
-        raise UnsupportedError(f"{qp.rows} scales do not fit {dist.rows} rows of values.")
-    shape = (dist.rows,)
-    scale, zero_point = qp.scale.reshape(-1), qp.zero_point.reshape(-1)
-    return np.broadcast_to(scale, shape), np.broadcast_to(zero_point, shape)
+def _by_value(dist: ExactDistribution, grids: RowGrids) -> bool:
+    return grids.levels > WIDE_GRID or dist.values.shape[1] <= _SHORT_ROW * grids.levels
 
 
-def _by_value(dist: ExactDistribution, qp: QParams) -> bool:
-    levels = qp.qmax - qp.qmin + 1
-    return levels > WIDE_GRID or dist.values.shape[1] <= _SHORT_ROW * levels
-
-
-def _level_by_level(
-    dist: ExactDistribution,
-    scale: NDArray[np.float32],
-    zero_point: NDArray[np.int32],
-    qp: QParams,
-) -> tuple[_Sums, Floats]:
+def _level_by_level(dist: ExactDistribution, grids: RowGrids) -> tuple[_Sums, Floats]:
     """The sums of every row, and the values on each level over all rows."""
-    found = sums_by_level(dist, scale, zero_point, qp.qmin, qp.qmax)
+    found = sums_by_level(dist, grids)
     error, faint = found.error, np.flatnonzero(found.faint)
     if faint.size:
-        chosen = dist.take(faint)
-        error[faint] = _value_by_value(chosen, scale[faint], zero_point[faint], qp).error
+        error[faint] = _value_by_value(dist.take(faint), grids.take(faint)).error
     return _Sums(error, found.power, found.clipped, found.zeroed), found.counts
 
 
-def _value_by_value(
-    dist: ExactDistribution,
-    scale: NDArray[np.float32],
-    zero_point: NDArray[np.int32],
-    qp: QParams,
-) -> _Sums:
+def _rounded(
+    values: NDArray[np.float32], grids: RowGrids
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The level that each of (rows, n) values gets, in units of its scale; whether it was clipped.
+
+    Levels of integer grids are whole steps from real zero.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        steps = values / grids.scale[:, None]
+    if grids.table is not None:
+        ends = grids.table.firsts[[0, -1]]
+        beyond = (steps < ends[0]) | (steps >= ends[1])
+        return grids.table.steps[grids.table.places(steps)], beyond
+    low = (grids.qmin - grids.zero_point[:, None]).astype(np.float32)
+    high = (grids.qmax - grids.zero_point[:, None]).astype(np.float32)
+    np.rint(steps, out=steps)
+    beyond = (steps < low) | (steps > high)
+    np.clip(steps, low, high, out=steps)
+    return steps, beyond
+
+
+def _value_by_value(dist: ExactDistribution, grids: RowGrids) -> _Sums:
     rows, n = dist.values.shape
     error, clipped, zeroed, power = np.zeros((4, rows))
     lines = max(1, _CHUNK // max(n, 1))
@@ -225,34 +213,48 @@ def _value_by_value(
         part = slice(begin, begin + lines)
         cut = dist.values[part, column : column + _CHUNK]
         values = np.nan_to_num(cut, copy=True, posinf=0.0)
-        step = scale[part, None]
-        low = (qp.qmin - zero_point[part, None]).astype(np.float32)
-        high = (qp.qmax - zero_point[part, None]).astype(np.float32)
-        with np.errstate(over="ignore", under="ignore"):
-            steps = np.rint(values / step)
-        clipped[part] += ((steps < low) | (steps > high)).sum(axis=1)
-        np.clip(steps, low, high, out=steps)
+        own = grids.take(part)
+        steps, beyond = _rounded(values, own)
+        clipped[part] += beyond.sum(axis=1)
         zeroed[part] += ((steps == 0) & (values != 0)).sum(axis=1)
-        wrong = values.astype(np.float64) - (steps * step)
+        wrong = values.astype(np.float64) - (steps * own.scale[:, None])
+        if own.zero_places() is None:
+            wrong[np.isinf(cut)] = 0.0  # the end of a shorter row, which no level of zero hides
         error[part] += np.einsum("ij,ij->i", wrong, wrong)
         power[part] += np.square(values, dtype=np.float64).sum(axis=1)
     return _Sums(error, power, clipped, zeroed)
 
 
-def _estimated(dist: Histogram, scale: float, zero_point: int, qp: QParams) -> _Sums:
+def _middles(grids: RowGrids) -> Floats:
+    """(levels + 1,) the thresholds of the one grid of a histogram, in real units."""
+    scale = float(grids.scale[0])
+    if grids.table is not None:
+        return np.asarray(grids.table.middles * np.float64(scale))
+    steps = np.arange(grids.qmin, grids.qmax + 2) - int(grids.zero_point[0])
+    return np.asarray((steps.astype(np.float64) - 0.5) * scale)
+
+
+def _place_of_zero(grids: RowGrids) -> int:
+    """Which level real zero gets on the one grid of a histogram."""
+    if grids.table is not None:
+        return int(grids.table.places(np.zeros((), np.float32)))
+    return int(grids.zero_point[0]) - grids.qmin
+
+
+def _estimated(dist: Histogram, grids: RowGrids) -> _Sums:
     moments = Moments(dist)
-    steps = np.arange(qp.qmin, qp.qmax + 2) - zero_point
-    edges: Floats = (steps.astype(np.float64) - 0.5) * scale
+    edges = _middles(grids)
     f0, f1 = moments.below(edges)
     f2 = moments.squares_below(edges)
     clipped = f0[0] + moments.count - f0[-1]
     total1, power = moments.totals
     f0[0] = f1[0] = f2[0] = 0.0
     f0[-1], f1[-1], f2[-1] = moments.count, total1, power
-    level = steps[:-1] * scale
+    level = grids.steps()[0] * np.float64(grids.scale[0])
     within = np.diff(f2) - level * (2.0 * np.diff(f1) - level * np.diff(f0))
-    zero = zero_point - qp.qmin
-    zeroed = f0[zero + 1] - f0[zero]
+    zero = _place_of_zero(grids)
+    moved = level[zero] ** 2 * dist.zeros
+    zeroed = 0.0 if level[zero] else f0[zero + 1] - f0[zero]
     # Level by level, differences that are all rounding must not add up to less than nothing.
-    error = float(np.maximum(within, 0.0).sum())
+    error = float(np.maximum(within, 0.0).sum()) + moved
     return _Sums(*(np.array([value]) for value in (error, power, clipped, zeroed)))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution
-from inspector.quant.grid import RealRange, affine_parameters, with_zero
+from inspector.quant.grid import RealRange, grid_parameters, with_zero
 from inspector.quant.ranges import choose_range, given_range
 from inspector.quant.rows import (
     FloatArray,
@@ -20,11 +20,14 @@ from inspector.quant.rows import (
     normalized_axis,
 )
 from inspector.quant.spec import QuantSpec
+from inspector.quant.tables import LevelTable
 
 
 @dataclass(frozen=True, slots=True)
 class QParams:
     """How real numbers and integer codes correspond: real = scale * (q - zero_point).
+
+    With a table of levels, real = scale * table.steps[q - qmin], and all zero points are 0.
 
     Attributes:
         scale: float32, positive. Shape () per tensor, (C,) per axis, for blocks the shape of the
@@ -34,6 +37,7 @@ class QParams:
         qmax: the highest code.
         axis: the axis of the channels or along which the blocks run; None per tensor.
         block: values per block; 0 if there are no blocks.
+        table: the levels of a type whose levels are not evenly spaced.
     """
 
     scale: NDArray[np.float32]
@@ -42,6 +46,7 @@ class QParams:
     qmax: int
     axis: int | None = None
     block: int = 0
+    table: LevelTable | None = None
 
     @property
     def lo(self) -> NDArray[np.float32]:
@@ -54,6 +59,8 @@ class QParams:
         return self._level(self.qmax)
 
     def _level(self, code: int) -> NDArray[np.float32]:
+        if self.table is not None:
+            return np.asarray(self.table.steps[code - self.qmin] * self.scale)
         return np.asarray((code - self.zero_point).astype(np.float32) * self.scale)
 
     @property
@@ -70,32 +77,34 @@ def qparams_from_range(
     block: int = 0,
     shape: tuple[int, ...] | None = None,
 ) -> QParams:
-    """The grid that covers a range; see `inspector.quant.grid.affine_parameters`.
+    """The grid that covers a range; see `inspector.quant.grid.grid_parameters`.
 
     Args:
         r: the range, one row per scale.
-        spec: affine, with ``symmetric`` set.
+        spec: with ``symmetric`` set.
         axis: the axis of the channels, or along which blocks run; None per tensor.
         block: values per block, or 0.
         shape: the shape of the tensor; wanted for blocks only.
 
     Raises:
-        UnsupportedError: the spec is not affine, or the rows do not fit the axis and shape.
+        UnsupportedError: the spec has no grid, or the rows do not fit the axis and shape.
     """
-    spec.require_affine()
-    qmin, qmax = spec.integer_range()
-    scale, zero_point = affine_parameters(r.lo, r.hi, spec)
+    spec.require_computable()
+    qmin, qmax = spec.code_range()
+    scale, zero_point = grid_parameters(r.lo, r.hi, spec)
+    table = spec.table
     if axis is None:
         if scale.size != 1:
             raise UnsupportedError(f"{scale.size} ranges cannot become one scale per tensor.")
-        return QParams(scale.reshape(()), zero_point.reshape(()), qmin, qmax)
+        return QParams(scale.reshape(()), zero_point.reshape(()), qmin, qmax, table=table)
     if not block:
-        return QParams(scale.reshape(-1), zero_point.reshape(-1), qmin, qmax, axis)
+        return QParams(scale.reshape(-1), zero_point.reshape(-1), qmin, qmax, axis, table=table)
     if shape is None:
         raise UnsupportedError("Blocked scales need the shape of the tensor.")
     axis = normalized_axis(axis, len(shape))
     blocks = blocked_shape(shape, axis, block)
-    return QParams(scale.reshape(blocks), zero_point.reshape(blocks), qmin, qmax, axis, block)
+    shaped = scale.reshape(blocks), zero_point.reshape(blocks)
+    return QParams(*shaped, qmin, qmax, axis, block, table)
 
 
 def choose_qparams(
@@ -163,15 +172,15 @@ def weight_qparams(
 
     Args:
         values: the weight, any shape.
-        spec: filled and affine.
+        spec: filled.
         axis: the operator's axis of output channels, used where the spec names none.
         name: what an error calls the tensor.
 
     Raises:
         DataError: NaN or infinity in the weight.
-        UnsupportedError: the spec is not affine, or the axis does not exist.
+        UnsupportedError: the spec has no grid, or the axis does not exist.
     """
-    spec.require_affine()
+    spec.require_computable()
     array = as_float32(values, name)
     where, block = weight_axis(spec, axis, array.ndim, name)
     kind = spec.range.kind if spec.range is not None else "minmax"

@@ -22,15 +22,15 @@ def choose_range(dist: Distribution, spec: QuantSpec) -> RealRange:
 
     Args:
         dist: what is known of the tensor.
-        spec: filled and affine; its range method decides.
+        spec: filled; its range method decides.
 
     Returns:
         One range per row of ``dist``.
 
     Raises:
-        UnsupportedError: the spec is not affine.
+        UnsupportedError: the spec has no grid, or its method does not go with its type.
     """
-    spec.require_affine()
+    spec.require_computable()
     method = spec.range or RangeMethod("minmax")
     match method.kind:
         case "range":

@@ -9,6 +9,7 @@ from typing import Literal
 
 from inspector.errors import SpecError, UnsupportedError
 from inspector.quant.spec_parts import PLAIN_RANGES, Granularity, RangeKind, RangeMethod
+from inspector.quant.tables import LevelTable, table_of
 
 __all__ = [
     "DTYPES",
@@ -38,6 +39,7 @@ DTYPES: tuple[str, ...] = (
     "fp8e5m2",
     *(f"log{bits}" for bits in range(2, 9)),
     "binary",
+    "ternary",
 )
 _FLAGS = ("sym", "asym", "pow2")
 _PARTS = ("tensor", "channel", "block32", *PLAIN_RANGES, "percentile99.99", "range[-1,1]", *_FLAGS)
@@ -106,12 +108,12 @@ class QuantSpec:
 
     @property
     def bits(self) -> int:
-        """Bits per stored value; 32 for ``float``, 1 for ``binary``."""
+        """Bits per stored value; 32 for ``float``, 1 for ``binary``, 2 for ``ternary``."""
         if match := _INTEGER.fullmatch(self.dtype):
             return int(match[2])
         if match := _LOG.fullmatch(self.dtype):
             return int(match[1])
-        return {"float": 32, "binary": 1}.get(self.dtype, 8)
+        return {"float": 32, "binary": 1, "ternary": 2}.get(self.dtype, 8)
 
     @property
     def signed(self) -> bool:
@@ -123,39 +125,91 @@ class QuantSpec:
         """Whether the type is an integer grid: real = scale * (q - zero point)."""
         return _INTEGER.fullmatch(self.dtype) is not None
 
+    @property
+    def table(self) -> LevelTable | None:
+        """The levels of a type that has a table of them; None for integers and ``float``."""
+        return None if self.is_affine else table_of(self.dtype)
+
     def filled(self, role: Role) -> QuantSpec:
         """This spec with every field set, by what the tensor is; ``float`` stays bare.
 
         Weights: per channel, minmax, symmetric if the type is signed. Activations: per tensor, MSE,
-        asymmetric (types that are not affine have no zero point and are symmetric in both).
+        asymmetric. Types that are not affine have no zero point and are symmetric in both; those of
+        few levels far apart (logarithmic, binary, ternary) take MSE for weights as well.
         """
         if self.is_float:
             return self
         weights = role == "weights"
         granularity = Granularity("channel" if weights else "tensor")
         symmetric = (self.signed and weights) or not self.is_affine
+        follows_ends = weights and (self.is_affine or self.dtype.startswith("fp8"))
         return replace(
             self,
             granularity=self.granularity or granularity,
-            range=self.range or RangeMethod("minmax" if weights else "mse"),
+            range=self.range or RangeMethod("minmax" if follows_ends else "mse"),
             symmetric=symmetric if self.symmetric is None else self.symmetric,
         )
 
-    def require_affine(self) -> None:
-        """Refuse what can be written down but not yet computed.
+    def require_computable(self, role: Role | None = None) -> None:
+        """Refuse what can be written down but means nothing, or nothing for a role.
+
+        Args:
+            role: what the spec is of, if that is known.
 
         Raises:
-            UnsupportedError: for float8, logarithmic and binary types.
+            UnsupportedError: for ``float``; for a type with a table of levels where it is asked for
+                a zero point, or for a method that supposes evenly spaced levels; for types that no
+                operator rounds to, for activations or in blocks.
         """
         if self.is_float:
             raise UnsupportedError(
-                "The spec 'float' has no integer grid.", "Choose an integer type such as int8."
+                "The spec 'float' has no grid.", "Choose a type such as int8 or fp8e4m3."
             )
+        if self.is_affine:
+            return
+        if self.symmetric is False:
+            raise UnsupportedError(
+                f"The spec '{self}' asks for a zero point, which {self.dtype} does not have.",
+                f"Write '{replace(self, symmetric=None)}'.",
+            )
+        if self.range is not None and self.range.kind == "kl":
+            raise UnsupportedError(
+                f"The spec '{self}' asks for KL calibration, which merges equal bins into evenly "
+                f"spaced levels; those of {self.dtype} are not.",
+                f"Write '{replace(self, range=RangeMethod('mse'))}'.",
+            )
+        if self.dtype.startswith("fp8"):
+            return
+        if role == "activations":
+            raise UnsupportedError(
+                f"Activations cannot be {self.dtype}: its codes are decoded from a table, and no "
+                "operator rounds to them when a model runs.",
+                f"Use {self.dtype} for weights, and int{max(self.bits, MIN_BITS)} or fp8e4m3 for "
+                "activations.",
+            )
+        if self.granularity is not None and self.granularity.kind == "block":
+            raise UnsupportedError(
+                f"The spec '{self}' asks for blocks, but {self.dtype} codes are decoded with a "
+                "scale per tensor or per channel.",
+                f"Write '{replace(self, granularity=Granularity('channel'))}'.",
+            )
+
+    def require_affine(self) -> None:
+        """Refuse what has no integer grid.
+
+        Raises:
+            UnsupportedError: for ``float``, and for types with a table of levels.
+        """
         if not self.is_affine:
             raise UnsupportedError(
-                f"The data type {self.dtype} of the spec '{self}' cannot be computed yet.",
+                f"The spec '{self}' has no integer grid.",
                 "Use one of int2 to int16 or uint2 to uint16.",
             )
+
+    def code_range(self) -> tuple[int, int]:
+        """(qmin, qmax) of any type but ``float``; see `integer_range` and `LevelTable`."""
+        table = self.table
+        return self.integer_range() if table is None else (table.lowest, table.highest)
 
     def integer_range(self) -> tuple[int, int]:
         """(qmin, qmax) of an integer type.
@@ -193,7 +247,7 @@ class LayerSpecs:
 def _suggest_dtype(word: str) -> str:
     """A hint for a data type that does not exist."""
     close = difflib.get_close_matches(word.lower(), DTYPES, n=3, cutoff=0.6)
-    known = "float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2, log2 to log8, binary"
+    known = "float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2, log2 to log8, binary, ternary"
     return (f"Did you mean {' or '.join(close)}? " if close else "") + f"Known types: {known}."
 
 

@@ -12,6 +12,7 @@ from inspector.errors import UnsupportedError
 from inspector.quant.curves import Pause, go_on
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
 from inspector.quant.qparams import QParams
+from inspector.quant.tables import LevelTable
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +116,8 @@ def channel_heat(
 class ErrorHistogram:
     """The errors of quantization in steps of each value's own grid.
 
+    Where levels are not evenly spaced, a step is the gap between the two levels around the value.
+
     Attributes:
         edges: (bins + 1,) edges in steps, from -1.5 to 1.5.
         counts: (bins,) values in each bin.
@@ -188,7 +191,10 @@ class _Tally:
         zero = self._zero[rows, None].astype(np.float32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             steps = values / self._scale[rows, None]
-            error = np.clip(np.rint(steps), self._qp.qmin - zero, self._qp.qmax - zero) - steps
+            if self._qp.table is not None:
+                error = _error_in_gaps(steps, self._qp.table)
+            else:
+                error = np.clip(np.rint(steps), self._qp.qmin - zero, self._qp.qmax - zero) - steps
         error = np.nan_to_num(error.astype(np.float64), posinf=0.0, neginf=0.0)
         place = np.floor((error + _REACH) * (self._bins / (2 * _REACH))) + 1
         index = np.clip(place, 0, self._bins + 1).astype(np.intp)
@@ -208,3 +214,11 @@ class _Tally:
             self._sum / total,
             exact,
         )
+
+
+def _error_in_gaps(quotients: NDArray[np.float32], table: LevelTable) -> Floats:
+    """Errors in units of the gap between the two levels that a value lies between."""
+    levels = table.steps.astype(np.float64)
+    below = np.clip(levels.searchsorted(quotients, side="right") - 1, 0, levels.size - 2)
+    error = levels[table.places(quotients)] - quotients
+    return np.asarray(error / (levels[below + 1] - levels[below]))

@@ -6,7 +6,8 @@ F0(t) = #{x < t}, F1(t) = sum of the x < t, the error of rounding to the nearest
     sum (x - Q(x))^2 = sum (x - v_top)^2 + 2 S sum_j [F1(t_j) - t_j F0(t_j)]
 
 (from sum (x - v_j)^2 over [t_{j-1}, t_j), with v_{j+1} - v_j = S and v_{j+1}^2 - v_j^2 = 2 S t_j):
-one look-up of every threshold, whatever the number of values.
+one look-up of every threshold, whatever the number of values. Where levels are not evenly spaced,
+v_{j+1} - v_j takes the place of S.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
+from inspector.quant.tables import LevelTable
 
 Floats = NDArray[np.float64]
 Cost = Callable[[NDArray[np.float32], NDArray[np.int32]], Floats]
@@ -30,7 +32,7 @@ WIDE_GRID = 1 << 12
 _CHUNK = 1 << 15
 
 
-def cost_of(dist: Distribution, qmin: int, qmax: int) -> Cost:
+def cost_of(dist: Distribution, qmin: int, qmax: int, table: LevelTable | None = None) -> Cost:
     """The squared error of a distribution as a function of the grid.
 
     Exact for an `ExactDistribution` up to `WIDE_GRID` levels (to about 1e-14 of its power); a
@@ -39,16 +41,20 @@ def cost_of(dist: Distribution, qmin: int, qmax: int) -> Cost:
     wide = qmax - qmin + 1 > WIDE_GRID
     if isinstance(dist, Histogram):
         moments = Moments(dist)
+        if table is not None:
+            return lambda scale, _: _over_table(moments, scale, table)
         return lambda scale, zero: _telescoped(moments, scale, zero, qmin, qmax, wide)
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known error.")
     if not wide and dist.values.shape[1] <= 6 * (qmax - qmin + 1):
-        return lambda scale, zero: _direct(dist, scale, zero, qmin, qmax)
+        return lambda scale, zero: _direct(dist, scale, zero, qmin, qmax, table)
     lines = [SortedRow(dist, row) for row in range(dist.rows)]
 
     def by_row(scale: NDArray[np.float32], zero: NDArray[np.int32]) -> Floats:
         parts = [
             _telescoped(line, scale[row : row + 1], zero[row : row + 1], qmin, qmax, wide)
+            if table is None
+            else _over_table(line, scale[row : row + 1], table)
             for row, line in enumerate(lines)
         ]
         return np.concatenate(parts)
@@ -152,6 +158,19 @@ def _telescoped(
     return result[None]
 
 
+def _over_table(sums: SortedRow | Moments, scale: NDArray[np.float32], table: LevelTable) -> Floats:
+    """(1, k) squared errors of the grids that a table makes with (1, k) scales."""
+    step = scale[0].astype(np.float64)[:, None]
+    thresholds = step * table.middles[1:-1]
+    f0, f1 = sums.below(thresholds)
+    gaps = step * np.diff(table.steps.astype(np.float64))
+    total1, total2 = sums.totals
+    top = step[:, 0] * table.top
+    whole = total2 - 2.0 * top * total1 + top * top * sums.count
+    result = np.maximum(whole + 2.0 * (gaps * (f1 - thresholds * f0)).sum(axis=1), 0.0)
+    return np.asarray(result[None])
+
+
 def _wide(sums: SortedRow | Moments, step: Floats, bottom: Floats, top: Floats) -> Floats:
     """Rounding noise within the grid, and what is cut off on both sides of it."""
     low0, low1 = sums.below(bottom)
@@ -172,6 +191,7 @@ def _direct(
     zero: NDArray[np.int32],
     qmin: int,
     qmax: int,
+    table: LevelTable | None,
 ) -> Floats:
     """The same by rounding every value: cheaper for rows shorter than their grid is wide."""
     rows, n = dist.values.shape
@@ -189,9 +209,11 @@ def _direct(
             ends = (qmin - zeros[:, k], qmax - zeros[:, k])
             low, high = (np.expand_dims(end.astype(np.float32), axis) for end in ends)
             inverse = np.expand_dims((1.0 / step[:, k]).astype(np.float32), axis)
-            result[part, k] = (
-                _squares(values, inverse, (low, high), axis, scratch) * step[:, k] ** 2
-            )
+            if table is None:
+                found = _squares(values, inverse, (low, high), axis, scratch)
+            else:
+                found = _squares_over(values * inverse, table, axis, np.isfinite(cut))
+            result[part, k] = found * step[:, k] ** 2
     return result
 
 
@@ -215,3 +237,11 @@ def _squares(
         np.multiply(error, error, out=error)
         total = np.add.reduce(error, axis=axis)
     return np.where(np.isfinite(total), total, np.inf).astype(np.float64)
+
+
+def _squares_over(
+    steps: NDArray[np.float32], table: LevelTable, axis: int, real: NDArray[np.bool_]
+) -> Floats:
+    """The same over a table of levels, of which none need be zero."""
+    error = (steps - table.steps[table.places(steps)]).astype(np.float64)
+    return np.asarray(np.square(error).sum(axis=axis, where=real))

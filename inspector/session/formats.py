@@ -14,6 +14,7 @@ from inspector.quant.spec import DTYPES, FLOAT, LayerSpecs, QuantSpec
 from inspector.session.target_profile import PRODUCT, Default, Form, Operator, Pair, Target
 
 _INTEGERS = tuple(dtype for dtype in DTYPES if dtype.startswith(("int", "uint")))
+_TABLES = tuple(dtype for dtype in DTYPES if QuantSpec(dtype).table is not None)
 _BYTES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 7, 6, 5))
 _ONNX = "ONNX operator specification"
 
@@ -48,7 +49,10 @@ def _weight_only() -> Target:
         "weight-only",
         "weight-only format",
         "Weights as integers, activations in float.",
-        weights=(Form(_INTEGERS, kinds, source=f"{_ONNX}, DequantizeLinear"),),
+        weights=(
+            Form(_INTEGERS, kinds, source=f"{_ONNX}, DequantizeLinear"),
+            Form(_TABLES, kinds[:2], symmetric=True, source=f"{_ONNX}, DequantizeLinear, Gather"),
+        ),
         activations=(Form((), (), source="the meaning of the format"),),
         default=Default(LayerSpecs(QuantSpec("int8"), FLOAT)),
     )

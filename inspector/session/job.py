@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector.errors import DataError, RecipeError, SaveError
+from inspector.errors import DataError, RecipeError, SaveError, UnsupportedError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
@@ -36,6 +36,7 @@ from inspector.session.profiles import profile_of
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
+from inspector.session.target_rules import ROLES
 from inspector.session.writing import check_form, write_model
 
 
@@ -236,10 +237,14 @@ def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
     recipe.check(opened.graph.layers)
     specs = recipe.resolve_all(opened.graph.layers)
     for name, chosen in specs.items():
-        for role, spec in (("weights", chosen.weights), ("activations", chosen.activations)):
+        for role in ROLES:
+            spec: QuantSpec = getattr(chosen, role)
             if spec.is_float:
                 continue
-            spec.require_affine()
+            try:
+                spec.require_computable(role)
+            except UnsupportedError as error:
+                raise UnsupportedError(f"Layer {name!r}: {error.message}", error.hint) from None
             kind = spec.granularity.kind if spec.granularity else "tensor"
             if role == "activations" and kind != "tensor":
                 raise RecipeError(

@@ -26,7 +26,7 @@ Better = Literal["high", "low", "none"]
 Scale = Literal["linear", "log"]
 
 _SQNR_RANGE = (10.0, 60.0)
-_STORED_BITS = (2, 4, 8, 16)
+_STORED_BITS = (1, 2, 4, 8, 16)
 _FLOAT_BYTES = 4
 _SCALE_BYTES = 5
 """A float32 scale and a zero point of one byte."""
@@ -171,7 +171,7 @@ def stored_bytes(layer: Layer, spec: QuantSpec | None) -> int:
     """
     count = math.prod(layer.weight_shape or (0,)) if layer.weight is not None else 0
     rest = _FLOAT_BYTES * (layer.parameters - count)
-    if not count or spec is None or spec.is_float or not spec.is_affine:
+    if not count or spec is None or spec.is_float:
         return rest + _FLOAT_BYTES * count
     bits = next(width for width in _STORED_BITS if width >= spec.bits)
     return rest + -(-count * bits // 8) + _scales(layer, spec) * _SCALE_BYTES

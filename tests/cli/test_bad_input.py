@@ -77,10 +77,10 @@ def test_wrong_usage(
         ((*GIVEN, "--weights", "int8:tensor:channel"), "second time"),
         ((*GIVEN, "--activations", "uint8:channel"), "activations cannot be quantized per channel"),
         ((*GIVEN, "--weights", "int8:channel@9"), "channel@9"),
-        # parsed, but the arithmetic comes later
-        ((*GIVEN, "--weights", "fp8e4m3"), "cannot be computed yet"),
-        ((*GIVEN, "--weights", "log4"), "cannot be computed yet"),
-        ((*GIVEN, "--layer", "op:Gemm=weights:binary"), "cannot be computed yet"),
+        # parsed, but it means nothing
+        ((*GIVEN, "--weights", "fp8e4m3:kl"), "Write 'fp8e4m3:channel:mse:sym'"),
+        ((*GIVEN, "--activations", "log4"), "Activations cannot be log4"),
+        ((*GIVEN, "--layer", "op:Gemm=weights:binary:block32"), "Write 'binary:channel:mse:sym'"),
         ((*GIVEN, "--format", "qoperator"), "cannot be written by this version"),
         # forms of the file
         ((*GIVEN, "--format", "weight-only", "--activations", "uint8"), "takes activations as f"),

@@ -343,6 +343,34 @@ def test_files_do_what_was_predicted(
     assert_agree(predicted, made.measured(optimize=True), 40.0)
 
 
+_TABLES = ("fp8e4m3", "fp8e5m2", "log2", "log3", "log4", "log6", "log8", "binary", "ternary")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.integers(1, 8),
+    weights=st.lists(specs((*_TABLES, "int8"), ("", ":tensor")), min_size=1, max_size=4),
+    activations=st.lists(specs(_ACTIVATIONS, ("",)), min_size=1, max_size=4),
+)
+def test_files_with_tables_of_levels_do_what_was_predicted(
+    quantized: Quantize, seed: int, size: int, weights: list[str], activations: list[str]
+) -> None:
+    """The same for types whose levels are not evenly spaced."""
+    graph = RandomGraph(seed, size)
+    names = [node.name for node in graph.nodes]
+    made = quantized(
+        graph.proto,
+        {n: weights[i % len(weights)] for i, n in enumerate(names)},
+        {n: activations[i % len(activations)] for i, n in enumerate(names)},
+        samples=4,
+        seed=seed,
+    )
+    onnx.checker.check_model(made.proto, full_check=True)
+    for optimize in (False, True):
+        assert_agree(made.predicted(), made.measured(optimize=optimize))
+
+
 @pytest.mark.parametrize("weights", ["int8", "uint8:asym", "int4", "int16", "int8:tensor"])
 @pytest.mark.parametrize("activations", ["uint8", "int8:sym", "uint16", "float"])
 def test_the_onnx_reference_agrees(quantized: Quantize, weights: str, activations: str) -> None:

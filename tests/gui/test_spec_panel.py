@@ -329,7 +329,7 @@ def test_specs_are_copied_and_pasted_by_keys(qtbot: QtBot, opened: MainWindow) -
         ("int88\nuint8", "the weights are wrong"),
         ("int8\nuint8:percentil9", "the activations are wrong"),
         ("int8\nuint8:channel", "cannot be quantized per channel"),
-        ("fp8e4m3\nuint8", "cannot be computed yet"),
+        ("int8\nlog4", "Activations cannot be log4"),
         ("", "holds no spec"),
         ("int8", "holds no spec"),
         ("x" * 100_000 + "\ny", "holds no spec"),

@@ -210,7 +210,7 @@ def test_empty_weights_give_valid_scales(
     assert (qp.scale == 1).all()
 
 
-@pytest.mark.parametrize("text", ["int8:channel@4", "int8:block8@-3", "fp8e4m3"])
+@pytest.mark.parametrize("text", ["int8:channel@4", "int8:block8@-3", "fp8e4m3:kl", "log4:asym"])
 def test_what_cannot_be_done_is_refused(text: str) -> None:
     """What cannot be done is refused."""
     with pytest.raises(UnsupportedError):

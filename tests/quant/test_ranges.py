@@ -160,8 +160,8 @@ def test_every_row_has_its_own_range() -> None:
             assert (found.lo[row], found.hi[row]) == (alone.lo[0], alone.hi[0])
 
 
-@pytest.mark.parametrize("text", ["fp8e4m3", "binary"])
-def test_other_schemes_are_refused(text: str) -> None:
-    """Other schemes are refused."""
+@pytest.mark.parametrize("text", ["fp8e4m3:kl", "binary:kl", "log4:mse:asym"])
+def test_methods_that_suppose_even_levels_are_refused(text: str) -> None:
+    """Methods that suppose even levels are refused."""
     with pytest.raises(UnsupportedError):
         choose_range(Histogram.of([1.0]), QuantSpec.parse(text).filled("activations"))

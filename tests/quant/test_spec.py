@@ -186,9 +186,9 @@ def test_defaults_follow_what_the_tensor_is() -> None:
     assert not LayerSpecs(QuantSpec("int8"), FLOAT).is_float
 
 
-@pytest.mark.parametrize("text", ["fp8e4m3", "fp8e5m2", "log4", "binary", "float"])
-def test_what_cannot_be_computed_yet_is_refused(text: str) -> None:
-    """What cannot be computed yet is refused."""
+@pytest.mark.parametrize("text", ["fp8e4m3", "fp8e5m2", "log4", "binary", "ternary", "float"])
+def test_what_has_no_integer_grid_is_refused_where_one_is_needed(text: str) -> None:
+    """What has no integer grid is refused where one is needed."""
     with pytest.raises(UnsupportedError) as caught:
         QuantSpec.parse(text).require_affine()
     assert text.split(":")[0] in caught.value.message

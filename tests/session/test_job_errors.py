@@ -203,8 +203,8 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], type[InspectorError], str]] = 
     "activations per channel": (
         _spec_request("int8", "uint8:channel"), RecipeError, "activations cannot be quantized per",
     ),
-    "float8": (_spec_request("fp8e4m3"), UnsupportedError, "cannot be computed yet"),
-    "logarithmic": (_spec_request("int8", "log4"), UnsupportedError, "cannot be computed yet"),
+    "KL over float8": (_spec_request("fp8e4m3:kl"), UnsupportedError, "evenly spaced"),
+    "logarithmic": (_spec_request("int8", "log4"), UnsupportedError, "Activations cannot be log4"),
     "no such axis": (_spec_request("int8:channel@7"), RecipeError, "no axis 7"),
     "a rule for nothing": (
         lambda m, o: _request(m, o, recipe=_recipe("int8", "uint8", Rule("no/*", None,

@@ -60,6 +60,8 @@ def test_stored_bytes_by_hand() -> None:
     assert stored_bytes(layer(), four) == 216 + 5 + 16 * 4
     three = QuantSpec.parse("int3:tensor").filled("weights")
     assert stored_bytes(layer(), three) == stored_bytes(layer(), four)
+    binary = QuantSpec.parse("binary").filled("weights")
+    assert stored_bytes(layer(), binary) == 432 // 8 + 16 * 5 + 16 * 4
     blocks = QuantSpec.parse("int8:block3@1").filled("weights")
     assert stored_bytes(layer(), blocks) == 432 + 16 * 9 * 5 + 16 * 4
     nothing = layer(weight=None, bias=None, weight_shape=None, parameters=0)

@@ -147,7 +147,8 @@ def errors_wish(subject: Subject, show: Show) -> Wish:
 
 
 def _of_row(qp: QParams, row: int) -> QParams:
-    return QParams(qp.scale.reshape(-1)[row], qp.zero_point.reshape(-1)[row], qp.qmin, qp.qmax)
+    scale, zero = qp.scale.reshape(-1)[row], qp.zero_point.reshape(-1)[row]
+    return QParams(scale, zero, qp.qmin, qp.qmax, table=qp.table)
 
 
 def channels_wish(subject: Subject, show: Callable[[tuple[Boxes, Heat]], None]) -> Wish:

@@ -16,7 +16,7 @@ from inspector.gui.plots.shapes import (
     quantized_steps,
 )
 from inspector.quant.distribution import Distribution, ExactDistribution
-from inspector.quant.grid import affine_parameters, with_zero
+from inspector.quant.grid import grid_parameters, with_zero
 from inspector.quant.profile import ErrorProfile, level_counts, profile_and_counts
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec, RangeMethod, Role
@@ -181,8 +181,8 @@ def preview(subject: Subject, low: float, high: float, every: int = 1) -> Subjec
     assert facts.qparams is not None
     qp, spec = facts.qparams, with_range(facts.spec, low, high)
     ends = with_zero(np.array([low]), np.array([high]))
-    scale, zero = affine_parameters(ends.lo, ends.hi, spec)
-    one = QParams(scale.reshape(()), zero.reshape(()), qp.qmin, qp.qmax)
+    scale, zero = grid_parameters(ends.lo, ends.hi, spec)
+    one = QParams(scale.reshape(()), zero.reshape(()), qp.qmin, qp.qmax, table=qp.table)
     part = values
     if every > 1 and isinstance(values, ExactDistribution):
         part = values.take(slice(None, None, every))

@@ -13,7 +13,7 @@ from collections.abc import Set
 from inspector.graph.grids import Grids
 from inspector.graph.model import Graph, Layer
 from inspector.graph.roles import is_pass_through, is_range_folded
-from inspector.onnxio.storage import as_unsigned, storage_of
+from inspector.onnxio.storage import as_unsigned, is_decoded, storage_of
 from inspector.quant.qparams import QParams
 
 
@@ -81,10 +81,11 @@ def in_unsigned_bytes(grids: Grids) -> tuple[QParams, ...]:
     model.
     """
     return tuple(
-        as_unsigned(grid) if grid.qmin < 0 and _width(grid) == 8 else grid for grid in grids.points
+        as_unsigned(grid) if grid.qmin < 0 and _width(grid) == 8 and grid.table is None else grid
+        for grid in grids.points
     )
 
 
 def _width(grid: QParams | None) -> int:
-    """Bits of the type that a grid is stored in; 0 for floats."""
-    return 0 if grid is None else storage_of(grid).bits
+    """Bits of the type that a grid is stored in; 0 for floats, and for what is decoded to them."""
+    return 0 if grid is None or is_decoded(grid) else storage_of(grid).bits

@@ -40,7 +40,12 @@ def takes(graph: Graph, layer: Layer, grids: Grids) -> bool:
     tensor, per output channel, or per block of one of `BLOCKS` along the summed axis.
     """
     grid = grids.weights.get(layer.name)
-    if grid is None or layer.weight_slot != 1 or len(layer.weight_shape or ()) != 2:
+    if (
+        grid is None
+        or grid.table is not None
+        or layer.weight_slot != 1
+        or len(layer.weight_shape or ()) != 2
+    ):
         return False
     if any(grids.at(name, layer.name) is not None for name in layer.activations):
         return False

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
 from inspector.onnxio.draft import Draft
-from inspector.onnxio.storage import Storage, storage_of, stored_codes
+from inspector.onnxio.storage import Storage, is_decoded, storage_of, stored_codes
+from inspector.onnxio.writers.decoding import Decoder
 from inspector.quant.qparams import QParams
 
 CONTRIB = "com.microsoft"
@@ -78,8 +79,10 @@ class Pairs:
             )
         return nodes, restored
 
-    def constant(self, name: str, grid: QParams) -> tuple[NodeProto, str]:
-        """An initializer stored as codes, with the node that makes floats of them."""
+    def constant(self, name: str, grid: QParams) -> tuple[list[NodeProto], str]:
+        """An initializer stored as codes, with the nodes that make floats of them."""
+        if is_decoded(grid):
+            return Decoder(self._draft, name, self._node_name).run(grid)
         storage = storage_of(grid)
         scale, zero = self._parameters(name, grid, storage)
         quantized = self._new(f"{name}_quantized")
@@ -91,7 +94,9 @@ class Pairs:
             self._draft.constant_shape(name),
             origin=name,
         )
-        return self._dequantize(name, [quantized, scale, zero], grid, self.domain(storage, grid))
+        domain = self.domain(storage, grid)
+        node, restored = self._dequantize(name, [quantized, scale, zero], grid, domain)
+        return [node], restored
 
     def bias(
         self, name: str, values: NDArray[np.int32], scale: NDArray[np.float32]

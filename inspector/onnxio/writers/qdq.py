@@ -21,7 +21,7 @@ from inspector.graph.roles import added_bias
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
-from inspector.onnxio.storage import as_unsigned, exact_codes, storage_of
+from inspector.onnxio.storage import as_unsigned, exact_codes, is_decoded, storage_of
 from inspector.onnxio.writers.fences import (
     fenced_slots,
     in_unsigned_bytes,
@@ -71,28 +71,33 @@ def check_types(model: Model, plan: Plan) -> None:
     Types of 4 and 16 bits can always be had: onnxruntime's own domain has them in every opset.
 
     Raises:
-        UnsupportedError: 2-bit types or blocks need an opset that the model cannot be converted to.
+        UnsupportedError: 2-bit types, float8 or blocks need an opset that the model cannot be
+            converted to.
     """
     specs = [*plan.weights.values(), *(point.spec for point in plan.points)]
     blocked = any(s.granularity is not None and s.granularity.kind == "block" for s in specs)
-    needed = 25 if any(spec.bits == 2 for spec in specs) else 21 if blocked else 0
+    has_float8 = any(spec.dtype.startswith("fp8") for spec in specs)
+    needed = 21 if blocked else 19 if has_float8 else 0
+    needed = 25 if any(spec.bits == 2 and spec.is_affine for spec in specs) else needed
     try:
         raise_opset(model, needed)
     except UnsupportedError as error:
-        what = "Or choose 3 bits or more." if needed == 25 else "Or choose no blocks."
+        instead = {25: "3 bits or more", 21: "no blocks", 19: "int8"}
+        what = f"Or choose {instead.get(needed, 'another type')}."
         raise UnsupportedError(error.message, f"{error.hint} {what}") from error
 
 
 def _in_needed_opset(model: Model, grids: Grids) -> Model:
-    used = [*grids.points, *grids.weights.values()]
+    used = [grid for grid in (*grids.points, *grids.weights.values()) if not is_decoded(grid)]
     needed = max((storage_of(grid).opset for grid in used), default=QDQ_OPSET)
+    has_float8 = any(storage_of(grid).floating for grid in used)
     blocked = any(grid.block for grid in used)
     needed = max(needed, QDQ_OPSET, 21 if blocked else 0)
     try:
         return raise_opset(model, needed)
     except UnsupportedError:
-        # onnxruntime's own domain has 4 and 16 bits in every opset, but neither blocks nor 2 bits.
-        if blocked or needed > 21 or opset_of(model) < QDQ_OPSET:
+        # onnxruntime's own domain has 4 and 16 bits in every opset, and nothing else.
+        if blocked or has_float8 or needed > 21 or opset_of(model) < QDQ_OPSET:
             raise
         return model
 
@@ -116,7 +121,7 @@ class _Writer:
         self._points = in_unsigned_bytes(grids) if options.unsigned_kernels else grids.points
         self._floats: dict[str, str] = {}  # tensor whose name is taken over -> its float values
         self._restored: dict[tuple[str, int], str] = {}  # (tensor, point) -> dequantized tensor
-        self._weights: dict[tuple[str, bytes], tuple[NodeProto, str]] = {}
+        self._weights: dict[tuple[str, bytes], str] = {}  # (tensor, grid) -> restored tensor
         self._added = {  # Add node that adds a constant to a MatMul -> that constant
             added.node: added.constant
             for layer in placement.graph.layers
@@ -270,10 +275,10 @@ class _Writer:
             grid = as_unsigned(grid) if _needs_all_bits(grid) else grid
         key = (layer.weight, identity(grid))
         if key not in self._weights:
-            dequantize, restored = self._pairs.constant(layer.weight, grid)
-            self._weights[key] = (dequantize, restored)
-            self._nodes.append(dequantize)
-        node.input[layer.weight_slot] = self._weights[key][1]
+            nodes, restored = self._pairs.constant(layer.weight, grid)
+            self._weights[key] = restored
+            self._nodes.extend(nodes)
+        node.input[layer.weight_slot] = self._weights[key]
         scale = self._grids.bias_scales.get(layer.name)
         if layer.bias is None:
             return
