@@ -168,7 +168,9 @@ def _activations(grids: Grids) -> tuple[tuple[TensorCodes, ...], int]:
 
 
 def _point(tensor: str, index: int, grids: Grids) -> TensorCodes:
-    return TensorCodes(tensor, grids.plan.points[index].spec, grids.points[index])
+    spec = grids.plan.points[index].spec
+    spec.require_affine()
+    return TensorCodes(tensor, spec, grids.points[index])
 
 
 def _layer(layer: Layer, placement: Placement, grids: Grids, constant: Constants) -> LayerCodes:
