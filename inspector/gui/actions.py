@@ -133,6 +133,12 @@ _ENTRIES = (
     _Entry("actionOpenAll", "Open all groups", "Show all that is folded"),
     _Entry("actionProperties", "Properties", "Show the properties of what is chosen", ("Ctrl+I",)),
     _Entry("actionExport", "Export graph…", "Save the graph as SVG, PNG or PDF", ("Ctrl+E",)),
+    _Entry(
+        "actionEncodings",
+        "Export encodings…",
+        "Write scales and zero points for another toolchain: AIMET, QNN, TensorRT, ncnn …",
+        ("Ctrl+Shift+E",),
+    ),
     _Entry("actionShortcuts", "Keyboard shortcuts", "Show every key", (_Keys.HelpContents,)),
     _Entry("actionAbout", "About Quant Inspector", "Show the version and the licences"),
 )
@@ -142,7 +148,7 @@ _MENUS = (
         (
             *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom"),
             *("actionImages", ""),
-            *("actionSave", "actionSaveRecipe", "", "actionExport"),
+            *("actionSave", "actionSaveRecipe", "", "actionEncodings", "actionExport"),
         ),
     ),
     (

@@ -20,6 +20,7 @@ _OBSTACLES = {
     "actionFitSelection": _NEEDS_SELECTION,
     "actionSave": _NEEDS_LAYERS,
     "actionSaveRecipe": _NEEDS_LAYERS,
+    "actionEncodings": _NEEDS_LAYERS,
     "actionOpenRecipe": _NEEDS_LAYERS,
     "actionCalibrate": _NEEDS_LAYERS,
     "actionRandom": _NEEDS_LAYERS,

@@ -8,9 +8,11 @@ from typing import Any
 
 from inspector.errors import SaveError
 from inspector.evaluate.calibrate import Calibration, calibrate
+from inspector.evaluate.data import Dataset
 from inspector.files import check_not_read, check_target, write_atomically
 from inspector.graph.grids import Grids
 from inspector.onnxio.encodings import Encodings, Format, collect, format_of
+from inspector.onnxio.loading import Model
 from inspector.onnxio.saving import save_model
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.job import (
@@ -23,6 +25,8 @@ from inspector.session.job import (
     resolve,
 )
 from inspector.session.opening import OpenModel, open_model
+from inspector.session.recipe import Recipe
+from inspector.session.recovery import recover
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,36 +119,82 @@ def hand_over(
         tensors = measured_tensors(plan)
         told = of_stage(progress, "calibrate")
         calibration = calibrate(opened.prepared, tensors, data, progress=told, cancel=cancel)
-    grids = grids_of(opened, plan, calibration)
-    return write_sidecar(opened, grids, calibration, form, version, job.output, request.float_model)
+    chosen = numbers_of(opened, recipe, calibration, data, progress=progress, cancel=cancel)
+    return write_sidecar(chosen, calibration, form, version, job.output, request.float_model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What a recipe comes to for a model.
+
+    Attributes:
+        opened: the model.
+        model: the float model whose tensors the numbers are for.
+        grids: the numbers.
+        is_recovered: its weights are not those of the file, so that quantizing costs less.
+    """
+
+    opened: OpenModel
+    model: Model
+    grids: Grids
+    is_recovered: bool = False
+
+    def encodings(self) -> Encodings:
+        """What sidecar files are made of."""
+        opened = self.opened
+        return collect(opened.path.name, opened.placement, self.grids, self.model.constant)
+
+
+def numbers_of(
+    opened: OpenModel,
+    recipe: Recipe,
+    calibration: Calibration | None,
+    data: Dataset | None,
+    *,
+    progress: StageProgress | None = None,
+    cancel: Cancel | None = None,
+) -> Numbers:
+    """The scales and zero points of a recipe, and the weights that they are for.
+
+    Raises:
+        DataError: something is to be known of the activations, and is not.
+        CancelledError: `cancel` said so.
+    """
+    if recipe.recovers:
+        found = recover(opened, recipe, calibration, data, progress=progress, cancel=cancel)
+        return Numbers(found.opened, found.model, found.grids, is_recovered=True)
+    plan = opened.placement.plan(resolve(opened, recipe))
+    return Numbers(opened, opened.prepared, grids_of(opened, plan, calibration))
 
 
 def write_sidecar(
-    opened: OpenModel,
-    grids: Grids,
+    numbers: Numbers,
     calibration: Calibration | None,
     form: Format,
     version: str,
     output: Path,
     float_model: Path | None = None,
 ) -> HandoverResult:
-    """Write the numbers of an open model's choices, and the float model that they are for.
+    """Write numbers, and the float model that they are for.
 
     Raises:
         UnsupportedError: the format cannot express a choice; the layer is named.
         SaveError: a file cannot be written.
     """
-    encodings = collect(opened.path.name, opened.placement, grids, opened.prepared.constant)
+    encodings = numbers.encodings()
     made = form.write(encodings, version)
     if float_model is not None:
-        save_model(opened.prepared, float_model)
+        save_model(numbers.model, float_model)
     write_atomically(output, made.text.encode())
+    notes = made.notes
+    if float_model is None:
+        notes = (*notes, *_other_tensors(numbers, encodings))
     return HandoverResult(
         output=output,
         format=form,
         version=version,
         entries=made.entries,
-        notes=(*made.notes, *_other_names(opened, encodings, float_model)),
+        notes=notes,
         float_model=float_model,
         calibration_source=calibration.source if calibration else "",
         calibration_samples=calibration.samples if calibration else 0,
@@ -152,17 +202,18 @@ def write_sidecar(
     )
 
 
-def _other_names(
-    opened: OpenModel, encodings: Encodings, float_model: Path | None
-) -> tuple[str, ...]:
-    """What to say where a file names tensors that the source model does not have."""
-    known = opened.shown.tensors
+def _other_tensors(numbers: Numbers, encodings: Encodings) -> tuple[str, ...]:
+    """What to say where a file speaks of tensors that the source model does not have."""
+    if numbers.is_recovered:
+        return ("The weights were changed so that quantizing costs less; write them as well.",)
+    known = numbers.opened.shown.tensors
     other = [one.name for one in encodings.tensors if one.name not in known]
-    if float_model is not None or not other:
+    if not other:
         return ()
+    name = numbers.opened.path.name
     return (
-        f"{len(other)} of {len(encodings.tensors)} tensors are not in {opened.path.name}, as "
-        f"foldings made them ({other[0]}). Write the model that has them with --float-model.",
+        f"{len(other)} of {len(encodings.tensors)} tensors are not in {name}, as foldings made "
+        f"them ({other[0]}). Write the float model that has them as well.",
     )
 
 

@@ -51,7 +51,7 @@ def write_cmsis_nn(encodings: Encodings, version: str) -> Sidecar:
     if not told:
         raise UnsupportedError(
             "No layer writes integers, so there is nothing to requantize.",
-            f"Quantize weights and activations: --target {_TARGET}.",
+            f"Choose the target {_TARGET} and make it fit (--target {_TARGET} --fit).",
         )
     names = _identifiers(one.name for one in told)
     parts = [_layer(one, names[one.name]) for one in told]

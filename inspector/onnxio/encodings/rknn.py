@@ -38,7 +38,7 @@ def write_rknn(encodings: Encodings, version: str) -> Sidecar:
     if not plain:
         raise UnsupportedError(
             "No layer has weights and activations of 8 bits, which w8a8 stands for.",
-            f"Choose what the target {_TARGET} takes: --target {_TARGET} --fit.",
+            f"Choose the target {_TARGET} and make it fit (--target {_TARGET} --fit).",
         )
     per_channel = any(one.weight is not None and one.weight.grid.axis is not None for one in plain)
     settings = {

@@ -53,7 +53,8 @@ def float_layers(encodings: Encodings) -> list[str]:
 def refuse(what: str, reason: str, target: str) -> UnsupportedError:
     """The error of something that a format cannot express."""
     return UnsupportedError(
-        f"{what} {reason}.", f"Choose what the target {target} takes: --target {target} --fit."
+        f"{what} {reason}.",
+        f"Choose the target {target} and make it fit (--target {target} --fit).",
     )
 
 
