@@ -80,6 +80,12 @@ _ENTRIES = (
         ("Ctrl+Shift+V",),
     ),
     _Entry(
+        "actionMakeFit",
+        "Make it fit the target",
+        "Change the selected layers, or all, to the nearest choice that the target takes",
+        ("Ctrl+Shift+T",),
+    ),
+    _Entry(
         "actionPin", "Pin as A", "Keep today's choices as A, to compare with", ("Ctrl+P",), "pin"
     ),
     _Entry(
@@ -155,7 +161,7 @@ _MENUS = (
         "&Edit",
         (
             *("actionUndo", "actionRedo", "actionHistory", ""),
-            *("actionCopySpec", "actionPasteSpec", ""),
+            *("actionCopySpec", "actionPasteSpec", "actionMakeFit", ""),
             *("actionPin", "actionSwap", "actionUnpin", ""),
             *(
                 "actionPalette",

@@ -17,6 +17,7 @@ from inspector.graph.grids import Grids
 from inspector.gui.as_saved import AsSaved, SavedResponse
 from inspector.gui.evaluation import Evaluation, answered
 from inspector.gui.figures import on_grid
+from inspector.gui.misfits import Misfits
 from inspector.gui.planned import Planned
 from inspector.gui.plans import Plans, WholePlan
 from inspector.gui.spec_fields import SpecChange
@@ -28,6 +29,7 @@ from inspector.session.document import Document
 from inspector.session.edits import (
     Edit,
     change_layers,
+    fit_layers,
     reset_layers,
     set_default,
     set_layers,
@@ -54,6 +56,7 @@ class Bridge(QObject):
         model_changed: another model is open, or none.
         specs_changed: names of the layers whose specs differ from before.
         facts_changed: names of the layers whose weight figures are new.
+        misfits_changed: names of the layers that another target may take, or not take any more.
         calibration_changed: the activations are known, or not any more.
         fidelity_changed: the end-to-end figures are new, or are out of date.
         saved_changed: whether there are unsaved changes.
@@ -63,6 +66,7 @@ class Bridge(QObject):
     model_changed = Signal()
     specs_changed = Signal(object)
     facts_changed = Signal(object)
+    misfits_changed = Signal(object)
     calibration_changed = Signal()
     fidelity_changed = Signal()
     saved_changed = Signal(bool)
@@ -73,6 +77,7 @@ class Bridge(QObject):
         self.document = document
         self.tasks = tasks
         self.evaluation = Evaluation(document, tasks, self)
+        self.misfits = Misfits(document)
         self._sqnr: dict[str, float] = {}
         self._stale: set[str] = set()
         self._failed: set[str] = set()
@@ -130,6 +135,13 @@ class Bridge(QObject):
     ) -> None:
         """Give layers specs; None leaves weights or activations as they are."""
         self.apply(set_layers(names, weights=weights, activations=activations))
+
+    def make_fit(self, names: Sequence[str]) -> None:
+        """Change layers to what the target takes; those that fit keep what they have."""
+        target = self.misfits.target()
+        layers = [self.document.layer(name) for name in names if self.misfits.of(name)]
+        if target is not None and layers:
+            self.apply(fit_layers(target, layers))
 
     def same_specs(self, source: str, names: Sequence[str]) -> None:
         """Give layers the specs that another was given, as they were written."""
@@ -262,6 +274,7 @@ class Bridge(QObject):
     def _reset(self) -> None:
         self.tasks.cancel(_SAVED)
         self._queue.clear()
+        self.misfits.model_changed()
         self._sqnr.clear()
         self._stale.clear()
         self._failed.clear()

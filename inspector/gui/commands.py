@@ -24,6 +24,7 @@ _OBSTACLES = {
     "actionOpenRecipe": _NEEDS_LAYERS,
     "actionCalibrate": _NEEDS_LAYERS,
     "actionRandom": _NEEDS_LAYERS,
+    "actionMakeFit": "Everything fits the target",
     "actionImages": "The open model takes no pictures",
     "actionFind": _NEEDS_LAYERS,
 }

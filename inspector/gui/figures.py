@@ -12,7 +12,8 @@ from inspector.graph.grids import identity
 from inspector.graph.model import Layer
 from inspector.gui.graph_view.cards import shape_text
 from inspector.gui.graph_view.painting import Badge
-from inspector.gui.layer_table import MARK, LayerRow
+from inspector.gui.layer_rows import MARK, LayerRow
+from inspector.gui.misfits import Misfit
 from inspector.gui.planned import Planned
 from inspector.gui.spec_origin import origin_text
 from inspector.gui.spec_panel import Selection
@@ -33,8 +34,10 @@ from inspector.session.levels import level_counts
 from inspector.session.quantities import stored_bytes
 
 
-def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) -> LayerRow:
-    """One row of the table: what the layer really gets."""
+def layer_row(
+    layer: Layer, given: Planned, sqnr: float | None, misfit: Misfit, *, stale: bool
+) -> LayerRow:
+    """One row of the table: what the layer really gets, and what of it the target refuses."""
     activations = "/".join(dict.fromkeys(str(spec) for spec in given.activations))
     return LayerRow(
         layer.name,
@@ -46,6 +49,7 @@ def layer_row(layer: Layer, given: Planned, sqnr: float | None, *, stale: bool) 
         stale,
         given.why_weights,
         given.why_activations,
+        misfit,
     )
 
 
@@ -64,7 +68,7 @@ class Shown:
     stale: bool
 
 
-def badge(document: Document, layer: Layer, given: Planned, shown: Shown) -> Badge:
+def badge(document: Document, layer: Layer, given: Planned, shown: Shown, misfit: Misfit) -> Badge:
     """What is written on a layer's card: what the layer really gets."""
     specs = document.specs_of(layer.name)
     chosen = document.recipe.chosen(layer)
@@ -85,6 +89,7 @@ def badge(document: Document, layer: Layer, given: Planned, shown: Shown) -> Bad
         "\n".join(why for why in (given.why_weights, given.why_activations) if why),
         shown.stale,
         shown.title,
+        misfit.why,
     )
 
 

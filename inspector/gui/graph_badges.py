@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
 from PySide6.QtCore import QObject, QTimer
@@ -14,6 +15,7 @@ from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_view.look import Badge
 from inspector.gui.heat import Heat
 from inspector.gui.stage import Stage, Staged
+from inspector.report.units import plural
 from inspector.session.quantities import WEIGHT_SQNR
 
 _SLICE = 120
@@ -43,6 +45,7 @@ class BadgePresenter(QObject):
         heat.changed.connect(self._heat_changed)
         bridge.specs_changed.connect(self.refresh)
         bridge.facts_changed.connect(self.refresh)
+        bridge.misfits_changed.connect(self.refresh)
 
     def is_settled(self) -> bool:
         """Whether all badges say what is known."""
@@ -115,6 +118,7 @@ class BadgePresenter(QObject):
             figures.Shown(
                 heat.title, heat.text(name), heat.colour(name), stale=heat.is_stale(name)
             ),
+            self._bridge.misfits.of(name),
         )
 
     def _group_badges(self, known: dict[str, Layer]) -> Iterable[tuple[str, Badge]]:
@@ -125,7 +129,14 @@ class BadgePresenter(QObject):
             return
         for number in groups:
             item = picture.scene.items[number]
-            yield item.name, self._worst(name for name in item.members if name in known)
+            members = [name for name in item.members if name in known]
+            wrong = sum(bool(self._bridge.misfits.of(name)) for name in members)
+            misfit = (
+                f"{plural(wrong, 'layer')} in it {'does' if wrong == 1 else 'do'} not fit."
+                if wrong
+                else ""
+            )
+            yield item.name, replace(self._worst(members), misfit=misfit)
 
     def _worst(self, names: Iterable[str]) -> Badge:
         heat = self._heat

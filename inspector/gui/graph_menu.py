@@ -23,6 +23,7 @@ class Wishes:
     set_specs: Callable[[Sequence[str], QuantSpec | None, QuantSpec | None], None]
     same_as: Callable[[str, Sequence[str]], None]
     reset: Callable[[Sequence[str]], None]
+    make_fit: Callable[[Sequence[str]], None]
     copy: Callable[[str], None]
     select: Callable[[Sequence[str]], None]
     upstream: Callable[[], None]
@@ -51,6 +52,7 @@ class Around:
         any_groups: whether the graph has groups at all.
         any_closed: whether some are folded.
         bodies: the attributes of the card's node that hold graphs.
+        unfit: those of `layers` that do not fit the target.
     """
 
     card: Card | None
@@ -61,6 +63,7 @@ class Around:
     any_groups: bool = False
     any_closed: bool = False
     bodies: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
 
 
 def graph_menu(parent: QWidget, around: Around, wishes: Wishes) -> QMenu:
@@ -98,6 +101,14 @@ def _layer_part(menu: QMenu, around: Around, wishes: Wishes) -> None:
         wish = partial(wishes.set_specs, names, preset.weights, preset.activations)
         _add(specs, preset.title, wish, f"menuSpec{number}")
     _add(menu, f"Leave in float{many}", lambda: wishes.set_specs(names, FLOAT, FLOAT), "menuFloat")
+    if around.unfit:
+        wrong = f" ({len(around.unfit)} of {len(names)})" if len(names) > 1 else ""
+        _add(
+            menu,
+            f"Make it fit the target{wrong}",
+            lambda: wishes.make_fit(around.unfit),
+            "menuMakeFit",
+        )
     _add(menu, "Reset to default", lambda: wishes.reset(names), "menuReset")
     if len(around.alike) > 1 and len(names) == 1:
         text = f"Same spec for all {len(around.alike)} {one_line(card.title)}"

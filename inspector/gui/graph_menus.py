@@ -91,7 +91,10 @@ class MenuPresenter(QObject):
         bodies: tuple[str, ...] = ()
         if card is not None and card.kind in ("node", "layer") and graph is not None:
             bodies = tuple(graph.node(card.name).subgraphs)
-        return Around(card, selected, layers, alike, tuple(around), bool(groups), closed, bodies)
+        unfit = tuple(name for name in layers if self._bridge.misfits.of(name))
+        return Around(
+            card, selected, layers, alike, tuple(around), bool(groups), closed, bodies, unfit
+        )
 
     def _all_wishes(self) -> Wishes:
         bridge, stage, view, wishes = self._bridge, self._stage, self._view, self._wishes
@@ -103,6 +106,7 @@ class MenuPresenter(QObject):
             set_specs=bridge.set_specs,
             same_as=bridge.same_specs,
             reset=bridge.reset_layers,
+            make_fit=bridge.make_fit,
             copy=wishes.copy,
             select=wishes.select,
             upstream=wishes.upstream,

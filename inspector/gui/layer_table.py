@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import (
@@ -29,6 +27,21 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui.inputs import FilterEdit
+from inspector.gui.layer_rows import (
+    ACTIVATIONS,
+    HEADERS,
+    NAME,
+    OPERATOR,
+    PARAMETERS,
+    SQNR,
+    UNFIT,
+    WEIGHTS,
+    LayerRow,
+    misfit_at,
+    sort_value,
+    text_at,
+    tooltip_at,
+)
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, Theme
 from inspector.report.units import count_text
 
@@ -36,49 +49,9 @@ Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
-NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
 _WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62}
 _CELL_PADDING = 20
 _FEW = 8
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """One layer as the table shows it.
-
-    Attributes:
-        name: the node's name.
-        op_type: its operator.
-        weights: what they really get, in text form; empty without weights.
-        activations: what they really get, in text form; two with a slash where inputs differ.
-        sqnr: of the weights in dB; None while it is not known or where there is none.
-        parameters: number of weights and biases.
-        stale: the figure belongs to an earlier spec.
-        why_weights: why the weights do not get what was asked for; empty where they do.
-        why_activations: the same of the activations.
-    """
-
-    name: str
-    op_type: str
-    weights: str
-    activations: str
-    sqnr: float | None
-    parameters: int
-    stale: bool = False
-    why_weights: str = ""
-    why_activations: str = ""
-
-
-MARK = "*"
-"""Says that a layer does not get what was asked for; the tooltip says why."""
-_HEADERS = (
-    ("Layer", "Name of the node"),
-    ("Operator", "Operator of the node"),
-    ("Weights", "How the weights are quantized"),
-    ("Activ.", "How the activations that enter the layer are quantized"),
-    ("dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
-    ("Params", "Number of weights and biases"),
-)
 
 
 class LayerTableModel(QAbstractTableModel):
@@ -132,7 +105,7 @@ class LayerTableModel(QAbstractTableModel):
 
     def columnCount(self, parent: Index | None = None) -> int:
         """How many columns there are."""
-        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
+        return 0 if parent is not None and parent.isValid() else len(HEADERS)
 
     def headerData(
         self,
@@ -144,9 +117,9 @@ class LayerTableModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section][0]
+            return HEADERS[section][0]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _HEADERS[section][1]
+            return HEADERS[section][1]
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if section >= SQNR else _LEFT
         return None
@@ -155,52 +128,19 @@ class LayerTableModel(QAbstractTableModel):
         """Texts, numbers to sort by, alignment and tooltips."""
         row, column = self._rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return _text(row, column)
+            return text_at(row, column)
         if role == SORT_ROLE:
-            return _sort_value(row, column)
+            return sort_value(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _RIGHT if column >= SQNR else _LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tooltip(row, column)
-        if role == Qt.ItemDataRole.ForegroundRole and (
-            column == OPERATOR or (column == SQNR and row.stale)
-        ):
-            return QColor(self._theme.muted)
+            return tooltip_at(row, column)
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if misfit_at(row, column):
+                return QColor(self._theme.warning)
+            if column == OPERATOR or (column == SQNR and row.stale):
+                return QColor(self._theme.muted)
         return None
-
-
-def _text(row: LayerRow, column: int) -> str:
-    if column == NAME:
-        return row.name
-    if column == OPERATOR:
-        return row.op_type
-    if column == WEIGHTS:
-        return f"{row.weights.split(':', maxsplit=1)[0] or '–'}{MARK * bool(row.why_weights)}"
-    if column == ACTIVATIONS:
-        types = dict.fromkeys(text.split(":", maxsplit=1)[0] for text in row.activations.split("/"))
-        return f"{'/'.join(types)}{MARK * bool(row.why_activations)}"
-    if column == PARAMETERS:
-        return count_text(row.parameters)
-    if row.sqnr is None or math.isnan(row.sqnr):
-        return "–"
-    return "∞" if math.isinf(row.sqnr) else f"{row.sqnr:.1f}"
-
-
-def _sort_value(row: LayerRow, column: int) -> str | float:
-    if column == SQNR:
-        return math.inf if row.sqnr is None or math.isnan(row.sqnr) else row.sqnr
-    if column == PARAMETERS:
-        return float(row.parameters)
-    return (row.name, row.op_type, row.weights, row.activations)[column]
-
-
-def _tooltip(row: LayerRow, column: int) -> str:
-    if column == WEIGHTS:
-        text = row.weights or "This layer has no weights of its own"
-        return f"{text}\n{row.why_weights}".strip()
-    if column == ACTIVATIONS:
-        return f"{row.activations}\n{row.why_activations}".strip()
-    return row.name
 
 
 class NameDelegate(QStyledItemDelegate):
@@ -236,7 +176,8 @@ class LayerFilter(QSortFilterProxyModel):
         if not self._words or not isinstance(model, LayerTableModel):
             return True
         layer = model.row(row)
-        text = " ".join((layer.name, layer.op_type, layer.weights, layer.activations)).lower()
+        parts = (layer.name, layer.op_type, layer.weights, layer.activations)
+        text = " ".join((*parts, UNFIT if layer.misfit else "")).lower()
         return all(word in text for word in self._words)
 
     def lessThan(self, left: Index, right: Index) -> bool:

@@ -207,7 +207,9 @@ class MainWindow(QMainWindow):
         self.choices = SpecPresenter(
             self.bridge, self.stage, self.selection, self.panel, self.actions_, self
         )
-        self.targets = TargetPresenter(self.bridge, self.panel.target, self)
+        self.targets = TargetPresenter(
+            self.bridge, self.selection, self.panel, self.actions_["actionMakeFit"], self
+        )
         self.graphs = GraphPresenter(
             self.bridge, self.stage, self.selection, self.heat, self.graph_pane, self
         )

@@ -11,7 +11,8 @@ from PySide6.QtCore import QObject, QTimer
 
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
-from inspector.gui.layer_table import LayerPane, LayerRow
+from inspector.gui.layer_rows import LayerRow
+from inspector.gui.layer_table import LayerPane
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
@@ -78,6 +79,7 @@ class Presenter(QObject):
         bridge.model_changed.connect(self._model_changed)
         bridge.specs_changed.connect(self._specs_changed)
         bridge.facts_changed.connect(self._facts_changed)
+        bridge.misfits_changed.connect(self._misfits_changed)
         bridge.calibration_changed.connect(self._calibration_changed)
         bridge.fidelity_changed.connect(self._fidelity_changed)
         self._selection.changed.connect(self._chosen)
@@ -109,6 +111,11 @@ class Presenter(QObject):
         self._changed.update(dict.fromkeys(names))
         self._show_gathered()
         self._show_selection()
+
+    def _misfits_changed(self, names: Iterable[str]) -> None:
+        """Another target: the rows say what it does not take."""
+        self._changed.update(dict.fromkeys(names))
+        self._show_gathered()
 
     def _facts_changed(self, names: Iterable[str]) -> None:
         """Figures from the background are gathered, so that many of them cost one repaint."""
@@ -165,7 +172,8 @@ class Presenter(QObject):
         layer = self._bridge.document.layer(name)
         stale = self._bridge.is_stale(name)
         given = self._bridge.planned(name)
-        return figures.layer_row(layer, given, self._bridge.sqnr(name), stale=stale)
+        misfit = self._bridge.misfits.of(name)
+        return figures.layer_row(layer, given, self._bridge.sqnr(name), misfit, stale=stale)
 
     def _weigh(self, names: Iterable[str]) -> None:
         """What all layers take, once those that changed are weighed anew."""

@@ -135,11 +135,13 @@ class SpecPanel(QScrollArea):
     Signals:
         changed: a SpecChange.
         let_go: a drag or typing is over; the next change is another step.
+        fit_asked: the selected layers shall be changed to what the target takes.
         reset_asked: the selected layers shall get their defaults back.
     """
 
     changed = Signal(object)
     let_go = Signal()
+    fit_asked = Signal()
     reset_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -163,6 +165,11 @@ class SpecPanel(QScrollArea):
         self.misfit.setProperty("role", "warning")
         self.misfit.setWordWrap(True)
         self.misfit.hide()
+        self.fit = QPushButton("Make it fit", self)
+        self.fit.setObjectName("specFit")
+        self.fit.setAccessibleName("Make the selected layers fit the target")
+        self.fit.setProperty("link", "true")
+        self.fit.hide()
         self.origins = tuple(ElidedLabel(self, Qt.TextElideMode.ElideRight) for _ in range(2))
         for label in self.origins:
             label.setObjectName("specOrigin")
@@ -182,6 +189,7 @@ class SpecPanel(QScrollArea):
         for editor in (self.weights, self.activations):
             editor.changed.connect(self.changed)
             editor.let_go.connect(self.let_go)
+        self.fit.clicked.connect(self.fit_asked)
         self.reset.clicked.connect(self.reset_asked)
 
     def show_selection(
@@ -222,6 +230,13 @@ class SpecPanel(QScrollArea):
         self.misfit.setText(why)
         self.misfit.setVisible(bool(why))
 
+    def offer_fit(self, offered: bool, changes: str) -> None:
+        """Offer to make the selected layers fit, and say what that changes where it is one."""
+        self.fit.setVisible(offered)
+        self.fit.setToolTip(
+            changes or "Change the selected layers to the nearest choice that the target takes"
+        )
+
     def show_figures(self, role: Role, figures: Figures, why: str = "") -> None:
         """Show what the choice costs, and why another spec is in use where one is."""
         grid = self.weight_figures if role == "weights" else self.activation_figures
@@ -250,6 +265,7 @@ class SpecPanel(QScrollArea):
         column.addWidget(self.row)
         column.addWidget(self.subtitle)
         column.addWidget(self.misfit)
+        column.addWidget(self.fit, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.bar)
         column.addWidget(self.weight_section)
         column.addWidget(self.activation_section)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui.inputs import CalmComboBox
-from inspector.gui.theme import SPACE_S, SPACE_XS
+from inspector.gui.theme import SPACE_XS
 from inspector.report.units import plural
 from inspector.session.targets import TargetInfo
 
@@ -33,11 +33,13 @@ class TargetBox(QWidget):
 
     Signals:
         target_chosen: the user chose another target; its name.
+        select_asked: the layers that do not fit shall be selected.
         fit_asked: the layers that do not fit shall be changed.
         profile_asked: the user named the file of a profile; its path.
     """
 
     target_chosen = Signal(str)
+    select_asked = Signal()
     fit_asked = Signal()
     profile_asked = Signal(str)
 
@@ -56,7 +58,15 @@ class TargetBox(QWidget):
         self.notice.setObjectName("targetNotice")
         self.notice.setTextFormat(Qt.TextFormat.PlainText)
         self.notice.setProperty("role", "warning")
-        self.fit = QPushButton("Make it fit", self)
+        self.notice.setWordWrap(True)
+        self.notice.setMinimumWidth(60)
+        self.select = QPushButton("Select", self)
+        self.select.setObjectName("targetSelect")
+        self.select.setAccessibleName("Select the layers that do not fit the target")
+        self.select.setToolTip("Select these layers, to look at them or to make only some fit")
+        self.select.setProperty("link", "true")
+        self.fit = QPushButton("Fit all", self)
+        self.fit.setProperty("link", "true")
         self.fit.setObjectName("targetFit")
         self.fit.setAccessibleName("Make all layers fit the target")
         self.fit.setToolTip(
@@ -65,6 +75,7 @@ class TargetBox(QWidget):
         )
         self._arrange()
         self.combo.activated.connect(self._activated)
+        self.select.clicked.connect(self.select_asked)
         self.fit.clicked.connect(self.fit_asked)
         self.show_target("", 0)
 
@@ -129,8 +140,9 @@ class TargetBox(QWidget):
         self.row = QWidget(self)
         line = QHBoxLayout(self.row)
         line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(SPACE_S)
+        line.setSpacing(0)
         line.addWidget(self.notice, 1)
+        line.addWidget(self.select)
         line.addWidget(self.fit)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

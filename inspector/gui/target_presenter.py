@@ -1,83 +1,88 @@
-"""Between the box of targets and the document: which target, and how many layers do not fit it."""
+"""Between the box of targets and the document: which target, what does not fit it, and fitting."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
 
 from inspector.errors import InspectorError
 from inspector.gui.bridge import Bridge
-from inspector.gui.target_box import TargetBox
+from inspector.gui.selection import Selection
+from inspector.gui.spec_panel import SpecPanel
 from inspector.session.edits import fit_layers, set_target
-from inspector.session.fitting import violations
-from inspector.session.profiles import profile_of
-from inspector.session.target_profile import Target
+from inspector.session.fitting import explain
 from inspector.session.targets import install_target, list_targets, load_target
 
 
 class TargetPresenter(QObject):
-    """Shows the target of the recipe, and carries out what the box asks for.
+    """Shows the target of the recipe, and carries out what is asked of it.
 
     Args:
         bridge: the document.
-        box: the box.
+        selection: what is chosen.
+        panel: with the box of targets.
+        action: makes the selected layers fit, or all where none is selected.
     """
 
-    def __init__(self, bridge: Bridge, box: TargetBox, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        selection: Selection,
+        panel: SpecPanel,
+        action: QAction,
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._bridge, self._box = bridge, box
-        self._kinds: list[int] = []
-        box.set_targets(list_targets())
-        box.target_chosen.connect(self._choose)
-        box.fit_asked.connect(self._fit)
-        box.profile_asked.connect(self._add)
-        bridge.model_changed.connect(self._model_changed)
+        self._bridge, self._selection = bridge, selection
+        self._box, self._panel, self._action = panel.target, panel, action
+        self._shown: object = None
+        self._box.set_targets(list_targets())
+        self._box.target_chosen.connect(self._choose)
+        self._box.fit_asked.connect(self._fit_all)
+        self._box.select_asked.connect(lambda: selection.choose(bridge.misfits.names()))
+        self._box.profile_asked.connect(self._add)
+        panel.fit_asked.connect(self.fit_selection)
+        action.triggered.connect(self.fit_selection)
+        bridge.model_changed.connect(self._show)
         bridge.specs_changed.connect(lambda _: self._show())
-        self._model_changed()
-
-    def _model_changed(self) -> None:
-        """Layers of one kind are judged alike: by operator, weight, and its axes."""
-        numbers: dict[tuple[object, ...], int] = {}
-        self._kinds = [
-            numbers.setdefault(
-                (
-                    layer.op_type,
-                    None if layer.weight_shape is None else len(layer.weight_shape),
-                    layer.channel_axis,
-                    layer.weight is None,
-                ),
-                len(numbers),
-            )
-            for layer in self._bridge.document.layers
-        ]
+        selection.changed.connect(lambda _: self._show_action())
         self._show()
 
+    def fit_selection(self) -> None:
+        """Make the selected layers fit; all of them where none is selected."""
+        selected = self._bridge.selected
+        if selected:
+            self._bridge.make_fit(selected)
+        else:
+            self._fit_all()
+
+    def _fit_all(self) -> None:
+        target = self._bridge.misfits.target()
+        if target is not None and self._bridge.misfits.count():
+            layers = self._bridge.document.layers
+            self._bridge.apply(fit_layers(target, layers, whole_model=True))
+
     def _show(self) -> None:
-        target = self._target()
-        name = self._bridge.document.recipe.target
-        self._box.show_target(name, 0 if target is None else self._misfits(target))
+        document, misfits = self._bridge.document, self._bridge.misfits
+        self._box.show_target(document.recipe.target, misfits.count())
+        self._show_action()
+        if misfits.key != self._shown and document.is_open:
+            self._bridge.misfits_changed.emit(frozenset(layer.name for layer in document.layers))
+        self._shown = misfits.key
 
-    def _misfits(self, target: Target) -> int:
-        """How many layers do not fit. Cost: 5 ms for 20,000 layers, as each kind is judged once."""
-        document = self._bridge.document
-        specs = document.specs
-        # Equal specs are the same object; a recipe has far fewer of them than layers.
-        cases = list(zip(self._kinds, map(id, specs.values()), strict=True))
-        counts = Counter(cases)
-        first = dict(zip(reversed(cases), reversed(document.layers), strict=True))
-        return sum(
-            count
-            for case, count in counts.items()
-            if violations(target, first[case], specs[first[case].name])
-        )
-
-    def _target(self) -> Target | None:
-        try:
-            return profile_of(self._bridge.document.recipe)
-        except InspectorError:
-            return None
+    def _show_action(self) -> None:
+        """What fitting would do, for the selection or for all."""
+        document, misfits = self._bridge.document, self._bridge.misfits
+        selected, target = self._bridge.selected, misfits.target()
+        wrong = [name for name in selected if misfits.of(name)]
+        self._action.setEnabled(bool(wrong) if selected else misfits.count() > 0)
+        text = ""
+        if target is not None and len(wrong) == 1:
+            layer = document.layer(wrong[0])
+            text = explain(target, layer, document.specs_of(layer.name))
+        self._panel.offer_fit(bool(wrong), text)
 
     def _choose(self, name: str) -> None:
         if not self._bridge.document.is_open:
@@ -91,17 +96,14 @@ class TargetPresenter(QObject):
             return
         self._bridge.apply(set_target(name, title))
 
-    def _fit(self) -> None:
-        target = self._target()
-        if target is not None:
-            layers = self._bridge.document.layers
-            self._bridge.apply(fit_layers(target, layers, whole_model=True))
-
     def _add(self, path: str) -> None:
         try:
             name = install_target(Path(path))
         except InspectorError as error:
             self._bridge.refused.emit(error)
             return
+        self._bridge.misfits.reload()
+        self._shown = None
         self._box.set_targets(list_targets())
         self._choose(name)
+        self._show()

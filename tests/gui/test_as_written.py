@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QComboBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.evaluate.statistics import save_calibration
-from inspector.gui.layer_table import ACTIVATIONS, NAME, SQNR
+from inspector.gui.layer_rows import ACTIVATIONS, NAME, SQNR
 from inspector.gui.main_window import MainWindow
 from inspector.quant.kernels import fake_quantize
 from inspector.quant.metrics import sqnr_db

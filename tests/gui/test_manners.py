@@ -22,7 +22,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from inspector import __version__
-from inspector.gui.layer_table import NAME, OPERATOR, PARAMETERS, LayerRow, NameDelegate
+from inspector.gui.layer_rows import NAME, OPERATOR, PARAMETERS, LayerRow
+from inspector.gui.layer_table import NameDelegate
 from inspector.gui.main_window import MainWindow
 from inspector.gui.plots.histogram_plot import CountAxis
 from inspector.report.units import count_text

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractSlider, QComboBox, QMenu, QPushButton, QW
 from pytestqt.qtbot import QtBot
 
 from inspector.graph.grids import weight_grid
-from inspector.gui.layer_table import NAME, WEIGHTS
+from inspector.gui.layer_rows import NAME, WEIGHTS
 from inspector.gui.main_window import MainWindow
 from inspector.gui.spec_below import BelowPopup
 from inspector.gui.spec_percentile import STOPS, PercentileSlider, place_of

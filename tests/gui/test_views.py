@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.graph.grids import weight_grid
-from inspector.gui.layer_table import NAME, PARAMETERS, SQNR, WEIGHTS
+from inspector.gui.layer_rows import NAME, PARAMETERS, SQNR, WEIGHTS
 from inspector.gui.main_window import MainWindow
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import load_model

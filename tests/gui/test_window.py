@@ -13,7 +13,7 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QPushButton, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
-from inspector.gui.layer_table import ACTIVATIONS, NAME, SQNR, WEIGHTS
+from inspector.gui.layer_rows import ACTIVATIONS, NAME, SQNR, WEIGHTS
 from inspector.gui.main_window import MainWindow
 from inspector.quant.distribution import ExactDistribution
 from inspector.quant.kernels import fake_quantize

@@ -10,6 +10,8 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPen
 from inspector.gui.graph_view.picture import BODY_PIXELS, TITLE_PIXELS, card_font
 from inspector.gui.theme import Theme
 
+WARNING = "#f2b84b"
+"""Amber: it stands out on every header colour, in both themes."""
 ELIDE_END = Qt.TextElideMode.ElideRight
 ELIDE_START = Qt.TextElideMode.ElideLeft
 ELIDE_MIDDLE = Qt.TextElideMode.ElideMiddle
@@ -37,6 +39,8 @@ class Brushes:
         self.border = QPen(QColor(theme.card_border), 1.0)
         self.float_border = QPen(QColor(theme.muted), 1.4, Qt.PenStyle.DashLine)
         self.chosen = QPen(QColor(theme.accent), 2.4)
+        self.warning = QBrush(QColor(WARNING))
+        self.on_warning = QPen(QColor("#1a1300"))
         self.rule = QPen(QColor(theme.border), 1.0)
         self.card = QBrush(QColor(theme.card))
         self.canvas = QBrush(QColor(theme.canvas))

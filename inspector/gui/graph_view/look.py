@@ -30,6 +30,7 @@ class Badge:
         why: why the layer does not get what was asked for; empty where it does.
         stale: the figure belongs to an earlier choice.
         title: the quantity's name, for the tooltip.
+        misfit: why the target does not take the layer as it is; empty where it does.
     """
 
     weights: str
@@ -40,6 +41,7 @@ class Badge:
     why: str = ""
     stale: bool = False
     title: str = ""
+    misfit: str = ""
 
 
 def _no_label(_tensor: str) -> str:

@@ -39,6 +39,8 @@ _SHOWN_TITLES = (11.0, 10.0, 9.0)
 """Sizes in which titles are shown from afar, in pixels of the screen."""
 _LEAST_CUT = 44.0
 """Pixels of the screen that a title needs to be shown in part."""
+_MARK_ROOM = 20.0
+"""Pixels before a title for the sign that the target does not take the layer."""
 _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 _NO_CLIP = int(Qt.TextFlag.TextDontClip)
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -53,6 +55,8 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
     brushes, badge = look.brushes, look.badge_of(card)
     if scale < CARD_SCALE:
         painter.fillRect(rect, flat_colour(card, badge, look))
+        if badge is not None and badge.misfit:
+            painter.fillRect(_corner(rect, 4.0 / scale), brushes.warning)
         return
     shape = QPainterPath()
     shape.addRoundedRect(rect, RADIUS, RADIUS)
@@ -111,7 +115,10 @@ def _readable(painter: QPainter, card: Card, rect: QRectF, badge: Badge | None, 
     header = _header_shape(rect)
     _fill_header(painter, card, header, badge, look)
     figure = badge.figure if badge is not None else ""
-    _title(painter, card, rect, look, figure)
+    is_unfit = badge is not None and bool(badge.misfit)
+    if is_unfit:
+        _misfit(painter, rect, brushes)
+    _title(painter, card, rect, look, figure, indent=_MARK_ROOM if is_unfit else 0.0)
     top = _subtitle(painter, card, rect, brushes)
     top = _lines(painter, card, rect, top, brushes)
     if badge is None:
@@ -149,6 +156,23 @@ def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
     painter.fillRect(bar, colour)
 
 
+def _misfit(painter: QPainter, rect: QRectF, brushes: Brushes) -> None:
+    """An amber disc with a ! at the beginning of the header."""
+    middle = rect.top() + HEADER_HEIGHT / 2
+    disc = QRectF(rect.left() + PADDING - 1, middle - 7.5, 15, 15)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(brushes.warning)
+    painter.drawEllipse(disc)
+    painter.setFont(brushes.strong)
+    painter.setPen(brushes.on_warning)
+    painter.drawText(disc, _CENTRE | _NO_CLIP, "!")
+
+
+def _corner(rect: QRectF, side: float) -> QRectF:
+    """The upper left corner of a card that is too small for a sign, where there is that much."""
+    return QRectF(rect.left(), rect.top(), min(side, rect.width()), min(side, rect.height()))
+
+
 def _far(
     painter: QPainter, card: Card, rect: QRectF, badge: Badge | None, look: Look, scale: float
 ) -> None:
@@ -161,6 +185,8 @@ def _far(
     if heat is not None:
         width = max(HEAT_WIDTH, 5.0 / scale)
         painter.fillRect(QRectF(rect.left(), rect.top(), width, rect.height()), heat)
+    if badge is not None and badge.misfit:
+        painter.fillRect(_corner(rect, max(HEAT_WIDTH, 6.0 / scale)), brushes.warning)
     painter.setPen(_title_pen(card, look))
     _far_title(painter, card.title, rect.adjusted(3, 0, -3, 0), brushes, scale)
 
@@ -183,11 +209,14 @@ def _far_title(
         return
 
 
-def _title(painter: QPainter, card: Card, rect: QRectF, look: Look, figure: str) -> None:
+def _title(
+    painter: QPainter, card: Card, rect: QRectF, look: Look, figure: str, *, indent: float
+) -> None:
     brushes = look.brushes
     painter.setFont(brushes.title)
     painter.setPen(_title_pen(card, look))
     inner = QRectF(rect.left() + PADDING, rect.top(), rect.width() - 2 * PADDING, HEADER_HEIGHT)
+    inner.setLeft(inner.left() + indent)
     taken = brushes.metrics.horizontalAdvance(figure) + 22 if figure else 0.0
     taken += OPENS_WIDTH if card.opens else 0.0
     title = brushes.elided(card.title, inner.width() - taken, title=True)

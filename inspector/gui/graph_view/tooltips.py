@@ -93,6 +93,10 @@ def _follows_layer(graph: Graph, node: Node) -> bool:
 
 
 def _badge_lines(badge: Badge) -> list[str]:
+    return [*_said(badge), *([badge.misfit] if badge.misfit else [])]
+
+
+def _said(badge: Badge) -> list[str]:
     if badge.is_float:
         return ["left in float", *([badge.why] if badge.why else [])]
     lines = [f"weights {badge.weights}"] if badge.weights else []

@@ -1,0 +1,106 @@
+"""What the table says of each layer: texts, numbers to sort by, tooltips."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from inspector.gui.misfits import FITS, Misfit
+from inspector.report.units import count_text
+
+NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer as the table shows it.
+
+    Attributes:
+        name: the node's name.
+        op_type: its operator.
+        weights: what they really get, in text form; empty without weights.
+        activations: what they really get, in text form; two with a slash where inputs differ.
+        sqnr: of the weights in dB; None while it is not known or where there is none.
+        parameters: number of weights and biases.
+        stale: the figure belongs to an earlier spec.
+        why_weights: why the weights do not get what was asked for; empty where they do.
+        why_activations: the same of the activations.
+        misfit: what the target does not take of the layer.
+    """
+
+    name: str
+    op_type: str
+    weights: str
+    activations: str
+    sqnr: float | None
+    parameters: int
+    stale: bool = False
+    why_weights: str = ""
+    why_activations: str = ""
+    misfit: Misfit = FITS
+
+
+MARK = "*"
+"""Says that a layer does not get what was asked for; the tooltip says why."""
+MISFIT_MARK = " !"
+"""Says that the target does not take it; the tooltip says why."""
+UNFIT = "does not fit"
+"""What the filter finds these layers by."""
+HEADERS = (
+    ("Layer", "Name of the node"),
+    ("Operator", "Operator of the node"),
+    ("Weights", "How the weights are quantized"),
+    ("Activ.", "How the activations that enter the layer are quantized"),
+    ("dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
+    ("Params", "Number of weights and biases"),
+)
+
+
+def misfit_at(row: LayerRow, column: int) -> str:
+    """Why the target does not take what a cell shows."""
+    return {WEIGHTS: row.misfit.weights, ACTIVATIONS: row.misfit.activations}.get(column, "")
+
+
+def text_at(row: LayerRow, column: int) -> str:
+    """What a cell says; a mark where the target does not take it."""
+    return f"{_bare_text(row, column)}{MISFIT_MARK * bool(misfit_at(row, column))}"
+
+
+def _bare_text(row: LayerRow, column: int) -> str:
+    if column == NAME:
+        return row.name
+    if column == OPERATOR:
+        return row.op_type
+    if column == WEIGHTS:
+        return f"{row.weights.split(':', maxsplit=1)[0] or '–'}{MARK * bool(row.why_weights)}"
+    if column == ACTIVATIONS:
+        types = dict.fromkeys(text.split(":", maxsplit=1)[0] for text in row.activations.split("/"))
+        return f"{'/'.join(types)}{MARK * bool(row.why_activations)}"
+    if column == PARAMETERS:
+        return count_text(row.parameters)
+    if row.sqnr is None or math.isnan(row.sqnr):
+        return "–"
+    return "∞" if math.isinf(row.sqnr) else f"{row.sqnr:.1f}"
+
+
+def sort_value(row: LayerRow, column: int) -> str | float:
+    """What a column is sorted by: numbers as numbers."""
+    if column == SQNR:
+        return math.inf if row.sqnr is None or math.isnan(row.sqnr) else row.sqnr
+    if column == PARAMETERS:
+        return float(row.parameters)
+    return (row.name, row.op_type, row.weights, row.activations)[column]
+
+
+def tooltip_at(row: LayerRow, column: int) -> str:
+    """All that has no room in a cell."""
+    if column == WEIGHTS:
+        text = row.weights or "This layer has no weights of its own"
+        return _joined(text, row.why_weights, row.misfit.weights)
+    if column == ACTIVATIONS:
+        return _joined(row.activations, row.why_activations, row.misfit.activations)
+    return _joined(row.name, row.misfit.why)
+
+
+def _joined(*lines: str) -> str:
+    return "\n".join(filter(None, lines))
