@@ -124,6 +124,7 @@ def _dialog(parent: QWidget, name: str, title: str, body: QWidget) -> QDialog:
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     body.setObjectName("helpBody")
     scroll = QScrollArea()
+    scroll.setAccessibleName("Text of this window")
     scroll.setWidgetResizable(True)
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     layout = body.layout()

@@ -175,6 +175,7 @@ class _ErrorLine(QFrame):
         self._line: int | None = None
         self.label = QLabel()
         self.label.setObjectName("recipeError")
+        self.label.setAccessibleName("What is wrong with the recipe")
         self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

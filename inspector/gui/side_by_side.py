@@ -12,6 +12,7 @@ def tabs_of(pages: Sequence[tuple[str, QWidget]]) -> QTabWidget:
     """Pages that take one place, with their titles."""
     tabs = QTabWidget()
     tabs.setObjectName("sideTabs")
+    tabs.setAccessibleName("Quantization, properties, recipe")
     tabs.setDocumentMode(True)
     tabs.tabBar().setDrawBase(False)  # Fusion draws it light in dark windows too
     for title, page in pages:

@@ -85,6 +85,7 @@ class PropertyPane(QWidget):
         self._opened: work.Opened | None = None
         self._figures: tuple[Pair, ...] = ()
         self.sheet = Sheet()
+        self.sheet.setAccessibleName("Properties")
         self.panel = TensorPanel()
         self._arrange()
         self.sheet.asked.connect(self._follow)
@@ -200,6 +201,7 @@ class PropertyPane(QWidget):
         column.addWidget(self.panel)
         column.addStretch(1)
         self.area = QScrollArea(self)
+        self.area.setAccessibleName("Properties of what is chosen")
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
