@@ -17,6 +17,7 @@ COMMANDS = {
         "inspector.cli.encodings",
         "The scales and zero points of a quantization, for another toolchain.",
     ),
+    "sensitivity": ("inspector.cli.sensitivity", "What each layer does to the outputs, alone."),
     "render": ("inspector.cli.render", "The graph of a model as a picture: SVG, PNG or PDF."),
 }
 WINDOW = "window"

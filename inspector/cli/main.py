@@ -36,6 +36,8 @@ work without a window.
       4-bit weights in blocks of 32, but 8 bits for every Gemm
   quant-inspector compare digits_cnn.onnx small.onnx --calibration digits_eval.npz
       how near the outputs are
+  quant-inspector sensitivity digits_cnn.onnx --calibration digits_calib.npz
+      what each layer does to the outputs when it alone is quantized
   quant-inspector render digits_cnn.onnx -o digits_cnn.svg
       its graph as a picture, also as PNG and PDF
 
@@ -120,7 +122,10 @@ _SEE_MORE = "This is a fault of the program. Run with --debug for the traceback.
 def _interrupted(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    _say("cancelled; nothing was written.")
+    if isinstance(error, CancelledError) and error.hint:
+        _say("cancelled.", error.hint)
+    else:
+        _say("cancelled; nothing was written.")
     return INTERRUPTED
 
 

@@ -23,6 +23,7 @@ STAGES = {
     "save": "Saving",
     "verify": "Checking the saved file",
     "compare": "Comparing",
+    "measure": "Quantizing one layer after another",
 }
 
 

@@ -115,6 +115,44 @@ class FidelityMeter:
             self._agreed += int(np.sum(same))
             self._predictions += same.size
 
+    def merge(self, other: FidelityMeter) -> None:
+        """Adds what another meter gathered of further samples."""
+        for name in other._signal:
+            self._signal[name] = self._signal.get(name, 0.0) + other._signal[name]
+            self._error[name] = self._error.get(name, 0.0) + other._error[name]
+        self._other += other._other
+        self._dot += other._dot
+        self._agreed += other._agreed
+        self._predictions += other._predictions
+        self._samples += other._samples
+
+    def to_json(self) -> dict[str, Any]:
+        """The sums as plain data; endless ones as text, which JSON has no numbers for."""
+        sums = {name: [self._signal[name], str(self._error[name])] for name in self._signal}
+        return {
+            "sums": sums,
+            "other": self._other,
+            "dot": self._dot,
+            "agreed": self._agreed,
+            "predictions": self._predictions,
+            "samples": self._samples,
+        }
+
+    @classmethod
+    def from_json(cls, classes: str | None, data: Mapping[str, Any]) -> FidelityMeter:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the data is not what `to_json` gives.
+        """
+        meter = cls(classes)
+        for name, (signal, error) in dict(data["sums"]).items():
+            meter._signal[name], meter._error[name] = float(signal), float(error)
+        meter._other, meter._dot = float(data["other"]), float(data["dot"])
+        meter._agreed, meter._predictions = int(data["agreed"]), int(data["predictions"])
+        meter._samples = int(data["samples"])
+        return meter
+
     def result(self) -> Fidelity:
         """What was gathered so far."""
         signal, error = sum(self._signal.values()), sum(self._error.values())
