@@ -205,7 +205,7 @@ def analyse(
     opened = open_model(request.model)
     opened.require_quantizable()
     widths = widths_of(opened, request.recipe, request.bits)
-    data = request.data.open(opened.graph)
+    data = request.data.open(opened.prepared, opened.graph)
     calibration_data, samples = divided(data, request.runs)
     loaded = time.perf_counter()
     calibration = calibrate(
