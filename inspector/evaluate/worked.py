@@ -124,6 +124,8 @@ class Worked:
         real: the result.
         simulated: the simulation's value of the element before it is rounded, in real units.
         expected: the float model's value, behind the same activations.
+        seen: the lowest and the highest accumulator of the whole output for this sample; beyond
+            2^24 as exact as float32 is.
         is_exact: the file computes this very sum in integers; otherwise it computes the layer in
             floats, and this is what a target with such integers would do.
     """
@@ -146,6 +148,7 @@ class Worked:
     real: float
     simulated: float
     expected: float
+    seen: tuple[int, int]
     is_exact: bool
 
 
@@ -261,8 +264,19 @@ class _Work:
             real if requantized is None else requantized.real,
             output if step is None else float(np.float32(output) * np.float32(step)),
             self._fold(float(self._values.expected[self._index]), 1.0),
+            self._seen(float(first[1].scale), second[1], step),
             sums_in_integers(layer, bench.grids),
         )
+
+    def _seen(self, scale: float, weight: QParams, step: float | None) -> tuple[int, int]:
+        output = self._values.output.astype(np.float64)
+        units = scale * weight.scale.reshape(-1).astype(np.float64)
+        if len(units) > 1:  # along the output channels
+            behind = output.ndim - 2 if self._layer.op_type == "Conv" else 0
+            behind = 1 if self._layer.weight_slot == 0 else behind
+            units = units.reshape(-1, *[1] * behind)
+        sums = np.rint(output * (1.0 if step is None else step) / units)
+        return int(sums.min()), int(sums.max())
 
     def _operand_steps(self) -> list[tuple[NDArray[np.float32], QParams]]:
         """Steps and grid of both operands, in the order of the node's inputs."""

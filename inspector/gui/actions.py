@@ -138,6 +138,12 @@ _ENTRIES = (
     _Entry("actionFoldAll", "Fold all groups", "Show each group as one card"),
     _Entry("actionOpenAll", "Open all groups", "Show all that is folded"),
     _Entry("actionProperties", "Properties", "Show the properties of what is chosen", ("Ctrl+I",)),
+    _Entry(
+        "actionIntegers",
+        "Integers",
+        "Show what the selected layer does in integers",
+        ("Ctrl+Shift+N",),
+    ),
     _Entry("actionExport", "Export graph…", "Save the graph as SVG, PNG or PDF", ("Ctrl+E",)),
     _Entry(
         "actionEncodings",
@@ -178,7 +184,7 @@ _MENUS = (
         "&View",
         (
             *("actionFit", "actionFullSize", "actionFitSelection", ""),
-            *("actionProperties", "actionRecipe", ""),
+            *("actionProperties", "actionIntegers", "actionRecipe", ""),
             *("actionRightwards", "actionRaw", "actionAttributes", "actionNames"),
             *("actionTensorNames", "", "actionFoldAll", "actionOpenAll"),
         ),

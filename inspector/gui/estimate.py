@@ -61,11 +61,13 @@ class LayerJob:
         errors: finds it.
         request: the choice.
         samples: what to run on.
+        grids: the numbers of the choice.
     """
 
     errors: LayerErrors
     request: LayerRequest
     samples: Sequence[Feeds]
+    grids: Grids
 
 
 class Estimator:
@@ -130,7 +132,7 @@ class Estimator:
             if self._layer_errors is None:
                 self._layer_errors = LayerErrors(preview)
             samples = [feeds for feeds, _ in self._expected]
-            return LayerJob(self._layer_errors, LayerRequest.of(preview, grids), samples)
+            return LayerJob(self._layer_errors, LayerRequest.of(preview, grids), samples, grids)
 
     def _choose(self, recipe: Recipe, context: Context) -> Grids:
         plan = self._opened.placement.plan(resolve(self._opened, recipe))

@@ -33,6 +33,7 @@ from inspector.gui.guide import Guide
 from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
 from inspector.gui.insight import Insight
+from inspector.gui.integers.presenter import IntegerPresenter
 from inspector.gui.keeping import Keeping
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar
@@ -137,6 +138,7 @@ class MainWindow(QMainWindow):
             self.messages,
             self.properties,
             self.panels,
+            self.integers,
         ):
             part.apply_theme(theme)
         for action in self.actions_.themes.actions():
@@ -231,6 +233,7 @@ class MainWindow(QMainWindow):
             self.properties,
             self,
         )
+        self.integers = IntegerPresenter(self.bridge, self.selection, self.tabs, self)
         bind(self.heat, self.graph_pane.legend)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         self.views = splitter_of(across, (self.pane, self.graph_pane), (450, 530))
@@ -273,6 +276,7 @@ class MainWindow(QMainWindow):
         actions["actionEncodings"].triggered.connect(self.sidecars.ask)
         self.sidecars.message.connect(self.messages.tell)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
+        actions["actionIntegers"].triggered.connect(self.integers.come_forward)
         self.graphs.properties_asked.connect(self.sidebar.come_forward)
         self.graphs.table_asked.connect(self.pane.show_layer)
         self.stage.changed.connect(self._staged)
@@ -317,6 +321,7 @@ class MainWindow(QMainWindow):
     def _plots_made(self, plots: PlotPane) -> None:
         plots.random_asked.connect(self.files.use_random_inputs)
         self.presenter.show_plots(plots)
+        self.integers.listen_to(plots)
         plots.model.then(self.insight.show_chart)
 
     def _sketched(self, sketch: Sketch) -> None:

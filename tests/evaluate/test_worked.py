@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
@@ -68,6 +70,7 @@ def check(made: Any, name: str, next_layer: str | None = None) -> list[Worked]:
         one = work_through(bench, name, feeds, index)
         assert one.accumulator == one.products + (one.bias or 0)
         assert -(2**31) <= one.accumulator < 2**31
+        assert one.seen[0] <= one.accumulator <= one.seen[1]
         cross = one.cross
         assert one.products == cross.raw + cross.left + cross.right + cross.both
         if one.requantized is None:
@@ -108,6 +111,42 @@ def test_convolutions(quantized: Quantize, kind: str, weights: str, activation: 
     assert all(one.count + one.padded == int(np.prod(shape[1:])) for one in found)
     if attributes.get("auto_pad") != "VALID":
         assert any(one.padded for one in found)
+
+
+def codes_in_file(made: Any, reader: str) -> Any:
+    """The codes that a layer of the written file reads, as onnxruntime computes them."""
+    proto = onnx.ModelProto.FromString(made.proto.SerializeToString())
+    written = {name: node for node in proto.graph.node for name in node.output}
+    node = next(node for node in proto.graph.node if node.name == reader)
+    codes = written[node.input[0]].input[0]
+    proto.graph.output.append(helper.make_tensor_value_info(codes, 2, None))
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run([codes], made.feeds[-1])[0]
+
+
+@pytest.mark.parametrize("kind", ["plain", "strided", "grouped"])
+@pytest.mark.parametrize("activation", ["", "Relu"])
+def test_the_written_file_has_the_same_codes(
+    quantized: Quantize, kind: str, activation: str
+) -> None:
+    """Every one of them, from onnxruntime's own integer kernel."""
+    attributes, shape, _ = _CONV[kind]
+    constants = {
+        "w": _RNG.standard_normal(shape),
+        "b": _RNG.standard_normal(6),
+        "v": _RNG.standard_normal((2, 6, 1, 1)),
+    }
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["a"], name="conv", **attributes)]
+    if activation:
+        nodes.append(helper.make_node(activation, ["a"], ["r"], name="act"))
+    last = ["r" if activation else "a", "v"]
+    nodes.append(helper.make_node("Conv", last, ["y"], name="next"))
+    made = quantized(network(nodes, (1, 4, 6, 7), constants))
+    codes, bench = codes_in_file(made, "next"), bench_of(made)
+    for index in places(codes.shape, 30):
+        one = work_through(bench, "conv", made.feeds[-1], index)
+        assert one.requantized is not None
+        assert one.requantized.code == codes[index]
 
 
 @pytest.mark.parametrize("turned", [0, 1])

@@ -63,12 +63,14 @@ class HistogramPlot(PlotCard):
         range_rested: (low, high), at the end of a move.
         range_reset: the range shall be chosen by the method from before.
         method_chosen: a RangeMethod, whose tick was clicked.
+        value_picked: the value that was clicked.
     """
 
     range_moved = Signal(float, float)
     range_rested = Signal(float, float)
     range_reset = Signal()
     method_chosen = Signal(object)
+    value_picked = Signal(float)
 
     def __init__(self, name: str, title: str, *, log: bool, parent: QWidget | None = None) -> None:
         self._counts: Any = CountAxis(log=log)
@@ -253,9 +255,10 @@ class HistogramPlot(PlotCard):
             return super().key_pressed(event)
         return True
 
-    def clicked_at(self, _place: QPointF) -> None:
-        """A click beside the lines gives the keys to the plot."""
+    def clicked_at(self, place: QPointF) -> None:
+        """A click beside the lines gives the keys to the plot, and picks a value."""
         self.view.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.value_picked.emit(place.x())
 
 
 def _extent(shape: HistogramShape) -> tuple[float, float]:

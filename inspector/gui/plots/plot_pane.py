@@ -43,6 +43,7 @@ class PlotPane(QWidget):
         changed: a SpecChange, from dragging a range or choosing a method.
         previewed: (role, TensorFacts) while a range is dragged.
         failed: an InspectorError that the user must know of.
+        row_picked: number of the channel or block of the weights that is looked at alone.
     """
 
     layer_picked = Signal(str)
@@ -50,6 +51,7 @@ class PlotPane(QWidget):
     changed = Signal(object)
     previewed = Signal(str, object)
     failed = Signal(object)
+    row_picked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -379,6 +381,8 @@ class PlotPane(QWidget):
         self._of_weights.pick(self._row)
         self._draw_weights()
         self._ask()
+        if self._row is not None:
+            self.row_picked.emit(self._row)
 
     def _offer_random(self) -> None:
         box = QHBoxLayout()

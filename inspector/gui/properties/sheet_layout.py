@@ -67,6 +67,9 @@ class _Setter:
         return self._laid
 
     def _head(self, page: Page) -> None:
+        if not page.title:  # something else says what it is about
+            self._y = 0.0
+            return
         indent = 12.0 if page.colour else 0.0
         top, x, width = self._y, LEFT + indent, self._inner - indent
         self._text(page.title, QRectF(x, top, width, 20), "title", middle=True)

@@ -1,0 +1,1 @@
+"""The tab that shows what the chosen layer does in integers."""
