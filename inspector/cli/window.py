@@ -10,6 +10,7 @@ import click
 
 from inspector.cli.options import PATH, debug
 from inspector.errors import InspectorError
+from inspector.gui.collector import resting
 
 
 @click.command("window", add_help_option=False)
@@ -23,7 +24,8 @@ def command(model: Path | None, calibration: Path | None, recipe: Path | None) -
         _check_exists(path)
     _check_display()
     try:
-        from inspector.gui.app import run_window
+        with resting():  # of all that is imported, nothing is garbage
+            from inspector.gui.app import run_window
     except ImportError as error:
         raise InspectorError(
             f"The window cannot be opened: {error}.",

@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from inspector import offload
+from inspector.gui.collector import resting
 from inspector.gui.main_window import TITLE, MainWindow
 from inspector.gui.resources import app_icon
 
@@ -50,11 +51,12 @@ def run_window(
 
 
 def _run(app: QApplication, paths: Sequence[Path]) -> int:
-    window = MainWindow(plots_later=bool(paths))
-    window.tasks.closing.connect(offload.stop)  # or the window would wait for what it computes
-    window.show()
-    if paths:
-        window.open_paths(paths)
+    with resting():
+        window = MainWindow(plots_later=bool(paths))
+        window.tasks.closing.connect(offload.stop)  # or the window would wait for what it computes
+        window.show()
+        if paths:
+            window.open_paths(paths)
     # Ctrl+C in the terminal closes the window; Python sees it when its timer comes round.
     before = signal.signal(signal.SIGINT, lambda *_: window.close())
     ticker = QTimer()

@@ -276,6 +276,8 @@ FAULTS: tuple[tuple[Callable[[], Subject], Callable[[Look], Look]], ...] = (
     (heat_overlay, lambda look: replace(look, folded=frozenset())),
     (heat_from_afar, lambda look: _changed(look, "a", colour=heat(0.4))),
     (heat_from_afar, lambda look: replace(look, heated=False)),
+    (heat_from_afar, lambda look: _changed(look, "b", stale=False)),
+    (heat_from_far_away, lambda look: _changed(look, "b", stale=False)),
     (heat_from_far_away, lambda look: _changed(look, "a", colour=heat(0.4))),
     (heat_from_far_away, lambda look: replace(look, heated=False)),
     (group, lambda look: _changed(look, "/block/", colour=None)),
@@ -294,6 +296,18 @@ def test_a_wrong_colour_or_shape_is_noticed(qtbot: QtBot, number: int) -> None:
     right = subject.look(LIGHT)
     assert differing(subject.paint(right), subject.paint(right)) == 0
     assert differing(subject.paint(right), subject.paint(spoil(right))) > MOST
+
+
+def test_what_is_out_of_date_is_faint_from_farthest_away(qtbot: QtBot) -> None:
+    """Where a card is but a few pixels: nearer to the ground, and its colour comes back."""
+    subject = heat_overlay()
+    look = subject.look(LIGHT)
+    number = subject.picture.scene.place["b"]
+    faint = AreaPainter(subject.picture, look).shades[number].astype(int)
+    full = AreaPainter(subject.picture, _changed(look, "b", stale=False)).shades[number].astype(int)
+    ground = np.array(QColor(LIGHT.canvas).getRgb()[:3])
+    assert np.abs(faint - ground).sum() < 0.5 * np.abs(full - ground).sum()
+    assert full.tolist() == list(heat(0.9).getRgb()[:3])
 
 
 def test_smoothed_edges_are_not_taken_for_faults(qtbot: QtBot) -> None:

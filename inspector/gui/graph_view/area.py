@@ -100,9 +100,10 @@ class AreaPainter:
             for name, badge in look.badges.items():
                 number = picture.number_of(name)
                 # A group has a badge of its own, and is not coloured by what is in it.
-                if badge.colour is None or number is None or picture.cards[number].name != name:
+                shade = badge.shade
+                if shade is None or number is None or picture.cards[number].name != name:
                     continue
-                shades[number] = _over(badge.colour, back)
+                shades[number] = _over(shade, back)
         return shades
 
 

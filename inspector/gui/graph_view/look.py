@@ -17,6 +17,10 @@ CARD_SCALE = 0.2
 """Below this zoom a card is one flat rectangle."""
 
 
+_FAINT = 0.35
+"""How much of a colour is left where its figure is out of date."""
+
+
 @dataclass(frozen=True, slots=True)
 class Badge:
     """What the quantizer says on a layer's card.
@@ -42,6 +46,15 @@ class Badge:
     stale: bool = False
     title: str = ""
     misfit: str = ""
+
+    @property
+    def shade(self) -> QColor | None:
+        """The heat colour as it is shown: faint where the figure is out of date."""
+        if self.colour is None or not self.stale:
+            return self.colour
+        faint = QColor(self.colour)
+        faint.setAlphaF(_FAINT)
+        return faint
 
 
 def _no_label(_tensor: str) -> str:

@@ -54,6 +54,8 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
         return
     brushes, badge = look.brushes, look.badge_of(card)
     if scale < CARD_SCALE:
+        if badge is not None and badge.stale:
+            painter.fillRect(rect, brushes.card)  # or lines would shine through
         painter.fillRect(rect, flat_colour(card, badge, look))
         if badge is not None and badge.misfit:
             painter.fillRect(_corner(rect, 4.0 / scale), brushes.warning)
@@ -76,8 +78,9 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
 
 def flat_colour(card: Card, badge: Badge | None, look: Look) -> QColor:
     """The one colour of a card that is too small for anything else."""
-    if look.heated and badge is not None and badge.colour is not None:
-        return badge.colour
+    shade = badge.shade if badge is not None and look.heated else None
+    if shade is not None:
+        return shade
     return far_colour("constant" if look.is_folded(card) else card.category, look)
 
 
@@ -147,13 +150,12 @@ def _title_pen(card: Card, look: Look) -> QPen:
 
 def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
     """The heat colour along the card's left side, where it meets no text."""
-    if badge.colour is None:
+    shade = badge.shade
+    if shade is None:
         return
     bar = QRectF(rect.left(), rect.top() + HEADER_HEIGHT, HEAT_WIDTH, rect.height())
     bar.setBottom(rect.bottom() - RADIUS)
-    colour = QColor(badge.colour)
-    colour.setAlphaF(0.35 if badge.stale else 1.0)
-    painter.fillRect(bar, colour)
+    painter.fillRect(bar, shade)
 
 
 def _misfit(painter: QPainter, rect: QRectF, brushes: Brushes) -> None:
@@ -178,13 +180,15 @@ def _far(
 ) -> None:
     """Header colour over all of the card's head, and the title as large as it can be read."""
     brushes = look.brushes
-    heat = badge.colour if badge is not None and look.heated else None
+    heat = badge.shade if badge is not None and look.heated else None
     fill = QPainterPath()
     fill.addRoundedRect(rect, RADIUS, RADIUS)
     _fill_header(painter, card, fill, badge, look)
     if heat is not None:
         width = max(HEAT_WIDTH, 5.0 / scale)
-        painter.fillRect(QRectF(rect.left(), rect.top(), width, rect.height()), heat)
+        bar = QRectF(rect.left(), rect.top(), width, rect.height())
+        painter.fillRect(bar, brushes.card)
+        painter.fillRect(bar, heat)
     if badge is not None and badge.misfit:
         painter.fillRect(_corner(rect, max(HEAT_WIDTH, 6.0 / scale)), brushes.warning)
     painter.setPen(_title_pen(card, look))
