@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Told of (done, total) as work goes on."""
@@ -19,3 +22,21 @@ def of_stage(progress: StageProgress | None, stage: str) -> Progress | None:
     if progress is None:
         return None
     return lambda done, total: progress(stage, done, total)
+
+
+Pause = Callable[[], None]
+"""Called now and then by long work, to let other work go first."""
+
+_PACE = 256
+
+
+def unhurried() -> None:
+    """A pause that takes no time."""
+
+
+def paced(items: Iterable[T], pause: Pause) -> Iterator[T]:
+    """The same items, with a pause before every few hundred of them."""
+    for number, item in enumerate(items):
+        if not number % _PACE:
+            pause()
+        yield item

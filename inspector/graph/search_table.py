@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from inspector.graph.model import AttributeValue, Dim, Graph, Node, Tensor
 from inspector.graph.search_text import Mask
+from inspector.progress import Pause, paced, unhurried
 
 Numbers = NDArray[np.int32]
 _LONGEST = 200
@@ -108,17 +109,18 @@ class Table:
         return "output" if position < sum(map(bool, node.outputs)) else "input"
 
 
-def build_table(graph: Graph) -> Table:
-    """Lay out a graph's texts. O(nodes + tensors + attributes)."""
+def build_table(graph: Graph, pause: Pause = unhurried) -> Table:
+    """Lay out a graph's texts, with pauses. O(nodes + tensors + attributes)."""
     tensors = list(graph.tensors.values())
     number = {name: position for position, name in enumerate(graph.tensors)}
-    held = [_held(node, number, tensors) for node in graph.nodes]
+    held = [_held(node, number, tensors) for node in paced(graph.nodes, pause)]
     own = [position for position, t in enumerate(tensors) if t.producer is None]
     names = _folded([tensor.name for tensor in tensors])
-    ops, op_of = _unique((node.op_type for node in graph.nodes), str)
-    dtypes, dtype_of = _unique((t.dtype for t in tensors), str)
-    shapes, shape_of = _unique((t.shape for t in tensors), shape_text, missing=None)
-    attributes, attributes_held = _attributes(graph.nodes, len(own))
+    ops, op_of = _unique((node.op_type for node in paced(graph.nodes, pause)), str)
+    dtypes, dtype_of = _unique((t.dtype for t in paced(tensors, pause)), str)
+    shapes, shape_of = _unique((t.shape for t in paced(tensors, pause)), shape_text, missing=None)
+    attributes, attributes_held = _attributes(paced(graph.nodes, pause), len(own))
+    pause()
     return Table(
         graph,
         _folded([node.name for node in graph.nodes]),
@@ -186,7 +188,7 @@ def _unique(
     return [text(value).casefold() for value in number], np.array(places, dtype=np.int32)
 
 
-def _attributes(nodes: Sequence[Node], others: int) -> tuple[list[str], Holdings]:
+def _attributes(nodes: Iterable[Node], others: int) -> tuple[list[str], Holdings]:
     number: dict[Hashable, int] = {}
     texts: list[str] = []
     held: list[list[int]] = []

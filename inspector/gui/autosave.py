@@ -18,10 +18,10 @@ from PySide6.QtWidgets import QToolButton
 
 from inspector.errors import InspectorError
 from inspector.gui.bridge import Bridge
-from inspector.gui.files import MODEL, Files
+from inspector.gui.files import Files
 from inspector.gui.message_bar import Message, MessageBar, Offer
 from inspector.gui.restore import Restore, Views, look_of
-from inspector.gui.tasks import Task, Tasks
+from inspector.gui.tasks import MODEL, Task, Tasks
 from inspector.onnxio.loading import Model
 from inspector.session.autosave import Session
 from inspector.session.slots import Broken, Crashed, Slot, find_crashed

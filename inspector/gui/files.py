@@ -24,7 +24,7 @@ from inspector.gui.opening import (
     read_recipe,
     run_calibration,
 )
-from inspector.gui.tasks import Context, Task, Tasks
+from inspector.gui.tasks import MODEL, Context, Task, Tasks
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.document import Document
 from inspector.session.job import resolve, save_quantized
@@ -33,7 +33,7 @@ from inspector.session.recipe import Recipe, save_recipe
 from inspector.session.recovery import recover
 from inspector.session.result import QuantizeResult
 
-MODEL, DATA, RECIPE, SAVE = "model", "data", "recipe", "save"
+DATA, RECIPE, SAVE = "data", "recipe", "save"
 RANDOM_SAMPLES = 8
 Guard = Callable[[Callable[[], None], str], None]
 """Does what would lose the present choices, at once or when the user agrees; and what that is."""

@@ -10,8 +10,8 @@ from inspector.gui.find_bar import FindBar
 from inspector.gui.graph_view.view import GraphView
 from inspector.gui.heat import Heat
 from inspector.gui.selection import Selection
-from inspector.gui.stage import Stage, Staged
-from inspector.gui.tasks import Tasks
+from inspector.gui.stage import GROUPS, Stage, Staged
+from inspector.gui.tasks import MODEL, Tasks
 
 INDEX = "index"
 _LATER_MS = 400
@@ -74,12 +74,20 @@ class FindPresenter(QObject):
         self._bar.set_index(None)
 
     def _learn(self) -> None:
-        """Index the graph as it is known by now: before inference it has few shapes."""
+        """Index the graph as it is known by now, one thing after the other.
+
+        Before inference it has few shapes, and whatever Python does beside the window slows it.
+        """
         graph = self._stage.graph()
         if graph is None:
             return
+        if not self._bar.isVisible() and any(map(self._tasks.is_busy, (MODEL, GROUPS))):
+            self._later.start()
+            return
         self._indexed = graph
-        self._tasks.submit(INDEX, lambda _: SearchIndex(graph), self._bar.set_index)
+        self._tasks.submit(
+            INDEX, lambda context: SearchIndex(graph, pause=context.breathe), self._bar.set_index
+        )
 
     def _figures(self) -> Figures:
         bridge = self._bridge

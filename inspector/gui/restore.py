@@ -12,12 +12,12 @@ from inspector.errors import InspectorError
 from inspector.evaluate.image_options import ImageOptions
 from inspector.graph.model import Graph
 from inspector.gui.bridge import Bridge
-from inspector.gui.files import MODEL, Files
+from inspector.gui.files import Files
 from inspector.gui.graph_view.view import GraphView
 from inspector.gui.graph_view.viewport import MAX_SCALE, MIN_SCALE, centred
 from inspector.gui.selection import Selection
 from inspector.gui.stage import PICTURE, Stage, Step
-from inspector.gui.tasks import Task, Tasks
+from inspector.gui.tasks import MODEL, Task, Tasks
 from inspector.session.autosave import Look, Session
 from inspector.session.opening import OpenModel
 from inspector.session.slots import Crashed

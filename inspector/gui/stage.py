@@ -17,7 +17,7 @@ from inspector.graph.model import Graph, Node
 from inspector.graph.stored import Values
 from inspector.gui.graph_view.cards import Card, Detail, Fonts
 from inspector.gui.staged import Functions, Known, Path, Request, Shown, Staged, Step, lay_out
-from inspector.gui.tasks import Task, Tasks
+from inspector.gui.tasks import MODEL, Task, Tasks
 
 __all__ = ["GROUPS", "PICTURE", "Path", "Shown", "Stage", "Staged", "Step"]
 
@@ -269,10 +269,13 @@ class Stage(QObject):
         if self.staged is None:
             return
         graph = self.staged.picture.scene.graph
+        if self._tasks.is_busy(MODEL) and self._close_found is None:
+            self._later.start()  # one thing after the other: each slows the window
+            return
         if graph not in self._known.groups:
             self._tasks.submit(
                 GROUPS,
-                lambda _: find_groups(graph),
+                lambda context: find_groups(graph, pause=context.breathe),
                 lambda groups: self._learn_groups(graph, groups),
             )
 

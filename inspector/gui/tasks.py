@@ -22,6 +22,8 @@ from PySide6.QtCore import QObject, Signal
 from inspector.errors import CancelledError
 
 T = TypeVar("T")
+MODEL = "model"
+"""The channel on which a model is opened: what can wait for it does."""
 _WORKERS = 3
 _PROGRESS_SECONDS = 0.05
 _BREATH_SECONDS = 0.004

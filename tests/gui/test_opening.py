@@ -15,9 +15,9 @@ from inspector.errors import ModelError
 from inspector.gui import opening
 from inspector.gui.bridge import Bridge
 from inspector.gui.collector import resting
-from inspector.gui.files import MODEL, Files
+from inspector.gui.files import Files
 from inspector.gui.stage import PICTURE
-from inspector.gui.tasks import Tasks
+from inspector.gui.tasks import MODEL, Tasks
 from inspector.session.document import Document
 from inspector.session.opening import OpenModel, Sketch, open_model
 
