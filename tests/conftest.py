@@ -56,9 +56,10 @@ class Quantized:
 
     def predicted(self) -> list[dict[str, Any]]:
         """The simulation's outputs for each sample."""
-        from inspector.evaluate.preview import Preview
+        from inspector.evaluate.preview import Preview, has_float8
 
-        preview = Preview(self.model, self.placement, threads=1)
+        float8 = has_float8(self.grids)
+        preview = Preview(self.model, self.placement, threads=1, float8=float8)
         return [preview.run(self.grids, feeds) for feeds in self.feeds]
 
     def measured(self, *, optimize: bool) -> list[dict[str, Any]]:

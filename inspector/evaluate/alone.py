@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, has_float8
 from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import GridChooser
 from inspector.graph.placement import Placement, Plan
@@ -123,9 +123,10 @@ class OneByOne:
         return self._placement.plan({**everywhere, layer: specs})
 
     def _simulated(self, plan: Plan, feeds: _Arrays, cancel: Cancel | None) -> _Arrays:
-        if self._preview is None:
-            self._preview = Preview(self._prepared, self._placement)
-        return self._preview.run(self._chooser.choose(plan, cancel), feeds, cancel)
+        grids = self._chooser.choose(plan, cancel)
+        if self._preview is None or (has_float8(grids) and not self._preview.float8):
+            self._preview = Preview(self._prepared, self._placement, float8=has_float8(grids))
+        return self._preview.run(grids, feeds, cancel)
 
     def _references(self, cancel: Cancel | None) -> list[tuple[_Arrays, _Arrays]]:
         """The samples with the float model's outputs, found once."""

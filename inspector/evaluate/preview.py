@@ -14,6 +14,7 @@ from inspector.graph.model import Layer
 from inspector.graph.pipeline import written_grid
 from inspector.graph.placement import Placement, clip_ends
 from inspector.onnxio.byte_kernels import KernelInputs, idle_numbers, working_numbers
+from inspector.onnxio.float8 import is_float8, rounding_numbers
 from inspector.onnxio.loading import Model
 from inspector.onnxio.simulation import LayerInputs, Simulation, simulate
 from inspector.onnxio.storage import storage_of
@@ -42,21 +43,25 @@ class Preview:
     Cost: the session holds no weights; the quantized ones take as much memory as the model.
     """
 
-    def __init__(self, model: Model, placement: Placement, *, threads: int = 0) -> None:
+    def __init__(
+        self, model: Model, placement: Placement, *, threads: int = 0, float8: bool = False
+    ) -> None:
         """Builds the session.
 
         Args:
             model: the prepared model, in opset 13 or later.
             placement: the sites of its graph.
             threads: threads within an operator; 0 means one for every core.
+            float8: whether activations may be float8 (`has_float8`), which costs a little.
 
         Raises:
             RunError: onnxruntime refuses the model.
         """
+        self.float8 = float8
         self._model = model
         self._placement = placement
         self._layers = {layer.name: layer for layer in placement.graph.layers}
-        self._simulation = simulate(model, placement)
+        self._simulation = simulate(model, placement, float8=float8)
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
         self._held: dict[tuple[str, str], tuple[bytes, NDArray[Any]]] = {}
@@ -105,7 +110,13 @@ class Preview:
         return self._session.run({**feeds, **numbers}, cancel=cancel)
 
     def numbers(self, grids: Grids) -> Numbers:
-        """What the simulation's own inputs take for these grids."""
+        """What the simulation's own inputs take for these grids.
+
+        Raises:
+            ValueError: there are float8 activations among them, and this preview has none.
+        """
+        if has_float8(grids) and not self.float8:
+            raise ValueError("this preview was not made for float8 activations")
         values: Numbers = {}
         in_steps: set[str] = set()  # tensors that their layer writes in steps of their grid
         for layer in self._placement.graph.layers:
@@ -126,6 +137,8 @@ class Preview:
             scale, lowest, highest = _site_numbers(grid, self._pass_of(site.consumer))
             values[names.divisor] = _scalar(1.0 if site.tensor in in_steps else scale)
             values[names.lowest], values[names.highest] = lowest, highest
+            if names.float8 is not None:
+                values.update(rounding_numbers(names.float8, grid))
             if names.multiplier is not None:
                 is_step = site.consumer in read_in_steps
                 values[names.multiplier] = _scalar(1.0) if is_step else scale
@@ -260,6 +273,11 @@ def weight_input(layer: Layer, values: NDArray[Any], grids: Grids) -> NDArray[An
     return whole_steps(values, grid) if whole else fake_quantize(values, grid)
 
 
+def has_float8(grids: Grids) -> bool:
+    """Whether activations are float8."""
+    return any(is_float8(grid) for grid in grids.points)
+
+
 def _pass_scale(layer: Layer) -> np.float32:
     return _PASS if len(layer.activations) == 1 else _PASS_BOTH
 
@@ -291,6 +309,8 @@ def _site_numbers(
     if grid is None:
         return _scalar(passing), _scalar(-np.inf), _scalar(np.inf)
     zero = int(grid.zero_point)
+    if grid.table is not None:
+        return _scalar(grid.scale), _scalar(grid.table.steps[0]), _scalar(grid.table.top)
     return _scalar(grid.scale), _scalar(grid.qmin - zero), _scalar(grid.qmax - zero)
 
 

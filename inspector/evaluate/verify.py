@@ -10,7 +10,7 @@ from typing import Any
 from inspector.evaluate.classes import ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, has_float8
 from inspector.evaluate.runtime import Session, open_session
 from inspector.graph.grids import Grids
 from inspector.graph.placement import Placement
@@ -114,7 +114,7 @@ def verify(
     title = str(source.path or "the model")
     reference = open_session(runnable(source), title=title)
     file = open_session(saved, title=name)
-    preview = Preview(prepared, placement)
+    preview = Preview(prepared, placement, float8=has_float8(grids))
     classes = class_output(placement.graph)
     predicted, measured = FidelityMeter(classes), FidelityMeter(classes)
     right = ClassMeter(classes), ClassMeter(classes)

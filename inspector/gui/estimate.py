@@ -18,7 +18,7 @@ from inspector.evaluate.classes import Classes, ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.layer_errors import LayerErrors, LayerRequest
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, has_float8
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.samples import Feeds
 from inspector.evaluate.statistics import Calibration
@@ -110,11 +110,10 @@ class Estimator:
             grids = self._choose(recipe, context)
             if data is None:
                 return Estimate(None, None, grids, time.perf_counter() - started)
-            if self._preview is None or data is not self._data:
-                preview = self._prepare(data, context)
+            preview = self._preview
+            if preview is None or data is not self._data or _lacks_float8(preview, grids):
+                preview = self._prepare(data, grids, context)
                 started = time.perf_counter()  # what is done once says nothing of the next change
-            else:
-                preview = self._preview
             found = self._simulate(preview, grids, context)
             fidelity, classes = self._compare(found)
             return Estimate(fidelity, classes, grids, time.perf_counter() - started)
@@ -128,7 +127,7 @@ class Estimator:
         """
         with self._turn(context):
             grids = self._choose(recipe, context)
-            preview = self._prepare(data, context)
+            preview = self._prepare(data, grids, context)
             if self._layer_errors is None:
                 self._layer_errors = LayerErrors(preview)
             samples = [feeds for feeds, _ in self._expected]
@@ -151,7 +150,7 @@ class Estimator:
         finally:
             self._lock.release()
 
-    def _prepare(self, data: Dataset, context: Context) -> Preview:
+    def _prepare(self, data: Dataset, grids: Grids, context: Context) -> Preview:
         samples = preview_samples(data)
         if data is not self._data:
             session = open_session(runnable(self._opened.source))
@@ -160,11 +159,17 @@ class Estimator:
             ]
             self._data, self._samples = data, samples
         lanes = min(cores(), len(samples), _MOST_LANES)
-        if self._preview is None or lanes != self._lanes:
+        known = self._preview
+        if known is None or lanes != self._lanes or _lacks_float8(known, grids):
             self._lanes = lanes
-            threads = max(1, cores() // lanes)
-            self._preview = Preview(self._opened.prepared, self._opened.placement, threads=threads)
+            self._preview = Preview(
+                self._opened.prepared,
+                self._opened.placement,
+                threads=max(1, cores() // lanes),
+                float8=has_float8(grids) or (known is not None and known.float8),
+            )
             self._layer_errors = None
+        assert self._preview is not None
         return self._preview
 
     def _simulate(self, preview: Preview, grids: Grids, context: Context) -> Sequence[_Arrays]:
@@ -185,6 +190,10 @@ class Estimator:
             meter.add(expected, outputs)
             classes.add(expected, outputs, None if labels is None else labels[number])
         return meter.result(), classes.result()
+
+
+def _lacks_float8(preview: Preview, grids: Grids) -> bool:
+    return has_float8(grids) and not preview.float8
 
 
 def preview_samples(data: Dataset) -> Dataset:

@@ -2,7 +2,8 @@
 
 At each site stands Div, Round, Clip, Mul, which is QuantizeLinear followed by DequantizeLinear
 (ONNX operator specification) with the zero point folded into the ends of Clip. Their numbers are
-graph inputs, and so are weights and biases: any choice for any layer is one forward pass.
+graph inputs, and so are weights and biases: any choice for any layer is one forward pass. Where
+float8 is among the choices, Round is a choice of its own; see `float8`.
 
 A layer's own sites leave out the last step: the layer computes with whole steps and whole codes,
 whose sums are exact in float32 below 2^24, and its output is multiplied by the product of the
@@ -29,6 +30,7 @@ from inspector.onnxio.byte_kernels import (
     switched,
 )
 from inspector.onnxio.draft import Draft
+from inspector.onnxio.float8 import Float8Inputs, float8_inputs, switched_rounding
 from inspector.onnxio.loading import Model
 from inspector.onnxio.names import node_names
 from inspector.onnxio.runnable import Runnable, runnable
@@ -44,12 +46,14 @@ class SiteInputs:
         lowest: the lowest step kept.
         highest: the highest.
         multiplier: what steps are multiplied by; None where the reader computes with steps.
+        float8: what says that values are rounded to float8; None where they cannot be.
     """
 
     divisor: str
     lowest: str
     highest: str
     multiplier: str | None
+    float8: Float8Inputs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +92,23 @@ class Simulation:
     kernels: Mapping[str, KernelInputs]
 
 
-def simulate(model: Model, placement: Placement) -> Simulation:
+def simulate(model: Model, placement: Placement, *, float8: bool = False) -> Simulation:
     """Builds the simulation of a prepared model in opset 13 or later.
+
+    Args:
+        model: the prepared model.
+        placement: the sites of its graph.
+        float8: whether activations may be float8, which costs every site a little.
 
     Cost: linear in the number of nodes; no weight is read.
     """
-    return _Builder(model, placement).run()
+    return _Builder(model, placement, float8).run()
 
 
 class _Builder:
-    def __init__(self, model: Model, placement: Placement) -> None:
+    def __init__(self, model: Model, placement: Placement, float8: bool) -> None:
         self._draft = Draft(model)
+        self._float8 = float8
         self._placement = placement
         self._nodes_by_name = {node.name: node for node in self._draft.graph.node}
         self._known_sites = frozenset(placement.sites)
@@ -167,9 +177,7 @@ class _Builder:
     def _kernel_inputs(self, name: str) -> KernelInputs:
         node = self._placement.graph.node(name)
         clips = self._clip_inputs(node.outputs[0])
-        return kernel_inputs(
-            name, node.inputs, clips, lambda wanted, kind: self._new_input(wanted, (), kind)
-        )
+        return kernel_inputs(name, node.inputs, clips, self._new_scalar)
 
     def _clip_inputs(self, output: str) -> tuple[tuple[str, str], ...]:
         found: list[tuple[str, str]] = []
@@ -226,18 +234,28 @@ class _Builder:
         result = site.tensor if site.consumer == REST else self._draft.unique_name(f"{stem}/read")
         steps, rounded = (self._draft.unique_name(f"{stem}/{part}") for part in ("steps", "whole"))
         kept = result if in_steps else self._draft.unique_name(f"{stem}/kept")
+        float8 = float8_inputs(stem, self._new_scalar) if self._float8 else None
+        rounding = helper.make_node("Round", [steps], [rounded], f"{stem}/Round")
+        if float8 is not None:
+            ends = inputs[1], inputs[2]
+            rounding = switched_rounding(
+                steps, ends, float8, rounded, f"{stem}/Round", self._draft.unique_name
+            )
         self._nodes += [
             helper.make_node("Div", [source, inputs[0]], [steps], f"{stem}/Div"),
-            helper.make_node("Round", [steps], [rounded], f"{stem}/Round"),
+            rounding,
             helper.make_node("Clip", [rounded, *inputs[1:3]], [kept], f"{stem}/Clip"),
         ]
         if not in_steps:
             self._nodes.append(helper.make_node("Mul", [kept, inputs[3]], [result], f"{stem}/Mul"))
         divisor, lowest, highest, *multiplier = inputs
         self._sites[site] = SiteInputs(
-            divisor, lowest, highest, multiplier[0] if multiplier else None
+            divisor, lowest, highest, multiplier[0] if multiplier else None, float8
         )
         self._reads[site] = result
+
+    def _new_scalar(self, name: str, elem_type: int) -> str:
+        return self._new_input(name, (), elem_type)
 
     def _new_input(
         self, name: str, shape: tuple[int, ...] = (), elem_type: int = TensorProto.FLOAT

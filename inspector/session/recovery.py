@@ -13,7 +13,7 @@ from inspector.errors import DataError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, has_float8
 from inspector.evaluate.recovery.bias import correct_biases, corrected
 from inspector.evaluate.recovery.moving import MOVING, move
 from inspector.evaluate.recovery.shelf import shelf
@@ -206,12 +206,15 @@ class _Job:
         self._grids = choose_grids(self._opened.graph, plan, self._opened.prepared.constant, known)
 
     def _preview(self) -> Preview:
-        return Preview(self._model(), self._opened.placement)
+        return self._preview_of(self._model())
+
+    def _preview_of(self, model: Model) -> Preview:
+        return Preview(model, self._opened.placement, float8=has_float8(self._grids))
 
     @contextmanager
     def _walk(self, method: str) -> Iterator[Walk]:
         """A visit of all layers as they are so far, beside those of the float model."""
-        preview = Preview(self._opened.prepared, self._opened.placement)
+        preview = self._preview_of(self._opened.prepared)
         with shelf() as held:
             yield Walk(
                 preview,

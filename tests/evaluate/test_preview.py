@@ -351,7 +351,9 @@ _TABLES = ("fp8e4m3", "fp8e5m2", "log2", "log3", "log4", "log6", "log8", "binary
     seed=st.integers(0, 2**32),
     size=st.integers(1, 8),
     weights=st.lists(specs((*_TABLES, "int8"), ("", ":tensor")), min_size=1, max_size=4),
-    activations=st.lists(specs(_ACTIVATIONS, ("",)), min_size=1, max_size=4),
+    activations=st.lists(
+        specs((*_ACTIVATIONS, "fp8e4m3", "fp8e5m2", "fp8e4m3"), ("",)), min_size=1, max_size=4
+    ),
 )
 def test_files_with_tables_of_levels_do_what_was_predicted(
     quantized: Quantize, seed: int, size: int, weights: list[str], activations: list[str]

@@ -214,8 +214,7 @@ class _Writer:
         if not storage_of(grid).holds_exactly(grid):
             return False
         scale = float(grid.scale)
-        lowest = (grid.qmin - int(grid.zero_point)) * scale
-        highest = (grid.qmax - int(grid.zero_point)) * scale
+        lowest, highest = float(grid.lo), float(grid.hi)
         if node.op_type == "Relu":
             return lowest == 0.0
         low, high = clip_ends(node, self._model.constant)
