@@ -332,12 +332,14 @@ def test_products_are_not_rewritten_into_something_else(
         np.testing.assert_allclose(b["y"], a["y"], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("activations", ["int2", "uint2:minmax", "int3", "int4", "uint4:minmax"])
+@pytest.mark.parametrize(
+    "activations", ["int2", "uint2:minmax", "int3", "int4", "uint4:minmax", "fp8e4m3", "fp8e5m2"]
+)
 @pytest.mark.parametrize("op", ["MaxPool", "Reshape", "Transpose", "Relu", "Clip", "Slice"])
 def test_narrow_quantizers_stay_where_they_are(
     build: Build, quantized: Quantize, op: str, activations: str
 ) -> None:
-    """Onnxruntime has no kernels of 2 and 4 bits for what is before them."""
+    """Onnxruntime has no kernels of 2 and 4 bits for what is before them, nor for float8."""
     more: dict[str, Any] = {
         "MaxPool": {"kernel_shape": [1, 1]},
         "Transpose": {"perm": [0, 1, 3, 2]},

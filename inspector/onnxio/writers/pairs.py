@@ -42,7 +42,8 @@ class Pairs:
 
         onnxruntime (1.31) fuses quantizers with what is before them, or moves them ahead of it,
         also where it has no kernels for 2 and 4 bits, and then refuses the model. It does neither
-        behind Max, so one that changes nothing is put before those.
+        behind Max, so one that changes nothing is put before those. It also takes a float8 quantizer
+        for one that does what a Relu before it does.
 
         Args:
             source: the tensor to quantize.
@@ -56,7 +57,10 @@ class Pairs:
         storage = storage_of(grid)
         nodes: list[NodeProto] = []
         exact = storage.holds_exactly(grid)
-        if storage.bits == 2 or (storage.bits == 4 and (fenced or not exact)):
+        if storage.floating and fenced:
+            nodes.append(self.no_less_than(source, name, grid))
+            source = nodes[-1].output[0]
+        elif storage.bits == 2 or (storage.bits == 4 and (fenced or not exact)):
             nodes.append(self.no_less_than(source, name, grid))
             if not exact:
                 nodes.append(self._bound("Min", nodes[-1].output[0], name, grid.hi))
