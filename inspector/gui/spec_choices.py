@@ -80,6 +80,22 @@ _ASYM = (
 )
 
 
+_FLOAT8 = {
+    "fp8e4m3": "8-bit float, 4 bits of exponent and 3 of mantissa: up to 448\n"
+    "Steps grow with the value, so that outliers cost little. Needs opset 19.",
+    "fp8e5m2": "8-bit float, 5 bits of exponent and 2 of mantissa: up to 57344\n"
+    "A wider range than fp8e4m3 with coarser steps. Needs opset 19.",
+}
+_FEW_LEVELS = {
+    "binary": "1 bit: the sign times the mean magnitude of the channel\n"
+    "32 times smaller than float. Few models keep their accuracy without training.",
+    "ternary": "2 bits: minus one, zero and one, times a scale\n"
+    "The scale and the threshold of the least squared error.",
+}
+
+EVEN_LEVELS_ONLY = "KL calibration supposes evenly spaced levels, which this type has not."
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One entry of a combo box: its text, what it means, and the field's value."""
@@ -96,6 +112,17 @@ def dtype_choices() -> tuple[Choice, ...]:
         for bits in range(MIN_BITS, MAX_BITS + 1):
             name = f"{sign}{bits}"
             choices.append(Choice(name, f"{bits} bits, {what}: {1 << bits} levels", name))
+    choices += [Choice(dtype, tip, dtype) for dtype, tip in _FLOAT8.items()]
+    choices += [
+        Choice(
+            name := f"log{bits}",
+            f"{bits} bits, logarithmic: zero and {(1 << (bits - 1)) - 1} powers of two a sign\n"
+            "Multiplying is a shift of bits. Codes are stored packed and decoded by a table.",
+            name,
+        )
+        for bits in range(2, 9)
+    ]
+    choices += [Choice(dtype, tip, dtype) for dtype, tip in _FEW_LEVELS.items()]
     return tuple(choices)
 
 

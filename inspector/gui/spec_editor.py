@@ -85,6 +85,8 @@ class SpecEditor(QWidget):
         )
         self._show_parameters(full)
         self._show_text(full)
+        uneven = any(spec.table is not None for spec in full)
+        self.range.refuse({"kl": choices.EVEN_LEVELS_ONLY} if uneven else {})
         self._show_demands()
         del blockers
 

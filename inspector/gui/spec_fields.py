@@ -29,8 +29,20 @@ class SpecChange:
 
 
 def set_dtype(spec: QuantSpec, dtype: str) -> QuantSpec:
-    """Another type; float forgets the other fields, which make no sense there."""
-    return FLOAT if dtype == "float" else replace(spec, dtype=dtype)
+    """Another type, which forgets the fields that make no sense there; float forgets all."""
+    if dtype == "float":
+        return FLOAT
+    found = replace(spec, dtype=dtype)
+    if found.is_affine:
+        return found
+    kind = None if spec.range is None else spec.range.kind
+    blocks = spec.granularity is not None and spec.granularity.kind == "block"
+    return replace(
+        found,
+        symmetric=spec.symmetric or None,
+        range=None if kind == "kl" else spec.range,
+        granularity=None if blocks and not dtype.startswith("fp8") else spec.granularity,
+    )
 
 
 def set_granularity(spec: QuantSpec, value: Granularity | None) -> QuantSpec:

@@ -12,6 +12,7 @@ from inspector.gui.plots.shapes import (
     channel_bars,
     coarse,
     error_curve,
+    level_bins,
     levels,
     quantized_bins,
     quantized_steps,
@@ -40,6 +41,32 @@ def test_the_error_curve_is_the_error(bits: int, symmetric: bool, seed: int) -> 
     expected = fake_quantize(values, grid) - values
     found = np.interp(values.astype(np.float64), x, error)
     np.testing.assert_allclose(found[inside], expected[inside], atol=1e-5 + 1e-5 * step)
+
+
+@pytest.mark.parametrize("dtype", ["fp8e4m3", "fp8e5m2", "log3", "log8", "binary", "ternary"])
+def test_the_error_curve_of_uneven_levels_is_the_error(dtype: str) -> None:
+    """Every tooth is there, each as high as half its gap."""
+    values = np.random.default_rng(3).standard_t(3, 900).astype(np.float32)
+    spec = QuantSpec.parse(f"{dtype}:tensor:percentile95").filled("weights")
+    grid = weight_qparams(values, spec, None, "w")
+    x, error = error_curve(grid, 0, float(values.min()), float(values.max()))
+    assert np.all(np.diff(x) >= 0)
+    found = np.interp(values.astype(np.float64), x, error)
+    expected = fake_quantize(values, grid).astype(np.float64) - values
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_uneven_levels_are_counted_in_the_bins_of_the_original() -> None:
+    """What is quantized lies in the bin of its level, and nothing is lost."""
+    values = np.random.default_rng(4).normal(size=5000).astype(np.float32)
+    dist = ExactDistribution.of(values)
+    edges, counts = dist.density(128)
+    spec = QuantSpec.parse("log4:tensor:range[-1,1]").filled("weights")
+    grid = weight_qparams(values, spec, None, "w")
+    found = level_bins(levels(grid, 0), level_counts(dist, grid), edges)
+    assert found.sum() == counts.sum()
+    expected = np.histogram(fake_quantize(values, grid), edges)[0]
+    assert np.array_equal(found, expected)
 
 
 def test_fine_grids_are_an_outline() -> None:

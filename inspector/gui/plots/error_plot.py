@@ -18,6 +18,8 @@ from inspector.gui.theme import Theme
 from inspector.quant.spread import ErrorHistogram
 from inspector.report.units import count_text, percent_text, value_text
 
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 WINGS = 2.0
 """How many steps of error are shown at most: clipping must not flatten the teeth."""
 _MARGIN = 8.0
@@ -29,11 +31,18 @@ class ErrorItem(PixelItem):
     def __init__(self) -> None:
         super().__init__()
         self._first, self._last, self._step = 0.0, 0.0, 1.0
+        self._curve: Curve | None = None
         self._colour = QColor()
 
     def set_grid(self, first: float, last: float, step: float) -> None:
         """The lowest and the highest level, and the distance between two."""
         self._first, self._last, self._step = first, last, step
+        self._curve = None
+        self.update()
+
+    def set_curve(self, curve: Curve) -> None:
+        """The corners of the function of a grid whose levels are not evenly spaced."""
+        self._curve = curve
         self.update()
 
     def set_colour(self, colour: QColor) -> None:
@@ -45,6 +54,11 @@ class ErrorItem(PixelItem):
         """Draw rounding, and clipping on both sides of it."""
         half = self._step / 2
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._curve is not None:
+            x, y = self._curve
+            painter.setPen(QPen(self._colour, 1.4))
+            painter.drawPolyline(polygon(mapping.x(x), mapping.y(y)))
+            return
         if self._step * mapping.sx < LEVELS_APART:
             self._draw_band(painter, mapping, half)
         else:
@@ -97,6 +111,7 @@ class ErrorPlot(PlotCard):
         self.add(self._item)
         self._data: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._step, self._grid = 1.0, (0.0, 0.0)
+        self._places: NDArray[np.float64] | None = None
 
     def show_curve(
         self,
@@ -106,19 +121,23 @@ class ErrorPlot(PlotCard):
         span: tuple[float, float],
         note: str,
         grid: tuple[float, float],
+        places: NDArray[np.float64] | None = None,
     ) -> None:
         """Show another error function over the range of the values; long wings run out of sight.
 
         Args:
             x: corners of the function.
             error: at the corners.
-            step: between two levels.
+            step: between two levels; the largest where they are not evenly spaced.
             span: what is shown of the values.
             note: in words.
             grid: the lowest and the highest level.
+            places: the levels, where they are not evenly spaced.
         """
-        self._data, self._step = (x, error), step
+        self._data, self._step, self._places = (x, error), step, places
         self._item.set_grid(*grid, step)
+        if places is not None:
+            self._item.set_curve(self._data)
         low, high = span
         seen = error[(x >= low) & (x <= high)]
         most = float(np.abs(seen).max(initial=0.0)) or float(np.nanmax(np.abs(error))) or 1.0
@@ -139,8 +158,11 @@ class ErrorPlot(PlotCard):
     def read_at(self, x: float, _y: float) -> str:
         """The level that a value gets, and its error."""
         low, high = self._grid
-        steps = np.clip(np.rint((x - low) / self._step), 0, round((high - low) / self._step))
-        level = low + float(steps) * self._step
+        if self._places is not None:
+            level = float(self._places[np.abs(self._places - x).argmin()])
+        else:
+            steps = np.clip(np.rint((x - low) / self._step), 0, round((high - low) / self._step))
+            level = low + float(steps) * self._step
         return f"{value_text(x)} → {value_text(level)}, error {value_text(level - x)}"
 
     def apply_theme(self, theme: Theme) -> None:

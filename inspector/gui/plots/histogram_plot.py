@@ -197,6 +197,8 @@ class HistogramPlot(PlotCard):
     def _show_grid(self, shape: HistogramShape) -> None:
         if shape.low is None or shape.high is None:
             self._levels.clear()
+        elif shape.places is not None:
+            self._levels.set_places(shape.places)
         elif shape.step > 0.0:
             self._levels.set_levels(shape.low, shape.step, shape.count)
         else:
@@ -224,7 +226,9 @@ class HistogramPlot(PlotCard):
         count = int(shape.counts[number]) if inside else 0
         text = f"{value_text(x)}: {count_text(count)}"
         text += f" of {count_text(int(shape.counts.sum()))} values"
-        if shape.step > 0.0 and shape.low is not None:
+        if shape.places is not None:
+            text += f", → {value_text(float(shape.places[np.abs(shape.places - x).argmin()]))}"
+        elif shape.step > 0.0 and shape.low is not None:
             level = int(np.clip(round((x - shape.low) / shape.step), 0, shape.count - 1))
             text += f", → {value_text(shape.low + level * shape.step)}"
         return text

@@ -177,12 +177,19 @@ class LevelItem(PixelItem):
     def __init__(self) -> None:
         super().__init__()
         self._first, self._step, self._count = 0.0, 0.0, 0
+        self._places: NDArray[np.float64] | None = None
         self._colour = QColor()
 
     def set_levels(self, first: float, step: float, count: int) -> None:
         """Levels from `first` on; a step of 0 means only that the grid reaches over `count`."""
         self._first, self._step, self._count = first, step, count
+        self._places = None
         self.update()
+
+    def set_places(self, places: NDArray[np.float64]) -> None:
+        """Levels that are not evenly spaced, ascending: lines, in a shade where they are dense."""
+        self.set_levels(float(places[0]), 0.0, len(places))
+        self._places = places
 
     def set_reach(self, low: float, high: float) -> None:
         """Many grids: only what all of them cover is known."""
@@ -201,6 +208,9 @@ class LevelItem(PixelItem):
         """Draw lines or a shade from the bottom to the top."""
         if not self._count:
             return
+        if self._places is not None:
+            self._draw_places(painter, mapping, mapping.x(self._places))
+            return
         seen, steps = mapping.seen, max(self._count - 1, 1)
         apart = self._step * mapping.sx
         if self._count < 0 or apart < LEVELS_APART:
@@ -216,6 +226,21 @@ class LevelItem(PixelItem):
         places = np.rint((self._first + numbers * self._step) * mapping.sx + mapping.dx) + 0.5
         painter.setPen(QPen(self._colour, 1))
         painter.drawLines([QLineF(x, seen.top(), x, seen.bottom()) for x in places.tolist()])
+
+    def _draw_places(self, painter: QPainter, mapping: Mapping, x: NDArray[np.float64]) -> None:
+        """A shade from each level to the next where they are close, and lines elsewhere."""
+        seen, close = mapping.seen, np.diff(x) < LEVELS_APART
+        shade = QColor(self._colour)
+        shade.setAlphaF(0.28)
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], close, [False])).astype(np.int8)))
+        for first, last in edges.reshape(-1, 2).tolist():
+            area = QRectF(x[first], seen.top(), x[last] - x[first], seen.height())
+            painter.fillRect(area, shade)
+        alone = ~(np.append(close, False) & np.insert(close, 0, False))
+        inside = alone & (x >= seen.left()) & (x <= seen.right())
+        painter.setPen(QPen(self._colour, 1))
+        lines = np.rint(x[inside]) + 0.5
+        painter.drawLines([QLineF(at, seen.top(), at, seen.bottom()) for at in lines.tolist()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -20,7 +21,7 @@ from inspector.gui.plots.plot_pages import Entry, Late, Page, PlotPages, there
 from inspector.gui.plots.plot_work import PlotWork
 from inspector.gui.plots.range_edits import RangeEdits
 from inspector.gui.plots.role_plots import RolePlots
-from inspector.gui.plots.shapes import error_curve
+from inspector.gui.plots.shapes import error_curve, levels
 from inspector.gui.plots.shown import Subject, error_span
 from inspector.gui.tasks import Tasks
 from inspector.gui.theme import Theme
@@ -328,11 +329,15 @@ class PlotPane(QWidget):
         row = subject.worst
         at = row if qp.rows > 1 else 0
         span, step = error_span(subject), float(qp.scale.reshape(-1)[at])
+        words, places = f"step {step:.3g}", None
+        if qp.table is not None:
+            words, places = f"scale {step:.3g}", levels(qp, at)
+            step = float(np.diff(places).max())
         worst = "worst " if subject.row is None else ""
         where = "" if qp.rows == 1 else f"{worst}{subject.what} {row}, "
         grid = float(qp.lo.reshape(-1)[at]), float(qp.hi.reshape(-1)[at])
         curve = error_curve(qp, at, *span)
-        self.error.show_curve(*curve, step, span, f"{where}step {step:.3g}", grid)
+        self.error.show_curve(*curve, step, span, where + words, grid, places)
 
     def _draw_channels(self, subject: Subject) -> None:
         qp, profile, page = subject.facts.qparams, subject.facts.profile, self.pages.page.cards

@@ -54,7 +54,7 @@ def _grid_key(spec: QuantSpec) -> Hashable:
 def can_compare(subject: Subject) -> bool:
     """Whether other choices can be computed for a tensor."""
     spec = subject.facts.spec
-    quantized = spec.is_affine and not spec.pow2 and subject.facts.qparams is not None
+    quantized = not spec.pow2 and subject.facts.qparams is not None
     return quantized and subject.values is not None and subject.values.total > 0
 
 

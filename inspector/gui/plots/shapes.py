@@ -31,12 +31,13 @@ class HistogramShape:
         counts: (bins,) values in each bin.
         quantized_edges: edges of the quantized histogram; None where there is none.
         quantized: its heights, on the scale of `counts`.
-        step: between two levels; 0 where the rows have grids of their own.
+        step: between two levels; 0 where the rows have grids of their own, or it is not one.
         count: levels of the grid.
         low: lower end of the grid (of the widest channel); None for float.
         high: its upper end.
         symmetric: both ends belong together.
         note: the figures in words.
+        places: (count,) levels that are not evenly spaced; else None.
     """
 
     edges: Floats
@@ -49,11 +50,14 @@ class HistogramShape:
     high: float | None = None
     symmetric: bool = False
     note: str = ""
+    places: Floats | None = None
 
 
 def levels(qp: QParams, row: int) -> Floats:
     """The real values of the levels of one row's grid."""
     scale = float(qp.scale.reshape(-1)[row])
+    if qp.table is not None:
+        return qp.table.steps * np.float64(scale)
     zero = int(qp.zero_point.reshape(-1)[row])
     codes = np.arange(qp.qmin, qp.qmax + 1, dtype=np.float64)
     places: Floats = (codes - zero) * scale
@@ -82,20 +86,23 @@ def quantized_steps(
     return thinned(edges, heights, most)
 
 
+def level_bins(places: Floats, counts: NDArray[Any], edges: Floats) -> Floats:
+    """The values on each level, counted in the evenly spaced bins that the levels lie in."""
+    bins = len(edges) - 1
+    at = ((places - edges[0]) * (bins / (edges[-1] - edges[0]))).astype(np.int64)
+    inside = (at >= 0) & (at <= bins)
+    return np.bincount(np.minimum(at[inside], bins - 1), counts[inside], bins).astype(np.float64)
+
+
 def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Floats:
     """The quantized histogram of values with a scale for each row, in the bins of another.
 
     Of many rows some, spread evenly, stand for all. The edges are evenly spaced.
     """
     step = -(-dist.rows // MOST_ROWS)
-    bins = len(edges) - 1
-    heights = np.zeros(bins)
-    width = (float(edges[-1]) - float(edges[0])) / bins
+    heights = np.zeros(len(edges) - 1)
     for row in range(0, dist.rows, step):
-        at = ((levels(qp, row) - edges[0]) / width).astype(np.int64)
-        inside = (at >= 0) & (at <= bins)
-        counts = level_counts(dist, qp, row)[inside]
-        heights += np.bincount(np.minimum(at[inside], bins - 1), counts, bins)
+        heights += level_bins(levels(qp, row), level_counts(dist, qp, row), edges)
     return heights * step
 
 
@@ -125,7 +132,8 @@ def error_curve(qp: QParams, row: int, low: float, high: float) -> tuple[Floats,
     """The error of quantization as a function of the value, exactly.
 
     Between half a step below the lowest level and half a step above the highest it is a sawtooth
-    of half a step in height; beyond, clipping makes it grow with the distance.
+    of half a step in height; beyond, clipping makes it grow with the distance. Where levels are not
+    evenly spaced, each tooth is as high as half the gap that it stands in.
 
     Args:
         qp: the grid.
@@ -139,6 +147,11 @@ def error_curve(qp: QParams, row: int, low: float, high: float) -> tuple[Floats,
     """
     scale = float(qp.scale.reshape(-1)[row])
     places = levels(qp, row)
+    if qp.table is not None:
+        inner = np.repeat(qp.table.middles[1:-1] * np.float64(scale), 2)
+        ends = min(low, float(places[0])), max(high, float(places[-1]))
+        x = np.concatenate((ends[:1], inner, ends[1:]))
+        return x, np.repeat(places, 2) - x
     if len(places) > MOST_LINES:
         first, last = places[0] - scale / 2, places[-1] + scale / 2
         half = scale / 2

@@ -11,6 +11,7 @@ from inspector.gui.plots.shapes import (
     Floats,
     HistogramShape,
     coarse,
+    level_bins,
     levels,
     quantized_bins,
     quantized_steps,
@@ -92,13 +93,28 @@ def _on_one_grid(subject: Subject) -> HistogramShape:
     if qp is None or profile is None:
         return HistogramShape(edges, counts, note="left in float")
     places = levels(qp, 0)
-    step, low, high = float(qp.scale.reshape(-1)[0]), float(places[0]), float(places[-1])
+    low, high = float(places[0]), float(places[-1])
     note = note_of(profile, exact=facts.exact)
     even = bool(facts.spec.symmetric)
     steps: tuple[Floats | None, Floats | None] = (None, None)
     if facts.levels is not None:
-        steps = quantized_steps(qp, 0, facts.levels, float(edges[1] - edges[0]))
-    return HistogramShape(edges, counts, *steps, step, len(places), low, high, even, note)
+        steps = _quantized(qp, 0, facts.levels, edges)
+    grid = _grid(qp, 0, places)
+    return HistogramShape(edges, counts, *steps, *grid[:2], low, high, even, note, grid[2])
+
+
+def _quantized(qp: QParams, row: int, counts: Floats, edges: Floats) -> tuple[Floats, Floats]:
+    """The quantized histogram: in steps of an even grid, else in the bins of the original."""
+    if qp.table is None:
+        return quantized_steps(qp, row, counts, float(edges[1] - edges[0]))
+    return edges, level_bins(levels(qp, row), counts, edges)
+
+
+def _grid(qp: QParams, row: int, places: Floats) -> tuple[float, int, Floats | None]:
+    """The step, how many levels there are, and where they are if they are not evenly spaced."""
+    even = qp.table is None
+    step = float(qp.scale.reshape(-1)[row]) if even else 0.0
+    return step, len(places), None if even else places
 
 
 def _on_many_grids(subject: Subject) -> HistogramShape:
@@ -117,12 +133,11 @@ def _on_many_grids(subject: Subject) -> HistogramShape:
         note = note_of(profile, exact=facts.exact)
         return HistogramShape(edges, counts, *bins, 0.0, 0, low, high, even, note)
     edges, counts = coarse(*values.density(len(facts.counts), row))
-    width = float(edges[1] - edges[0])
-    steps = quantized_steps(qp, row, level_counts(values, qp, row), width)
+    steps = _quantized(qp, row, level_counts(values, qp, row), edges)
     places = levels(qp, row)
-    step, ends = float(qp.scale.reshape(-1)[row]), (float(places[0]), float(places[-1]))
+    grid, ends = _grid(qp, row, places), (float(places[0]), float(places[-1]))
     note = f"{subject.what} {row}: {note_of(profile, row, exact=facts.exact)}"
-    return HistogramShape(edges, counts, *steps, step, len(places), *ends, even, note)
+    return HistogramShape(edges, counts, *steps, *grid[:2], *ends, even, note, grid[2])
 
 
 def note_of(profile: ErrorProfile, row: int | None = None, *, exact: bool = True) -> str:

@@ -42,8 +42,8 @@ class Pairs:
 
         onnxruntime (1.31) fuses quantizers with what is before them, or moves them ahead of it,
         also where it has no kernels for 2 and 4 bits, and then refuses the model. It does neither
-        behind Max, so one that changes nothing is put before those. It also takes a float8 quantizer
-        for one that does what a Relu before it does.
+        behind Max, so one that changes nothing is put before those. It also takes a quantizer of
+        float8 for one that does what a Relu before it does.
 
         Args:
             source: the tensor to quantize.
