@@ -18,6 +18,7 @@ COMMANDS = {
         "The scales and zero points of a quantization, for another toolchain.",
     ),
     "sensitivity": ("inspector.cli.sensitivity", "What each layer does to the outputs, alone."),
+    "search": ("inspector.cli.search", "Widths for all layers, within a budget or above a floor."),
     "render": ("inspector.cli.render", "The graph of a model as a picture: SVG, PNG or PDF."),
 }
 WINDOW = "window"

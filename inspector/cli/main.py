@@ -38,6 +38,8 @@ work without a window.
       how near the outputs are
   quant-inspector sensitivity digits_cnn.onnx --calibration digits_calib.npz
       what each layer does to the outputs when it alone is quantized
+  quant-inspector search digits_cnn.onnx --calibration digits_calib.npz --mean-bits 6 -o mixed.toml
+      which width each layer should have, as a recipe
   quant-inspector render digits_cnn.onnx -o digits_cnn.svg
       its graph as a picture, also as PNG and PDF
 

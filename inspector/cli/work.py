@@ -24,6 +24,7 @@ STAGES = {
     "verify": "Checking the saved file",
     "compare": "Comparing",
     "measure": "Quantizing one layer after another",
+    "search": "Trying choices",
 }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from inspector.errors import UnsupportedError
+from inspector.graph.model import Layer
 from inspector.quant.spec import MAX_BITS, MIN_BITS, LayerSpecs, QuantSpec, Role
-from inspector.session.fitting import fit
+from inspector.session.fitting import fit, violations
 from inspector.session.job import resolve
 from inspector.session.opening import OpenModel
+from inspector.session.profiles import profile_of
 from inspector.session.recipe import Recipe
-from inspector.session.targets import load_target
+from inspector.session.target_profile import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,16 @@ class Widths:
     """What a recipe's layers get at some widths.
 
     Attributes:
+        target: what the choices have to fit.
+        base: the filled specs of every layer as the recipe has them.
         choices: the filled specs of every layer of the model, by width. A layer that the recipe
             leaves in float is so here.
         refused: the layers that the target does not take a width of, by width; there, `choices` has
             the nearest that it takes.
     """
 
+    target: Target
+    base: Mapping[str, LayerSpecs]
     choices: Mapping[int, Mapping[str, LayerSpecs]]
     refused: Mapping[int, frozenset[str]]
 
@@ -35,6 +41,10 @@ class Widths:
             for name, specs in self.choices[bits].items()
             if not specs.is_float and name not in self.refused[bits]
         )
+
+    def takes(self, layer: Layer, specs: LayerSpecs) -> bool:
+        """Whether the target takes specs of a layer."""
+        return not violations(self.target, layer, specs)
 
 
 def widths_of(opened: OpenModel, recipe: Recipe, bits: Sequence[int]) -> Widths:
@@ -48,7 +58,7 @@ def widths_of(opened: OpenModel, recipe: Recipe, bits: Sequence[int]) -> Widths:
     Raises:
         InspectorError: the recipe does not fit the model; or the target takes no layer of a width.
     """
-    target = load_target(recipe.target)
+    target = profile_of(recipe)
     specs = resolve(opened, recipe)
     choices: dict[int, dict[str, LayerSpecs]] = {}
     refused: dict[int, frozenset[str]] = {}
@@ -61,7 +71,7 @@ def widths_of(opened: OpenModel, recipe: Recipe, bits: Sequence[int]) -> Widths:
             for layer in opened.graph.layers
             if _differs(fitted[layer.name], asked[layer.name], has_weight=layer.weight is not None)
         )
-    found = Widths(choices, refused)
+    found = Widths(target, specs, choices, refused)
     for width in bits:
         if not found.layers(width):
             raise UnsupportedError(
