@@ -20,6 +20,8 @@ from inspector.gui.strip_presenter import StripPresenter
 if TYPE_CHECKING:
     from inspector.gui.chart_presenter import ChartPresenter
     from inspector.gui.layer_chart import LayerChart
+    from inspector.gui.pinned_plots import PinnedPlots
+    from inspector.gui.plots.plot_pane import PlotPane
 
 
 class Insight(QObject):
@@ -48,8 +50,17 @@ class Insight(QObject):
         self.snapshots = Snapshots(bridge, bridge.tasks, self.layers, self)
         self.strip = StripPresenter(bridge, self.snapshots, strip, window)
         self.pinning = SnapshotPresenter(bridge, self.snapshots, actions, self)
+        self.plots: PinnedPlots | None = None
         self.chart: ChartPresenter | None = None
         self._sources = bridge, heat, selection, self.layers, self.snapshots
+
+    def show_plots(self, plots: PlotPane) -> None:
+        """The plots are there, and show what is pinned as well from now on."""
+        from inspector.gui.pinned_plots import PinnedPlots
+
+        bridge, _, selection, _, snapshots = self._sources
+        self.plots = PinnedPlots(bridge, selection, snapshots, plots)
+        plots.model.then(self.show_chart)
 
     def show_chart(self, chart: LayerChart) -> None:
         """The chart of all layers is there, and gets their figures from now on."""

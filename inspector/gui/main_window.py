@@ -322,7 +322,7 @@ class MainWindow(QMainWindow):
         plots.random_asked.connect(self.files.use_random_inputs)
         self.presenter.show_plots(plots)
         self.integers.listen_to(plots)
-        plots.model.then(self.insight.show_chart)
+        self.insight.show_plots(plots)
 
     def _sketched(self, sketch: Sketch) -> None:
         """A model can be drawn already; the rest of it is on its way."""

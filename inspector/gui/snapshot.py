@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.errors import InspectorError
 from inspector.evaluate.fidelity import Fidelity
+from inspector.graph.grids import Grids
 from inspector.gui.bridge import Bridge
 from inspector.gui.estimate import Estimate
 from inspector.gui.evaluation import answered
@@ -27,12 +28,14 @@ class Snapshot:
     Attributes:
         recipe: the choices.
         fidelity: its end-to-end figures; None while they are not known.
+        grids: every scale and zero point, as they would be written; None while not known.
         outputs: SQNR at each layer's output, where that was found.
     """
 
     recipe: Recipe
     fidelity: Fidelity | None
     outputs: Outputs
+    grids: Grids | None = None
 
 
 class Snapshots(QObject):
@@ -93,7 +96,8 @@ class Snapshots(QObject):
     def _today(self) -> Snapshot:
         evaluation, recipe = self._bridge.evaluation, self._bridge.document.recipe
         fidelity = None if evaluation.is_stale else evaluation.fidelity
-        return Snapshot(recipe, fidelity, self._layers.of(recipe))
+        grids = None if evaluation.is_stale else self._bridge.grids
+        return Snapshot(recipe, fidelity, self._layers.of(recipe), grids)
 
     def _set(self, snapshot: Snapshot | None) -> None:
         self._tasks.cancel(CHANNEL)
@@ -121,7 +125,7 @@ class Snapshots(QObject):
         """Other ranges give other figures."""
         if self.pinned is not None:
             self._swapped = None
-            self._set(replace(self.pinned, fidelity=None, outputs={}))
+            self._set(replace(self.pinned, fidelity=None, outputs={}, grids=None))
 
     def _evaluate(self) -> None:
         """Find what is missing, once today's figures are there."""
@@ -151,7 +155,7 @@ class Snapshots(QObject):
             self._failed = of.recipe
             self.refused.emit(answer)
             return
-        self.pinned = replace(of, fidelity=answer.fidelity)
+        self.pinned = replace(of, fidelity=answer.fidelity, grids=answer.grids)
         self.changed.emit()
 
     def _layers_changed(self) -> None:

@@ -58,6 +58,13 @@ class ChannelPlot(PlotCard):
         self._ordered: NDArray[np.float64] | None = None
         self._sorted = False
         self._chosen = 0
+        self._reach = 0.0
+
+    def reach_to(self, sqnr: float) -> None:
+        """How many dB are seen at least: something else is drawn on the plot as well."""
+        self._reach = sqnr
+        if not self.is_empty() and len(self._sqnr):
+            self._go_home(*channel_bars(self._sqnr)[:2])
 
     def show_channels(self, sqnr: NDArray[np.float64], chosen: int, note: str) -> None:
         """Show the SQNR in dB of every channel and mark one."""
@@ -68,9 +75,12 @@ class ChannelPlot(PlotCard):
         self._bars.set_steps(edges, heights)
         self._mark.setVisible(not self._sorted)
         self._mark.setValue(chosen)
-        low, high = min(0.0, float(heights.min())), float(heights.max(initial=1.0))
-        self.set_home((float(edges[0]), float(edges[-1])), (low, high), 0.03)
+        self._go_home(edges, heights)
         self.show_plot(note)
+
+    def _go_home(self, edges: NDArray[np.float64], heights: NDArray[np.float64]) -> None:
+        low, high = min(0.0, float(heights.min())), float(heights.max(initial=1.0))
+        self.set_home((float(edges[0]), float(edges[-1])), (low, max(high, self._reach)), 0.03)
 
     def table(self) -> Table:
         """The SQNR of each channel."""

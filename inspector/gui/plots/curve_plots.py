@@ -208,7 +208,7 @@ class PowerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
 
     def tickStrings(self, values: list[float], _scale: float, _spacing: float) -> list[str]:
         """The values themselves."""
-        return [f"{2.0**value:.3g}" for value in values]
+        return [f"{2.0**value:.6g}" for value in values]
 
 
 class TradeoffPlot(PlotCard):

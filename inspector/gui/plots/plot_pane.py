@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from inspector.gui.layer_chart import LayerChart
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
+from inspector.gui.plots.beside import Beside
 from inspector.gui.plots.channel_plots import ChannelHeatPlot, ChannelRangePlot
 from inspector.gui.plots.curve_plots import BitsPlot, TradeoffPlot
 from inspector.gui.plots.error_plot import ErrorHistogramPlot, ErrorPlot
@@ -37,6 +38,9 @@ _ON_ITS_WAY = "Computing… (this is from before)"
 
 class PlotPane(QWidget):
     """The plots at the bottom of the window.
+
+    Attributes:
+        row: the channel of the weights that was picked; None for all.
 
     Signals:
         layer_picked: a layer was clicked in the layer plot.
@@ -84,7 +88,7 @@ class PlotPane(QWidget):
         self._offer_random()
         self._work: PlotWork | None = None
         self._layer = self._no_weights = ""
-        self._row: int | None = None
+        self.row: int | None = None
         self._why = ""
         self._channels: tuple[Boxes, Heat] | None = None
         self._of_weights = RolePlots(
@@ -96,6 +100,9 @@ class PlotPane(QWidget):
             self.activations, self.activation_errors, self.activation_bits,
             self.activation_tradeoff,
         )  # fmt: skip
+        self.beside = Beside(self.weights, self.activations, self.error, self.channels, self)
+        self.beside.follow("weights", self.weight_bits, self.weight_tradeoff)
+        self.beside.follow("activations", self.activation_bits, self.activation_tradeoff)
         for entry in self.cards():
             if isinstance(entry, PlotCard):
                 self._adopt(entry)
@@ -194,12 +201,13 @@ class PlotPane(QWidget):
         self._theme = theme
         for card in there(self.cards()):
             card.apply_theme(theme)
+        self.beside.apply_theme(theme)
 
     # What is shown
 
     def show_nothing(self, text: str) -> None:
         """No layer is chosen, or no model open."""
-        self._layer, self._row = "", None
+        self._layer, self.row = "", None
         for plots in (self._of_weights, self._of_activations):
             plots.subject = None
             plots.show_empty(text)
@@ -240,8 +248,8 @@ class PlotPane(QWidget):
                     card.say(_ON_ITS_WAY)
                 return
         rows = facts.qparams.rows if facts is not None and facts.qparams is not None else 1
-        if layer != self._layer or (self._row is not None and self._row >= rows) or rows == 1:
-            self._row = None
+        if layer != self._layer or (self.row is not None and self.row >= rows) or rows == 1:
+            self.row = None
         if layer != self._layer:
             for card in there(self.cards()):
                 card.forget_zoom()
@@ -250,7 +258,7 @@ class PlotPane(QWidget):
         self._layer, self._why = layer, why
         subject = None
         if facts is not None:
-            subject = Subject("weights", layer, facts, values, self._row)
+            subject = Subject("weights", layer, facts, values, self.row)
         self._of_weights.subject = subject
         self._draw_weights()
         self._ask()
@@ -382,8 +390,9 @@ class PlotPane(QWidget):
 
     def _channel_picked(self, row: int) -> None:
         """Show one channel; picking it again shows all."""
-        self._row = None if row == self._row else row
-        self._of_weights.pick(self._row)
+        self.row = None if row == self.row else row
+        self._of_weights.pick(self.row)
+        self.beside.pick(self.row)
         self._draw_weights()
         self._ask()
         if self._row is not None:
