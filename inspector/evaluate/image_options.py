@@ -175,13 +175,18 @@ class ImagePlan:
 
     def __str__(self) -> str:
         """Write it for a user to check: ``RGB 224x224 NCHW, crop, ...``."""
-        mean, std = (",".join(f"{v:.6g}" for v in values) for values in (self.mean, self.std))
+        mean, std = (_short(values) for values in (self.mean, self.std))
         height, width = self.size
         return (
             f"{self.channels} {height}x{width} {self.layout}, {self.fit}, "
             f"scale {self.scale:.6g}, mean {mean}, std {std}"
             + (f" ({self.reason})" if self.reason else "")
         )
+
+
+def _short(values: tuple[float, ...]) -> str:
+    """One number where all are the same."""
+    return ",".join(f"{v:.6g}" for v in (values[:1] if len(set(values)) == 1 else values))
 
 
 def image_layout(spec: InputSpec) -> Layout | None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from inspector.gui.settings import read_setting, write_setting
-from inspector.gui.theme import SPACE_M, SPACE_S
+from inspector.gui.theme import SPACE_M, SPACE_S, SPACE_XS
 
 GUIDE_KEY = "guide/seen"
 _TEXT = (
@@ -16,7 +16,10 @@ _TEXT = (
 
 
 class Guide(QFrame):
-    """One sentence and a button; once dismissed it never comes back."""
+    """One sentence and a button; once dismissed it never comes back.
+
+    It makes room for messages, which matter now, and comes back when they are gone.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,17 +36,25 @@ class Guide(QFrame):
         self.button.setAccessibleDescription("Do not show these first steps again")
         self.button.clicked.connect(self.dismiss)
         row = QHBoxLayout(self)
-        row.setContentsMargins(SPACE_M, SPACE_S, SPACE_S, SPACE_S)
+        row.setContentsMargins(SPACE_M, SPACE_XS, SPACE_S, SPACE_XS)
         row.setSpacing(SPACE_M)
         row.addWidget(self.label, 1)
         row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._is_wanted = self._gives_way = False
         self.hide()
 
     def model_opened(self, *, has_layers: bool) -> None:
         """A model is open: show the strip if it was never dismissed, and can be followed."""
-        self.setVisible(has_layers and read_setting(GUIDE_KEY, "no") != "yes")
+        self._is_wanted = has_layers and read_setting(GUIDE_KEY, "no") != "yes"
+        self.setVisible(self._is_wanted and not self._gives_way)
+
+    def give_way(self, messages: int) -> None:
+        """So many messages stand above it now."""
+        self._gives_way = messages > 0
+        self.setVisible(self._is_wanted and not self._gives_way)
 
     def dismiss(self) -> None:
         """Go away for good."""
         write_setting(GUIDE_KEY, "yes")
+        self._is_wanted = False
         self.hide()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.gui.resources import icon
-from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, Theme
+from inspector.gui.theme import LIGHT, SPACE_M, SPACE_S, SPACE_XS, Theme
 
 Kind = Literal["info", "success", "warning", "error"]
 MOST = 3
@@ -44,7 +44,13 @@ class Offer:
 
 
 class Message(QFrame):
-    """One message with a button that closes it, and maybe one for the next step."""
+    """One message with a button that closes it, and maybe one for the next step.
+
+    Signals:
+        gone: it was taken away.
+    """
+
+    gone = Signal()
 
     def __init__(
         self,
@@ -65,6 +71,7 @@ class Message(QFrame):
         sign = QLabel(_SIGNS[kind], self)
         sign.setProperty("role", "figure")
         sign.setAlignment(Qt.AlignmentFlag.AlignTop)
+        sign.setContentsMargins(0, SPACE_XS, 0, 0)
         body = QLabel(f"{text} {hint}".strip(), self)
         body.setTextFormat(Qt.TextFormat.PlainText)
         body.setWordWrap(True)
@@ -72,6 +79,7 @@ class Message(QFrame):
         body.setMinimumWidth(480)
         body.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         body.setAlignment(Qt.AlignmentFlag.AlignTop)
+        body.setContentsMargins(0, SPACE_XS, 0, SPACE_XS)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         body.setSizePolicy(policy)
@@ -81,7 +89,7 @@ class Message(QFrame):
         self._close.setProperty("small", "true")
         self._close.setIconSize(QSize(12, 12))
         row = QHBoxLayout(self)
-        row.setContentsMargins(SPACE_M, SPACE_S, SPACE_S, SPACE_S)
+        row.setContentsMargins(SPACE_M, SPACE_XS, SPACE_S, SPACE_XS)
         row.setSpacing(SPACE_M)
         row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(body, 1)
@@ -109,11 +117,18 @@ class Message(QFrame):
         """Take the message away."""
         self.hide()
         self.setParent(None)
+        self.gone.emit()
         self.deleteLater()
 
 
 class MessageBar(QWidget):
-    """The newest messages, one under the other; nothing at all when there are none."""
+    """The newest messages, one under the other; nothing at all when there are none.
+
+    Signals:
+        changed: how many there are now.
+    """
+
+    changed = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -141,12 +156,17 @@ class MessageBar(QWidget):
             message.dismiss()
         message = Message(kind, text, hint, self._theme, self, offer)
         self._column.addWidget(message)
+        message.gone.connect(self._count)
+        self._count()
         if kind in ("info", "success") and (offer is None or offer.passing):
             timer = QTimer(message)
             timer.setSingleShot(True)
             timer.timeout.connect(message.dismiss)
             timer.start(_PASSING_MS)
         return message
+
+    def _count(self) -> None:
+        self.changed.emit(len(self.messages()))
 
     def tell(self, kind: str, text: str, hint: str = "", offer: Offer | None = None) -> None:
         """The same for signals, whose arguments have no type of their own.

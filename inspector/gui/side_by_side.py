@@ -21,7 +21,10 @@ def tabs_of(pages: Sequence[tuple[str, QWidget]]) -> QTabWidget:
 
 
 def splitter_of(
-    orientation: Qt.Orientation, widgets: Sequence[QWidget], sizes: Sequence[int]
+    orientation: Qt.Orientation,
+    widgets: Sequence[QWidget],
+    sizes: Sequence[int],
+    shares: Sequence[int],
 ) -> QSplitter:
     """Widgets beside or above one another, with a line between that can be moved.
 
@@ -29,6 +32,7 @@ def splitter_of(
         orientation: across or down.
         widgets: in order.
         sizes: pixels of each, to begin with.
+        shares: of what a larger window has more.
     """
     splitter = QSplitter(orientation)
     splitter.setHandleWidth(1)
@@ -36,4 +40,6 @@ def splitter_of(
     for widget in widgets:
         splitter.addWidget(widget)
     splitter.setSizes(list(sizes))
+    for number, share in enumerate(shares):
+        splitter.setStretchFactor(number, share)
     return splitter

@@ -18,7 +18,7 @@ from inspector.gui.figure_row import FigureRow
 from inspector.gui.spec_panel import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
-from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text
+from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 
 _TIPS = {
     "size": "Weights and biases in float, and as they would be stored",
@@ -137,6 +137,9 @@ class StatusStrip(QStatusBar):
         if accuracy is not None:
             text = f"Accuracy {percent_text(accuracy[0])} → <b>≈ {percent_text(accuracy[1])}</b>"
         self._show("accuracy", text)
+        if classes is not None:
+            of = plural(classes.labelled, "labelled prediction")
+            self.figures.labels["accuracy"].setToolTip(f"{_TIPS['accuracy']}: of {of}")
         self._show("time", "" if seconds is None else duration_text(seconds))
         self.figures.labels["top1"].lead_on(classes is not None and bool(classes.predictions))
 

@@ -53,3 +53,20 @@ def test_a_model_without_layers_needs_no_guide(qtbot: QtBot) -> None:
     assert not guide.isVisible()
     guide.model_opened(has_layers=True)
     assert guide.isVisible()
+
+
+def test_messages_take_its_place(window: MainWindow) -> None:
+    """Two bars one under the other would be loud; it comes back after them, unless dismissed."""
+    write_setting(GUIDE_KEY, "no")
+    window.guide.model_opened(has_layers=True)
+    assert window.guide.isVisible()
+    first = window.messages.show_message("info", "One.")
+    window.messages.show_message("warning", "Two.")
+    assert not window.guide.isVisible()
+    first.dismiss()
+    assert not window.guide.isVisible()
+    window.messages.clear()
+    assert window.guide.isVisible()
+    window.guide.dismiss()
+    window.messages.show_message("info", "One.").dismiss()
+    assert not window.guide.isVisible()
