@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QDialog,
     QMainWindow,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -46,7 +45,7 @@ from inspector.gui.property_presenter import PropertyPresenter
 from inspector.gui.resources import app_icon, sample_models
 from inspector.gui.restore import Views
 from inspector.gui.selection import Selection
-from inspector.gui.side_by_side import splitter_of, tabs_of
+from inspector.gui.side_by_side import FairSplitter, arranged, tabs_of
 from inspector.gui.sidecar_export import SidecarExport
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.spec_presenter import SpecPresenter
@@ -167,7 +166,7 @@ class MainWindow(QMainWindow):
         settings.write_bytes("window/geometry", self.saveGeometry())
         self.plot_slot.remember()
         for name, splitter in self._splitters().items():
-            settings.write_bytes(f"window/{name}", splitter.saveState())
+            settings.write_bytes(f"window/{name}", splitter.state())
         self.hide()
         for dialog in self.findChildren(QDialog):
             dialog.close()
@@ -235,10 +234,9 @@ class MainWindow(QMainWindow):
         )
         self.integers = IntegerPresenter(self.bridge, self.selection, self.tabs, self)
         bind(self.heat, self.graph_pane.legend)
-        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.views = splitter_of(across, (self.pane, self.graph_pane), (450, 530), (1, 4))
-        self.rows = splitter_of(down, (self.views, self.plot_slot), (480, 220), (5, 2))
-        self.columns = splitter_of(across, (self.rows, self.tabs), (980, 300), (14, 1))
+        self.views, self.rows, self.columns = arranged(
+            self.pane, self.graph_pane, self.plot_slot, self.tabs
+        )
         self.stack = QStackedWidget()
         self.stack.addWidget(self.welcome)
         self.stack.addWidget(self.columns)
@@ -304,9 +302,7 @@ class MainWindow(QMainWindow):
         """Last of all, so that what is restored finds everything in its place."""
         views = Views(self.selection, self.stage, self.graph, self.actions_["actionRightwards"])
         self.panels = Panels(self, self.bridge, self.selection, self.actions_, self.ask, self.tabs)
-        self.pictures = Pictures(
-            self, self.bridge, self.files, self.messages, self.actions_["actionImages"]
-        )
+        self.pictures = Pictures(self, self.bridge, self.files, self.messages, self.actions_)
         self.keeping = Keeping(self, self.files, self.bridge, self.ask, views, self.messages)
         self.keeping.show_recent(self.actions_.recent, self.welcome)
         self.keeping.show_guide(self.guide)
@@ -341,9 +337,9 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self.restoreGeometry(settings.read_bytes("window/geometry"))
         for name, splitter in self._splitters().items():
-            splitter.restoreState(settings.read_bytes(f"window/{name}"))
+            splitter.restore(settings.read_bytes(f"window/{name}"))
 
-    def _splitters(self) -> dict[str, QSplitter]:
+    def _splitters(self) -> dict[str, FairSplitter]:
         return {"views": self.views, "rows": self.rows, "columns": self.columns}
 
     # What the user does

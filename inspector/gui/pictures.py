@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from inspector.errors import DataError
@@ -13,6 +12,7 @@ from inspector.evaluate.classes import doubt_of
 from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.inputs import input_specs
 from inspector.evaluate.pixels import pixel_hint
+from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.message_bar import MessageBar, Offer
@@ -27,7 +27,7 @@ class Pictures(QObject):
         bridge: tells of models and figures.
         files: calibrates, with the options that stand there.
         messages: where it is said how pictures are fed.
-        action: asks for the dialog.
+        actions: of the window, one of which asks for the dialog.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Pictures(QObject):
         bridge: Bridge,
         files: Files,
         messages: MessageBar,
-        action: QAction,
+        actions: Actions,
     ) -> None:
         super().__init__(window)
         self._window, self._bridge, self._files = window, bridge, files
-        self._messages, self._action = messages, action
+        self._messages, self._action = messages, actions["actionImages"]
         self._doubted: object = None
         self.dialog: PictureDialog | None = None
-        action.triggered.connect(self.ask)
+        self._action.triggered.connect(self.ask)
         bridge.model_changed.connect(self._model_changed)
         bridge.fidelity_changed.connect(self._doubt)
         files.pictures_fed.connect(self._fed)

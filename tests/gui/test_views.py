@@ -122,7 +122,7 @@ def test_a_click_on_a_bar_selects_its_layer(opened: MainWindow) -> None:
 def test_the_layout_is_remembered(qtbot: QtBot, window: MainWindow) -> None:
     """A window opens as the last one was left."""
     window.stack.setCurrentWidget(window.columns)
-    window.columns.setSizes([700, 580])
+    window.columns.moveSplitter(700, 1)
     left = window.columns.sizes()
     window.close()
     again = MainWindow()

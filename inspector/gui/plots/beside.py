@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -24,7 +24,10 @@ from inspector.gui.plots.shown import Subject, histogram_shape, note_of
 from inspector.gui.theme import Theme
 from inspector.report.units import decibel_text
 
-_DASH, _DOT = Qt.PenStyle.DashLine, Qt.PenStyle.DotLine
+if TYPE_CHECKING:
+    from inspector.gui.plots.plot_pane import PlotPane
+
+_DOT = Qt.PenStyle.DotLine
 _Draw = Callable[[Subject | None], None]
 
 
@@ -42,33 +45,23 @@ class Beside(QObject):
     """Lays A over the plots of today's choice.
 
     Args:
-        weights: the histogram of the weights.
-        activations: that of the activations.
-        error: the error of the weights against their values.
-        channels: SQNR of the weights' channels.
+        pane: all plots; those that are not made yet get theirs when they are.
     """
 
-    def __init__(
-        self,
-        weights: HistogramPlot,
-        activations: HistogramPlot,
-        error: ErrorPlot,
-        channels: ChannelPlot,
-        parent: QObject,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, pane: PlotPane) -> None:
+        super().__init__(pane)
         self._theme: Theme | None = None
         self._shown: dict[str, Subject | None] = {"weights": None, "activations": None}
         self._overlays: dict[str, list[_Overlay]] = {"weights": [], "activations": []}
-        self._lay("weights", weights, self._over_histogram(weights))
-        self._lay("activations", activations, self._over_histogram(activations))
-        self._lay("weights", error, _over_error(error))
-        self._lay("weights", channels, _over_channels(channels))
-        for card in (weights, activations):
+        for role, card in (("weights", pane.weights), ("activations", pane.activations)):
+            self._lay(role, card, self._over_histogram(card))
             card.log.toggled.connect(lambda _: self._draw_all())
+        self._lay("weights", pane.error, _over_error(pane.error))
+        self._lay("weights", pane.channels, _over_channels(pane.channels))
+        self._follow("weights", pane.weight_bits, pane.weight_tradeoff)
+        self._follow("activations", pane.activation_bits, pane.activation_tradeoff)
 
-    def follow(self, role: str, bits: Late[BitsPlot], tradeoff: Late[TradeoffPlot]) -> None:
-        """Lay A over these plots of a role as well, once they are made."""
+    def _follow(self, role: str, bits: Late[BitsPlot], tradeoff: Late[TradeoffPlot]) -> None:
         bits.then(lambda card: self._lay(role, card, _over_bits(card)))
         tradeoff.then(lambda card: self._lay(role, card, _over_tradeoff(card)))
 

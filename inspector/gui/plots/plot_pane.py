@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from inspector.gui.layer_chart import LayerChart
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
@@ -100,9 +100,7 @@ class PlotPane(QWidget):
             self.activations, self.activation_errors, self.activation_bits,
             self.activation_tradeoff,
         )  # fmt: skip
-        self.beside = Beside(self.weights, self.activations, self.error, self.channels, self)
-        self.beside.follow("weights", self.weight_bits, self.weight_tradeoff)
-        self.beside.follow("activations", self.activation_bits, self.activation_tradeoff)
+        self.beside = Beside(self)
         for entry in self.cards():
             if isinstance(entry, PlotCard):
                 self._adopt(entry)
@@ -395,15 +393,11 @@ class PlotPane(QWidget):
         self.beside.pick(self.row)
         self._draw_weights()
         self._ask()
-        if self._row is not None:
-            self.row_picked.emit(self._row)
+        if self.row is not None:
+            self.row_picked.emit(self.row)
 
     def _offer_random(self) -> None:
-        box = QHBoxLayout()
-        box.addStretch(1)
-        box.addWidget(self.random)
-        box.addStretch(1)
         column = QVBoxLayout(self.activations.empty)
         column.addStretch(1)
-        column.addLayout(box)
+        column.addWidget(self.random, 0, Qt.AlignmentFlag.AlignHCenter)
         self.random.hide()
