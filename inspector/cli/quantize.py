@@ -22,6 +22,7 @@ from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_not_read, check_target
 from inspector.quant.recover import METHODS_TEXT
+from inspector.report.conversion_text import conversions_line
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 from inspector.session.formats import FORMATS
 
@@ -174,6 +175,7 @@ def summary(result: Mapping[str, Any]) -> str:
                 ),
                 ("layers", _layer_counts(result["layers"])),
                 *_fitted(result),
+                *_converted(result),
                 ("calibrated on", data_text(calibration)),
                 *(("note", note) for note in calibration.get("notes") or ()),
                 ("seconds", _seconds(result["seconds"])),
@@ -194,6 +196,11 @@ def _fitted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = ", ".join(name[:60] for name in names[:5])
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return [(f"fitted to {result['target']}", f"{plural(len(names), 'layer')}: {shown}{more}")]
+
+
+def _converted(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    figures = result.get("conversions")
+    return [("conversions", conversions_line(figures))] if figures else []
 
 
 def _layer_counts(layers: Sequence[Mapping[str, Any]]) -> str:

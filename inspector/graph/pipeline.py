@@ -148,6 +148,12 @@ def integer_reads(layer: Layer, grids: Grids) -> tuple[QParams, ...]:
             f"{layer.name} is computed in float: {_what_is_float(layer, found, weight)}.",
             "Quantize both its weights and its activations.",
         )
+    if any(grid.table is not None for grid in (*found, *([weight] if weight else []))):
+        raise UnsupportedError(
+            f"{layer.name} reads codes of levels that are not evenly spaced: they are places in a "
+            "table, and no numbers to multiply.",
+            "Choose integers for its weights and activations.",
+        )
     if weight is not None and weight.block:
         raise UnsupportedError(
             f"The weights of {layer.name} have a scale for each block, so there is no one sum.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.quant.kernels import dequantize, quantize
+from inspector.quant.kernels import dequantize, outside, quantize
 from inspector.quant.qparams import QParams
 
 MOST_EXPONENT = 126
@@ -25,9 +25,10 @@ class Coded:
         error: `real` less `value`.
         clipped: the number lies outside of the grid.
         bits: the width of the code, with its sign.
-        hexadecimal: the code in two's complement, "0xf3".
+        hexadecimal: the code in two's complement, "0xf3"; of a float of 8 bits its byte.
         binary: the same in binary, "1111 0011".
-        q_format: "Q3.4" where the scale is a power of two and zero is code 0; empty elsewhere.
+        q_format: "Q3.4" where the scale is a power of two and zero is code 0; empty elsewhere, as
+            where levels are not evenly spaced.
     """
 
     value: float
@@ -52,7 +53,7 @@ def coded(value: float, grid: QParams) -> Coded:
         DataError: NaN, which has no code.
     """
     assert grid.rows == 1, "a grid of one scale"
-    one = QParams(grid.scale.reshape(()), grid.zero_point.reshape(()), grid.qmin, grid.qmax)
+    one = row_of(grid, 0)
     with np.errstate(over="ignore"):
         single = np.float32(value)
     code = int(quantize(single, one, "The number"))
@@ -60,17 +61,29 @@ def coded(value: float, grid: QParams) -> Coded:
     bits = code_bits(grid.qmin, grid.qmax)
     low, high = float(one.lo), float(one.hi)
     half = float(one.scale) / 2
+    clipped = not low - half <= float(single) <= high + half
+    if one.table is not None:
+        clipped = bool(outside(single, one))
+    pattern = _bit_pattern(code, one)
     return Coded(
         float(single),
         code,
         real,
         real - float(single),
-        not low - half <= float(single) <= high + half,
+        clipped,
         bits,
-        hexadecimal(code, bits),
-        binary(code, bits),
-        q_format(float(one.scale), int(one.zero_point), bits, signed=grid.qmin < 0),
+        hexadecimal(pattern, bits),
+        binary(pattern, bits),
+        ""
+        if one.table is not None
+        else q_format(float(one.scale), int(one.zero_point), bits, signed=grid.qmin < 0),
     )
+
+
+def _bit_pattern(code: int, grid: QParams) -> int:
+    """The code, or the byte of a float of 8 bits, whose sign is a bit of its own."""
+    is_float = grid.table is not None and grid.table.name.startswith("fp8")
+    return 0x80 | -code if is_float and code < 0 else code
 
 
 def row_of(grid: QParams, row: int) -> QParams:
@@ -80,6 +93,7 @@ def row_of(grid: QParams, row: int) -> QParams:
         grid.zero_point.reshape(-1)[row].reshape(()),
         grid.qmin,
         grid.qmax,
+        table=grid.table,
     )
 
 

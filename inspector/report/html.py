@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from inspector.evaluate.fidelity import Fidelity
+from inspector.report.conversion_text import conversion_rows, headline, operator_rows
 from inspector.report.data import ReportData
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
 from inspector.session.result import LayerResult
@@ -49,6 +50,7 @@ def to_html(data: ReportData) -> str:
         f"<p>{escape(data.verdict)}</p>",
         *_fidelity(data),
         *_layers(result.layers),
+        *_conversions(data),
         *_origin(data),
     ]
     return (
@@ -104,6 +106,21 @@ def _layers(layers: Sequence[LayerResult]) -> Iterable[str]:
             ]
         )
     yield _table(head, rows)
+
+
+def _conversions(data: ReportData) -> Iterable[str]:
+    counts = data.result.conversions
+    if counts is None:
+        return
+    figures = counts.to_json()
+    yield f"<h2>Between floats and integers</h2><p>{escape(headline(figures))}.</p>"
+    rows = (*conversion_rows(figures), *operator_rows(figures))
+    yield _table(["", "Number#"], [[name, str(count)] for name, count in rows])
+    yield (
+        '<p class="soft">A float island is a group of operators that hand floats to one another. '
+        "Each tensor that enters one from integers is dequantized, each that leaves it for "
+        "integers is quantized.</p>"
+    )
 
 
 def _origin(data: ReportData) -> Iterable[str]:

@@ -21,6 +21,7 @@ from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
 from inspector.files import check_not_read, check_target
+from inspector.graph.conversions import conversions
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
@@ -225,7 +226,9 @@ def save_quantized(
                     cancel=cancel,
                 )
     result = _result(opened, recipe, calibration, written, output, layers, verification, clock)
-    return replace(result, recovery=recovery)
+    # Without activations on grids there is nothing to convert between.
+    counts = conversions(opened.placement, grids).counts if grids.plan.points else None
+    return replace(result, recovery=recovery, conversions=counts)
 
 
 def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.evaluate.verify import Verification
+from inspector.graph.conversions import Counts
 from inspector.graph.grids import Constants, Grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Site
@@ -116,6 +117,7 @@ class QuantizeResult:
         notes: what the user should know of how the samples were taken.
         fitted: layers whose choice was changed because the target does not take it.
         recovery: what was done so that quantizing costs less; None where nothing was.
+        conversions: how often values change between floats and integers; None where not counted.
     """
 
     model: Path
@@ -134,6 +136,7 @@ class QuantizeResult:
     notes: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
     recovery: Recovery | None = None
+    conversions: Counts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""
@@ -169,4 +172,5 @@ class QuantizeResult:
             "seconds": dict(self.seconds),
             "fitted": list(self.fitted),
             "recovery": self.recovery.to_json() if self.recovery else None,
+            "conversions": self.conversions.to_json() if self.conversions else None,
         }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
@@ -28,6 +30,11 @@ def test_quantize_prints_the_contract(cli, model: Path, data: Path, tmp_path: Pa
         assert layer["weight_sqnr_db"] > 30
     assert result["size"]["float_bytes"] == model.stat().st_size
     assert result["size"]["quantized_bytes"] == out.stat().st_size
+    kinds = Counter(node.op_type for node in onnx.load(out).graph.node)
+    found = result["conversions"]
+    assert found["conversions"] == found["quantize"] + found["dequantize"]
+    assert found["integer_operators"] >= len(result["layers"])
+    assert 0 < found["quantize"] + found["quantize_inputs"] <= kinds["QuantizeLinear"]
     for figures in (result["predicted"], result["measured"]):
         assert {"sqnr_db", "cosine", "top1_agreement"} <= figures.keys()
     assert abs(result["predicted"]["sqnr_db"] - result["measured"]["sqnr_db"]) <= 0.5

@@ -224,6 +224,7 @@ def test_products_of_two_activations(quantized: Quantize) -> None:
         ("float", "float", "nothing of it"),
         ("int4:block2", "uint8", "for each block"),
         ("int8:channel@0", "uint8", "several scales"),
+        ("log4", "uint8", "not evenly spaced"),
     ],
 )
 def test_what_has_no_integer_arithmetic_says_why(

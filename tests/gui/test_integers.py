@@ -18,7 +18,6 @@ from inspector.graph.conversions import conversions
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.pipeline import pipeline_of
 from inspector.gui.estimate import preview_samples
-from inspector.gui.integers.model_page import headline
 from inspector.gui.integers.pages import number_of, number_page, real, whole
 from inspector.gui.integers.pane import IntegersPane
 from inspector.gui.integers.stages import Stage, span, stages
@@ -28,6 +27,7 @@ from inspector.gui.properties.sheet import Sheet
 from inspector.quant.kernels import dequantize, quantize
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec
+from inspector.report.conversion_text import headline
 from inspector.session.job import resolve
 from inspector.session.target_profile import ASSUMED, Accumulator
 
@@ -433,12 +433,12 @@ def test_the_model_says_what_its_islands_cost(
     """As counted apart; a layer that is left in float makes one more."""
     opened = calibrated.document.opened
     found = conversions(opened.placement, grids_apart(calibrated))
-    assert pane.model.page.subtitle == headline(found.counts)
+    assert pane.model.page.subtitle == headline(found.counts.to_json())
     name = calibrated.document.layers[1].name
     calibrated.bridge.set_specs([name], QuantSpec.parse("float"), QuantSpec.parse("float"))
     settled()
     after = conversions(opened.placement, grids_apart(calibrated))
-    assert pane.model.page.subtitle == headline(after.counts)
+    assert pane.model.page.subtitle == headline(after.counts.to_json())
     assert after.counts.quantizes > found.counts.quantizes
     assert "island" in pane.model.page.subtitle
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from inspector.quant.fixed_point import (
 )
 from inspector.quant.kernels import fake_quantize, outside
 from inspector.quant.qparams import QParams
+from inspector.quant.tables import table_of
 
 
 def grid(scale: float, zero: int = 0, qmin: int = -128, qmax: int = 127) -> QParams:
@@ -115,3 +118,39 @@ def test_powers_of_two_are_found(exponent: int) -> None:
     assert power_of_two(float(np.nextafter(np.float32(2.0**exponent), np.float32(0)))) is None
     for other in (0.0, -1.0, math.inf, math.nan):
         assert power_of_two(other) is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wide"), [("fp8e4m3", ml_dtypes.float8_e4m3fn), ("fp8e5m2", ml_dtypes.float8_e5m2)]
+)
+def test_floats_of_8_bits_have_their_own_bytes(dtype: str, wide: Any) -> None:
+    """As the library of small floats has them."""
+    table = table_of(dtype)
+    assert table is not None
+    made = QParams(
+        np.asarray(np.float32(1)), np.asarray(0), table.lowest, table.highest, None, 0, table
+    )
+    for value in (0.3, -0.3, 1.0, -17.5, 0.001, -3.0e-5, 300.0):
+        one = coded(value, made)
+        stored = np.asarray(value, np.float32).astype(wide)
+        assert one.real == float(stored)
+        if one.code:
+            assert int(one.hexadecimal, 16) == int(stored.view(np.uint8))
+        assert one.q_format == ""
+        assert not one.clipped
+    assert coded(1e6, made).clipped
+    assert row_of(made, 0).table is table
+
+
+@pytest.mark.parametrize("dtype", ["log4", "ternary", "binary"])
+def test_other_levels_are_what_the_kernels_make_of_them(dtype: str) -> None:
+    """Nearest level, and clipped beyond the last threshold."""
+    table = table_of(dtype)
+    assert table is not None
+    made = QParams(
+        np.asarray(np.float32(0.5)), np.asarray(0), table.lowest, table.highest, None, 0, table
+    )
+    for value in (-3.0, -0.4, 0.0, 0.1, 0.26, 0.5, 2.0):
+        one = coded(value, made)
+        assert one.real == float(fake_quantize(np.float32(value), made))
+        assert one.clipped == bool(outside(np.float32(value), made))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from inspector.errors import InspectorError
+from inspector.graph.conversions import Counts
+from inspector.report.conversion_text import conversions_line, headline
 from inspector.report.data import report_data
 from inspector.report.html import to_html
 from inspector.report.write import write_report
@@ -42,6 +44,8 @@ def test_the_html_report_holds_every_layer_and_the_measured_figure(
     for layer in result.layers:
         assert layer.name in text
     assert "http" not in text, "a report loads nothing"
+    assert result.conversions is not None
+    assert f"{headline(result.conversions.to_json())}." in text
 
 
 def test_the_json_report_is_the_result_and_where_it_comes_from(
@@ -81,3 +85,18 @@ def test_a_report_that_cannot_be_written_is_refused(
     with pytest.raises(InspectorError):
         write_report(report_data(result, ""), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_conversions_in_words() -> None:
+    """Ones and manys, and what does not occur is left out."""
+    none = Counts(*[0] * 13).to_json()
+    assert headline(none) == "Everything is computed in float"
+    codes = none | {"integer_operators": 3}
+    assert conversions_line(codes) == "No float island: integers all the way"
+    some = codes | {"float_islands": 12, "conversions": 24, "quantize": 14, "dequantize": 10}
+    assert headline(some) == "12 float islands cost 24 conversions"
+    assert conversions_line(some | {"dequantize_in_kernels": 8}) == (
+        "12 float islands cost 24 conversions (14 quantize, 10 dequantize, 8 of them in kernels)"
+    )
+    one = codes | {"float_islands": 1, "conversions": 1, "quantize": 0, "dequantize": 1}
+    assert headline(one) == "1 float island costs 1 conversion"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from inspector.graph.conversions import Conversions, Counts, Island, Meeting
+from inspector.graph.conversions import Conversions, Island, Meeting
 from inspector.graph.model import Graph
 from inspector.graph.operators import category
 from inspector.gui.integers.pages import whole
 from inspector.gui.properties.page import Block, Page, Pair, Section, Target
+from inspector.report.conversion_text import conversion_rows, headline, operator_rows
 from inspector.report.units import plural, value_text
 
 _FOLD = 6
@@ -24,57 +25,25 @@ def model_page(found: Conversions, graph: Graph, of_layer: str = "") -> Page:
         graph: the graph.
         of_layer: what reads the output of this layer comes first.
     """
+    figures = found.counts.to_json()
     sections = (
         _behind(found, graph, of_layer),
-        _counts(found.counts),
-        _operators(found.counts),
+        Section("Conversions", _rows(conversion_rows(figures))),
+        Section("Operators", _rows(operator_rows(figures))),
         Section("Float islands", tuple(_island(one, graph) for one in found.islands[:_MOST]),
                 _more(len(found.islands)) or "conversions", _FOLD),
         Section("Where scales meet", tuple(_meeting(one) for one in found.meetings[:_MOST]),
                 _more(len(found.meetings)) or "scale of input ÷ output", _FOLD),
     )  # fmt: skip
-    return Page("The whole model", headline(found.counts), sections, key="conversions")
-
-
-def headline(counts: Counts) -> str:
-    """12 float islands cost 24 conversions."""
-    if not counts.integer and not counts.islands:
-        return "Everything is computed in float"
-    if not counts.islands:
-        return "No float island: integers all the way"
-    cost = counts.quantizes + counts.dequantizes
-    verb = "costs" if counts.islands == 1 else "cost"
-    return f"{plural(counts.islands, 'float island')} {verb} {plural(cost, 'conversion')}"
+    return Page("The whole model", headline(figures), sections, key="conversions")
 
 
 def _more(count: int) -> str:
     return f"the first {_MOST} of {count}" if count > _MOST else ""
 
 
-def _counts(counts: Counts) -> Section:
-    figures: Mapping[str, int] = {
-        "Quantized behind islands": counts.quantizes,
-        "Dequantized before them": counts.dequantizes,
-        "… by kernels themselves": counts.in_kernels,
-        "Islands done by tables": counts.tables,
-        "Model inputs quantized": counts.inputs,
-        "Outputs dequantized": counts.outputs,
-        "Other floats quantized": counts.others,
-        "Requantized to be joined": counts.requantizes,
-    }
-    rows = [Pair(name, whole(count), number=True) for name, count in figures.items() if count]
-    return Section("Conversions", tuple(rows))
-
-
-def _operators(counts: Counts) -> Section:
-    figures: Mapping[str, int] = {
-        "Compute on codes": counts.integer,
-        "Move codes": counts.moving,
-        "Folded into clamping": counts.folded,
-        "In float": counts.floating,
-    }
-    rows = [Pair(name, whole(count), number=True) for name, count in figures.items() if count]
-    return Section("Operators", tuple(rows))
+def _rows(figures: Sequence[tuple[str, int]]) -> tuple[Pair, ...]:
+    return tuple(Pair(name, whole(count), number=True) for name, count in figures)
 
 
 def _island(island: Island, graph: Graph) -> Pair:

@@ -49,8 +49,9 @@ def number_page(value: float, grid: QParams, row: int) -> Page:
         Pair("Binary", one.binary, number=True),
         Pair("On the grid", real(one.real), number=True),
         Pair("Error", real(one.error), number=True),
-        Pair("", _steps(one.error / scale), "muted", number=True),
     ]
+    if grid.table is None:
+        rows.append(Pair("", _steps(one.error / scale), "muted", number=True))
     if one.q_format:
         rows.insert(3, Pair("Fixed point", _fixed_point(one, scale), number=True, doc=_Q_DOC))
     if one.clipped:
@@ -105,6 +106,8 @@ def number_of(text: str, grid: QParams, row: int) -> float:
         return value
     code = int(digits, 0)
     one = row_of(grid, row)
+    if grid.table is not None:  # its codes are places among levels, not what is stored
+        raise ValueError(text)
     bits = coded(0.0, one).bits
     if code >= 1 << bits:
         raise ValueError(text)

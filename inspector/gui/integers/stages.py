@@ -94,7 +94,9 @@ def stages(
 
 
 def type_name(grid: QParams) -> str:
-    """int8, uint4."""
+    """int8, uint4, log4."""
+    if grid.table is not None:
+        return grid.table.name
     signed = grid.qmin < 0
     return f"{'int' if signed else 'uint'}{code_bits(grid.qmin, grid.qmax)}"
 
@@ -119,7 +121,7 @@ def _operand(kind: Kind, name: str, grid: QParams) -> Stage:
         title += f"  {form}" if form else ""
     lines = [f"scale {span(scales)}"]
     if len(scales) > 1:
-        ends = [f"{end:.3g}" for end in (scales.min(), scales.max())]
+        ends = [f"{end:.2g}" for end in (scales.min(), scales.max())]
         lines = [plural(len(scales), "scale"), " … ".join(ends)]
     lines.append(f"zero point {span(zeros)}")
     return Stage(kind, title, tuple(lines), _TIPS[kind])
