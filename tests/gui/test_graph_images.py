@@ -2,23 +2,18 @@
 
 Fonts differ between machines, so text is painted as bars of a fixed width here, and all that
 depends on the width of a text follows. Colours, shapes and places are compared, with some tolerance
-for how edges are smoothed. To store what is painted now, look at it, and commit it if it is right:
-
-    QUANT_INSPECTOR_UPDATE_IMAGES=1 python -m pytest tests/gui/test_graph_images.py
+for how edges are smoothed; see `StoredImages` in conftest.py for how to store them anew.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 from pytestqt.qtbot import QtBot
@@ -33,18 +28,9 @@ from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.picture import Picture, build_picture
 from inspector.gui.theme import DARK, LIGHT, Theme, heat
 
-IMAGES = Path(__file__).parent / "images"
-UPDATE = bool(os.environ.get("QUANT_INSPECTOR_UPDATE_IMAGES"))
 THEMES = {"light": LIGHT, "dark": DARK}
 ADVANCE = 6.0
 """Pixels that a letter is wide here."""
-NOTICED = 20
-"""Steps of 255 by which a channel must differ to count."""
-BLOCK, MOST = 16, 0.16
-"""In no square of so many pixels a larger part may differ: an edge that is smoothed in another way
-is one or two lines of it, what is missing or has another colour is more."""
-
-Pixels = NDArray[np.int16]
 Painted = Callable[[Theme], QImage]
 
 
@@ -108,43 +94,6 @@ def paint(picture: Picture, look: Look, area: QRectF, scale: float) -> QImage:
     AreaPainter(picture, look).paint(painter, area, scale)
     painter.end()
     return image
-
-
-# Comparing
-
-
-def pixels(image: QImage) -> Pixels:
-    """Red, green and blue of each pixel, shape (height, width, 3)."""
-    plain = image.convertToFormat(QImage.Format.Format_RGB888)
-    flat = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), -1)
-    return flat[:, : 3 * plain.width()].reshape(plain.height(), plain.width(), 3).astype(np.int16)
-
-
-def differing(one: QImage, other: QImage) -> float:
-    """How much of the worst block differs so that one would see it; 1 where the sizes do."""
-    first, second = pixels(one), pixels(other)
-    if first.shape != second.shape:
-        return 1.0
-    seen = np.abs(first - second).max(axis=2) > NOTICED
-    high, wide = (-(-side // BLOCK) * BLOCK for side in seen.shape)
-    padded = np.zeros((high, wide))
-    padded[: seen.shape[0], : seen.shape[1]] = seen
-    blocks = padded.reshape(high // BLOCK, BLOCK, wide // BLOCK, BLOCK)
-    return float(blocks.mean(axis=(1, 3)).max())
-
-
-def compare(name: str, image: QImage, folder: Path) -> None:
-    """Hold an image to the one that is stored."""
-    stored = IMAGES / f"{name}.png"
-    if UPDATE:
-        assert image.save(str(stored))
-        return
-    assert stored.is_file(), f"{stored.name} is not stored; see how to at the top of this file"
-    part = differing(image, QImage(str(stored)))
-    if part > MOST:
-        painted = folder / f"{name}.png"
-        image.save(str(painted))
-        pytest.fail(f"{part:.0%} of a part of {stored.name} differ; painted now: {painted}")
 
 
 # What is painted
@@ -252,12 +201,12 @@ SUBJECTS = (card, heat_overlay, heat_from_afar, heat_from_far_away, group, stubs
 @pytest.mark.parametrize("mode", THEMES)
 @pytest.mark.parametrize("make", SUBJECTS, ids=lambda make: make.__name__)
 def test_it_looks_as_it_did(
-    qtbot: QtBot, tmp_path: Path, make: Callable[[], Subject], mode: str
+    qtbot: QtBot, stored_images: Any, make: Callable[[], Subject], mode: str
 ) -> None:
     """Each subject in each theme."""
     subject = make()
     image = subject.paint(subject.look(THEMES[mode]))
-    compare(f"{make.__name__}_{mode}", image, tmp_path)
+    stored_images.hold(f"{make.__name__}_{mode}", image)
 
 
 def _changed(look: Look, name: str, **changes: Any) -> Look:
@@ -270,6 +219,7 @@ FAULTS: tuple[tuple[Callable[[], Subject], Callable[[Look], Look]], ...] = (
     (card, lambda look: _changed(look, "conv", colour=heat(0.5))),
     (card, lambda look: _changed(look, "conv", colour=None)),
     (card, lambda look: _changed(look, "conv", figure="")),
+    (card, lambda look: _changed(look, "conv", misfit="It does not fit.")),
     (card, lambda look: _changed(look, "conv", weights="")),
     (heat_overlay, lambda look: _changed(look, "b", stale=False)),
     (heat_overlay, lambda look: _changed(look, "c", is_float=False)),
@@ -289,13 +239,16 @@ FAULTS: tuple[tuple[Callable[[], Subject], Callable[[Look], Look]], ...] = (
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)))
-def test_a_wrong_colour_or_shape_is_noticed(qtbot: QtBot, number: int) -> None:
+def test_a_wrong_colour_or_shape_is_noticed(qtbot: QtBot, stored_images: Any, number: int) -> None:
     """The tolerance hides no fault."""
     make, spoil = FAULTS[number]
     subject = make()
     right = subject.look(LIGHT)
-    assert differing(subject.paint(right), subject.paint(right)) == 0
-    assert differing(subject.paint(right), subject.paint(spoil(right))) > MOST
+    assert stored_images.differing(subject.paint(right), subject.paint(right)) == 0
+    assert (
+        stored_images.differing(subject.paint(right), subject.paint(spoil(right)))
+        > stored_images.most
+    )
 
 
 def test_what_is_out_of_date_is_faint_from_farthest_away(qtbot: QtBot) -> None:
@@ -310,17 +263,17 @@ def test_what_is_out_of_date_is_faint_from_farthest_away(qtbot: QtBot) -> None:
     assert full.tolist() == list(heat(0.9).getRgb()[:3])
 
 
-def test_smoothed_edges_are_not_taken_for_faults(qtbot: QtBot) -> None:
+def test_smoothed_edges_are_not_taken_for_faults(qtbot: QtBot, stored_images: Any) -> None:
     """Another way to smooth, a quarter of a pixel aside, passes."""
     subject = card()
     look = subject.look(LIGHT)
     area = subject.picture.bounds.adjusted(-12, -12, 12, 12)
     aside = area.translated(0.12, 0.12)
     one, other = (paint(subject.picture, look, place, 1.0) for place in (area, aside))
-    assert differing(one, other) <= MOST
+    assert stored_images.differing(one, other) <= stored_images.most
 
 
-def test_a_group_is_a_pile_of_cards(qtbot: QtBot) -> None:
+def test_a_group_is_a_pile_of_cards(qtbot: QtBot, stored_images: Any) -> None:
     """What tells it from a node is seen without its text."""
     subject = group()
     look = subject.look(LIGHT)
@@ -334,13 +287,15 @@ def test_a_group_is_a_pile_of_cards(qtbot: QtBot) -> None:
             ),
         ),
     )
-    assert differing(subject.paint(look), plain.paint(look)) > MOST
+    assert stored_images.differing(subject.paint(look), plain.paint(look)) > stored_images.most
 
 
-def test_the_colours_of_themes_differ_everywhere(qtbot: QtBot) -> None:
+def test_the_colours_of_themes_differ_everywhere(qtbot: QtBot, stored_images: Any) -> None:
     """Dark is no light picture with some dark in it."""
     subject = card()
-    light, dark = (pixels(subject.paint(subject.look(theme))) for theme in (LIGHT, DARK))
+    light, dark = (
+        stored_images.pixels(subject.paint(subject.look(theme))) for theme in (LIGHT, DARK)
+    )
     assert light.mean() > 180
     assert dark.mean() < 70
     canvas = QColor(DARK.canvas)

@@ -58,7 +58,7 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
             painter.fillRect(rect, brushes.card)  # or lines would shine through
         painter.fillRect(rect, flat_colour(card, badge, look))
         if badge is not None and badge.misfit:
-            painter.fillRect(_corner(rect, 4.0 / scale), brushes.warning)
+            painter.fillRect(_corner(rect, 6.0 / scale), brushes.warning)
         return
     shape = QPainterPath()
     shape.addRoundedRect(rect, RADIUS, RADIUS)
@@ -190,7 +190,7 @@ def _far(
         painter.fillRect(bar, brushes.card)
         painter.fillRect(bar, heat)
     if badge is not None and badge.misfit:
-        painter.fillRect(_corner(rect, max(HEAT_WIDTH, 6.0 / scale)), brushes.warning)
+        painter.fillRect(_corner(rect, max(HEAT_WIDTH, 8.0 / scale)), brushes.warning)
     painter.setPen(_title_pen(card, look))
     _far_title(painter, card.title, rect.adjusted(3, 0, -3, 0), brushes, scale)
 
