@@ -206,7 +206,7 @@ class Files(QObject):
         if before is None or before.path != opened.model.path:
             self.images = ImageOptions()
         self._bridge.expect(opened.plans)
-        self.document.set_model(opened.model)
+        self.document.set_model(opened.model, specs=opened.plans.specs)
         obstacle = opened.model.obstacle
         if opened.recipe is not None:
             self._tell_of_recipe(opened.model.path, opened.recipe, before)

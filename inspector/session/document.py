@@ -115,23 +115,39 @@ class Document:
         except KeyError as error:
             raise InspectorError(f"The model has no layer '{name}'.") from error
 
-    def set_model(self, opened: OpenModel, recipe: Recipe = DEFAULT_RECIPE) -> None:
+    def set_model(
+        self,
+        opened: OpenModel,
+        recipe: Recipe = DEFAULT_RECIPE,
+        specs: Mapping[str, LayerSpecs] | None = None,
+    ) -> None:
         """Put a model in the place of the present one, with a history that starts anew.
+
+        Args:
+            opened: the model.
+            recipe: what is decided for it.
+            specs: what the recipe says of each layer, where that is known already.
 
         Raises:
             RecipeError: a rule of the recipe matches no layer; the present model stays open.
         """
         recipe.check_rules(opened.graph.layers)
-        self._replace(opened, recipe)
+        self._replace(opened, recipe, specs)
 
     def close_model(self) -> None:
         """Let go of the model and all that belongs to it."""
         self._replace(None, DEFAULT_RECIPE)
 
-    def _replace(self, opened: OpenModel | None, recipe: Recipe) -> None:
+    def _replace(
+        self,
+        opened: OpenModel | None,
+        recipe: Recipe,
+        specs: Mapping[str, LayerSpecs] | None = None,
+    ) -> None:
         self._opened = opened
         self._history = History(recipe, label="Opened")
-        self._specs = MappingProxyType(recipe.resolve_all(self.layers))
+        known = recipe.resolve_all(self.layers) if specs is None else specs
+        self._specs = MappingProxyType(dict(known))
         self._calibration = None
         self._dataset = None
         self._facts.reset(opened.prepared if opened is not None else None)

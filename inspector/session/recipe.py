@@ -169,6 +169,8 @@ class Recipe:
         """
         seen = set(known)
         fresh = [rule for rule in self.rules if rule not in seen]
+        if not fresh:
+            return
         index = self.index if len(fresh) == len(self.rules) else RuleIndex(fresh)
         if wrong := index.unmatched(layers):
             raise _unmatched_error(wrong, layers)

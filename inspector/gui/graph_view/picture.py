@@ -95,13 +95,15 @@ class Picture:
 
     def nearest(self, point: QPointF) -> int | None:
         """The card of a node, or a group, that is nearest to a point."""
-        found = [number for number, card in enumerate(self.cards) if not card.is_pill]
-        if not found:
-            return None
-        boxes = self.boxes[found]
         at = np.array([point.x(), point.y()])
-        away = np.maximum(np.maximum(boxes[:, :2] - at, at - boxes[:, 2:]), 0)
-        return found[int((away**2).sum(axis=1).argmin())]
+        away = np.maximum(np.maximum(self.boxes[:, :2] - at, at - self.boxes[:, 2:]), 0)
+        squares = (away**2).sum(axis=1)
+        for _ in range(len(squares)):  # few of those that are near are pills
+            number = int(squares.argmin())
+            if not self.cards[number].is_pill:
+                return number
+            squares[number] = np.inf
+        return None
 
     def start(self, reach: float) -> tuple[float, float]:
         """From where to where, across, the picture reaches in its first so many pixels along."""
