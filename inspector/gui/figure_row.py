@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 _BOLD = ("<b>", "</b>")
+_SLACK = 24
+"""Pixels that may be left over behind the figures."""
 
 
 class FigureLabel(QLabel):
@@ -74,16 +76,12 @@ class FigureRow(QWidget):
         self.labels = {name: FigureLabel(self) for name in tips}
         self._dropped, self._spacing = tuple(dropped), spacing
         self._texts: dict[str, str] = dict.fromkeys(tips, "")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(spacing)
-        row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self._widths: dict[str, int] = {}
+        self._hint = 0
         for name, label in self.labels.items():
             label.setToolTip(tips[name])
             label.setObjectName(f"figure{name.capitalize()}")
             label.hide()
-            row.addWidget(label)
-        row.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
 
     def text(self, name: str) -> str:
@@ -101,34 +99,62 @@ class FigureRow(QWidget):
         label = self.labels[name]
         label.setText(text)
         label.setAccessibleName(self.text(name))
-        self.updateGeometry()
+        self._widths.pop(name, None)
+        self._ask_for_room()
         self._fit()
 
     def sizeHint(self) -> QSize:
         """Room for all figures."""
-        return QSize(self._width(self._texts), super().sizeHint().height())
+        return QSize(self._hint, self._high())
 
     def minimumSizeHint(self) -> QSize:
         """Room for those that are never left out."""
         kept = [name for name in self._texts if name not in self._dropped]
-        return QSize(self._width(kept), super().minimumSizeHint().height())
+        return QSize(self._width(kept), self._high())
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font needs other room."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._widths.clear()
+            self._ask_for_room()
+            self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show what fits."""
         super().resizeEvent(event)
         self._fit()
 
+    def _ask_for_room(self) -> None:
+        """Lay the window out anew only where that is worth it: figures change all the time."""
+        wanted = self._width(self._texts)
+        if not wanted <= self._hint <= wanted + _SLACK:
+            self._hint = wanted
+            self.updateGeometry()
+
+    def _high(self) -> int:
+        return max(label.sizeHint().height() for label in self.labels.values())
+
     def _width(self, names: Mapping[str, str] | Sequence[str]) -> int:
         shown = [name for name in names if self._texts[name]]
-        widths = sum(self.labels[name].sizeHint().width() for name in shown)
-        return widths + self._spacing * len(shown)
+        return sum(self._label_width(name) for name in shown) + self._spacing * len(shown)
+
+    def _label_width(self, name: str) -> int:
+        if name not in self._widths:
+            self._widths[name] = self.labels[name].sizeHint().width()
+        return self._widths[name]
 
     def _fit(self) -> None:
+        """Show as many as there is room for, one beside the other."""
         shown = [name for name, text in self._texts.items() if text]
         for name in self._dropped:
             if self._width(shown) <= self.width():
                 break
             if name in shown:
                 shown.remove(name)
+        left = 0
         for name, label in self.labels.items():
             label.setVisible(name in shown)
+            if name in shown:
+                label.setGeometry(left, 0, self._label_width(name), self.height())
+                left += self._label_width(name) + self._spacing

@@ -20,6 +20,8 @@ from inspector.session.quantities import WEIGHT_SQNR
 
 _SLICE = 120
 """Badges made in one go: more would be felt."""
+_MAP_MS = 60
+"""The small map follows after so long: it is drawn as a whole each time."""
 
 
 class BadgePresenter(QObject):
@@ -41,6 +43,10 @@ class BadgePresenter(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._make_some)
+        self._map_timer = QTimer(self)
+        self._map_timer.setSingleShot(True)
+        self._map_timer.setInterval(_MAP_MS)
+        self._map_timer.timeout.connect(self._colour_map)
         self.is_sketch = False
         heat.changed.connect(self._heat_changed)
         bridge.specs_changed.connect(self.refresh)
@@ -49,7 +55,7 @@ class BadgePresenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether all badges say what is known."""
-        return not self._timer.isActive()
+        return not (self._timer.isActive() or self._map_timer.isActive())
 
     def layers(self) -> dict[str, Layer]:
         """The layers on the picture, by name: those of the model's own graph."""
@@ -107,7 +113,8 @@ class BadgePresenter(QObject):
             self._timer.start()
         else:
             self._timer.stop()
-            self._colour_map()
+            if not self._map_timer.isActive():
+                self._map_timer.start()
 
     def _badge(self, name: str) -> Badge:
         document, heat = self._bridge.document, self._heat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.gui import spec_choices as choices
 from inspector.gui import spec_fields as fields
@@ -14,6 +14,7 @@ from inspector.gui.spec_check import MixedCheckBox
 from inspector.gui.spec_combo import MIXED, SpecCombo
 from inspector.gui.spec_limits import LimitFields
 from inspector.gui.spec_percentile import PercentileField
+from inspector.gui.still import Still
 from inspector.quant.spec import QuantSpec, Role
 
 __all__ = ["MIXED", "SpecEditor"]
@@ -117,8 +118,9 @@ class SpecEditor(QWidget):
         kinds = {one.kind for one in ranges}
         shares = {one.percentile for one in ranges if one.percentile is not None}
         self.share.show_percentile(shares.pop() if len(shares) == 1 else fields.DEFAULT_PERCENTILE)
-        self._form.setRowVisible(self.share, kinds == {"percentile"})
-        self._form.setRowVisible(self.limits, kinds == {"range"})
+        for field, wanted in ((self.share, {"percentile"}), (self.limits, {"range"})):
+            if self._form.isRowVisible(field) != (kinds == wanted):
+                self._form.setRowVisible(field, kinds == wanted)
         first = ranges[0] if ranges else None
         if first is not None and first.lo is not None and first.hi is not None:
             self.limits.show_limits(first.lo, first.hi)
@@ -126,7 +128,7 @@ class SpecEditor(QWidget):
     def _show_text(self, full: Sequence[QuantSpec]) -> None:
         texts = sorted({str(spec) for spec in full})
         self.text.setText(texts[0] if len(texts) == 1 else f"{len(texts)} different specs")
-        self.text.setVisible(bool(texts))
+        self._line.setVisible(bool(texts))
         self.text.setToolTip("\n".join(texts[:_MOST_TEXTS]))
 
     def _show_demands(self) -> None:
@@ -224,7 +226,7 @@ class SpecEditor(QWidget):
     def _arrange(self) -> None:
         self.text.setProperty("role", "code")
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._line = Still(self.text, self)
         form = QFormLayout()
         form.setSpacing(6)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
@@ -241,7 +243,7 @@ class SpecEditor(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(form)
-        column.addWidget(self.text)
+        column.addWidget(self._line)
         form.setRowVisible(self.share, False)
         form.setRowVisible(self.limits, False)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from inspector.gui.spec_allowed import Refusals
 from inspector.gui.spec_bar import SpecBar
 from inspector.gui.spec_editor import SpecEditor
+from inspector.gui.still import ElidedLabel
 from inspector.gui.target_box import TargetBox
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
 from inspector.quant.spec import QuantSpec, Role
@@ -50,6 +50,7 @@ class Selection:
 
 
 Figures = Sequence[tuple[str, str]]
+_LINES_APART = 2
 _TIPS = {
     "Values": "The smallest and the largest value before quantization",
     "Grid": "The real values of the lowest and the highest code: what lies beyond is clipped",
@@ -62,71 +63,64 @@ _TIPS = {
 }
 
 
-class ElidedLabel(QLabel):
-    """A label that shows as much of its text as fits, and all of it as a tooltip."""
-
-    def __init__(
-        self,
-        parent: QWidget | None = None,
-        mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle,
-    ) -> None:
-        super().__init__(parent)
-        self._mode = mode
-        self._full = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def set_full_text(self, text: str) -> None:
-        """Another text."""
-        self._full = text
-        self.setToolTip(text)
-        self._elide()
-
-    def full_text(self) -> str:
-        """The whole text."""
-        return self._full
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the text anew."""
-        super().resizeEvent(event)
-        self._elide()
-
-    def _elide(self) -> None:
-        metrics = QFontMetrics(self.font())
-        self.setText(metrics.elidedText(self._full, self._mode, self.width()))
-
-
 class FigureGrid(QWidget):
-    """Figures with their names, aligned."""
+    """Figures with their names, aligned; they change without anything being laid out anew."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(SPACE_M)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(1, 1)
         self._cells: list[tuple[QLabel, QLabel]] = []
+        self._shown = 0
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def show_figures(self, figures: Figures, why: str = "") -> None:
         """Show these; labels are used again. `why` explains the spec in use."""
         while len(self._cells) < len(figures):
-            name, value = QLabel(self), QLabel(self)
-            name.setProperty("role", "name")
-            value.setProperty("role", "number")
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            row = len(self._cells)
-            self._grid.addWidget(name, row, 0)
-            self._grid.addWidget(value, row, 1, Qt.AlignmentFlag.AlignRight)
-            self._cells.append((name, value))
-        for number, (name, value) in enumerate(self._cells):
-            shown = number < len(figures)
-            name.setVisible(shown)
-            value.setVisible(shown)
-            if shown:
-                name.setText(figures[number][0])
-                value.setText(figures[number][1])
-                for label in (name, value):
-                    label.setToolTip(_TIPS.get(figures[number][0], why))
+            self._cells.append((self._label("name"), self._label("number")))
+        for number, cells in enumerate(self._cells):
+            texts = figures[number] if number < len(figures) else None
+            for label, text in zip(cells, texts or ("", ""), strict=True):
+                label.setVisible(texts is not None)
+                label.setText(text)
+                label.setToolTip("" if texts is None else _TIPS.get(texts[0], why))
+        if len(figures) != self._shown:
+            self._shown = len(figures)
+            self.updateGeometry()
+        self._place()
+
+    def sizeHint(self) -> QSize:
+        """A line for each figure."""
+        return QSize(0, max(self._shown * self._line() - _LINES_APART, 0))
+
+    def minimumSizeHint(self) -> QSize:
+        """The same."""
+        return self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Values stay on the right."""
+        super().resizeEvent(event)
+        self._place()
+
+    def _label(self, role: str) -> QLabel:
+        label = QLabel(self)
+        label.setProperty("role", role)
+        label.ensurePolished()
+        if role == "number":
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return label
+
+    def _line(self) -> int:
+        """From one line to the next."""
+        fonts = [QFontMetrics(label.font()).height() for pair in self._cells for label in pair]
+        return max(fonts, default=0) + _LINES_APART
+
+    def _place(self) -> None:
+        line, width = self._line(), self.width()
+        for number, (name, value) in enumerate(self._cells[: self._shown]):
+            left = name.sizeHint().width()
+            name.setGeometry(0, number * line, left, line - _LINES_APART)
+            left += SPACE_M
+            value.setGeometry(left, number * line, max(width - left, 0), line - _LINES_APART)
 
 
 class SpecPanel(QScrollArea):

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 from inspector.evaluate.classes import Classes
 from inspector.evaluate.fidelity import Fidelity
 from inspector.gui.figure_row import FigureRow
-from inspector.gui.spec_panel import ElidedLabel
+from inspector.gui.still import ElidedLabel
 from inspector.gui.tasks import Task
 from inspector.gui.theme import SPACE_M, SPACE_S
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural

@@ -70,13 +70,15 @@ class Minimap(QWidget):
             wires: (m, 4) ends x, y, x, y of lines that are hinted at behind the cards.
         """
         self._boxes, self._bounds, self._wires = boxes, QRectF(bounds), wires
-        self._grip = None
+        self._grip = self._image = None
         self.set_colours(colours)
         self._place()
 
     def set_colours(self, colours: NDArray[np.uint8]) -> None:
         """Give the same cards other colours, (n, 3)."""
-        self._colours = colours
+        if self._image is not None and np.array_equal(colours, self._colours):
+            return
+        self._colours = colours.copy()
         self._image = None
         self.update()
 

@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 
 from inspector.gui.plots.items import PixelItem
 from inspector.gui.plots.plot_view import PlotView
-from inspector.gui.spec_panel import ElidedLabel
+from inspector.gui.still import ElidedLabel
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, TEXT_SMALL, Theme
 
 BOTTOM_PIXELS = 30

@@ -24,7 +24,7 @@ from inspector.gui.properties.heat_map import HeatMap
 from inspector.gui.properties.slices import Picture, Plane
 from inspector.gui.properties.value_table import ValueTable
 from inspector.gui.properties.words import number_text
-from inspector.gui.spec_panel import ElidedLabel
+from inspector.gui.still import ElidedLabel
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS, Theme
 from inspector.onnxio.values import Values
 from inspector.quant.summary import Floats
