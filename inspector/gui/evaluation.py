@@ -11,7 +11,7 @@ from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
 from inspector.gui.estimate import Estimate, Estimator
-from inspector.gui.tasks import Tasks
+from inspector.gui.tasks import FRAME_MS, Tasks
 from inspector.session.document import Document
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class Evaluation(QObject):
             CHANNEL,
             lambda context: answered(lambda: estimator.run(recipe, data, context)),
             self._arrived,
+            after_ms=FRAME_MS,
         )
         self.changed.emit()
 

@@ -70,10 +70,14 @@ class FigureGrid(QWidget):
         super().__init__(parent)
         self._cells: list[tuple[QLabel, QLabel]] = []
         self._shown = 0
+        self._known: tuple[tuple[tuple[str, str], ...], str] = ((), "")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def show_figures(self, figures: Figures, why: str = "") -> None:
         """Show these; labels are used again. `why` explains the spec in use."""
+        if (tuple(figures), why) == self._known:
+            return
+        self._known = tuple(figures), why
         while len(self._cells) < len(figures):
             self._cells.append((self._label("name"), self._label("number")))
         for number, cells in enumerate(self._cells):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from PySide6.QtCore import QObject, QPoint
+from PySide6.QtCore import QObject, QPoint, QTimer
 from PySide6.QtGui import QGuiApplication
 
 from inspector.errors import InspectorError
@@ -45,6 +45,7 @@ from inspector.session.target_profile import Target
 
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 _MOST_GROUPS = 3
+_LATER_MS = 30
 _MIXED = "The selected layers have different specs: select one whose spec is to be given."
 _ACTIONS = ("actionCopySpec", "actionPasteSpec")
 
@@ -80,17 +81,30 @@ class SpecPresenter(QObject):
         actions["actionCopySpec"].triggered.connect(self.copy)
         actions["actionPasteSpec"].triggered.connect(self.paste)
         bridge.model_changed.connect(self.refresh)
-        bridge.specs_changed.connect(lambda _: self.refresh())
+        self._shown: Target | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_LATER_MS)
+        self._later.timeout.connect(self.refresh)
+        bridge.specs_changed.connect(lambda _: self._specs_changed())
         selection.changed.connect(lambda _: self.refresh())
         self.refresh()
 
+    def _specs_changed(self) -> None:
+        """At once for another target; what is chosen hardly ever makes a difference."""
+        if self._target() is not self._shown:
+            self.refresh()
+        elif not self._later.isActive():
+            self._later.start()
+
     def refresh(self) -> None:
         """Show what the target cannot run of what is selected now."""
+        self._later.stop()
         able = bool(self._bridge.document.layers)
         for action in self._actions:
             action.setEnabled(able)
         document, layers = self._bridge.document, self._selected()
-        target = self._target()
+        target = self._shown = self._target()
         cases = cases_of(layers or document.layers, document.specs) if target is not None else ()
         kinds = {role: operators_of(cases, role) for role in _ROLES}
         for role in _ROLES:

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector.errors import CancelledError
 
@@ -29,6 +29,8 @@ _PROGRESS_SECONDS = 0.05
 _BREATH_SECONDS = 0.004
 """Work that breathes holds the window up no longer than this, while the window waits for it."""
 _PATIENCE_SECONDS = 0.1
+FRAME_MS = 20
+"""Until then what a change shows at once is painted: what may wait begins so much later."""
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +201,7 @@ class Tasks(QObject):
         title: str = "",
         *,
         early: Callable[[Any], None] | None = None,
+        after_ms: int = 0,
     ) -> Task:
         """Start work in the place of what the channel was doing.
 
@@ -208,6 +211,8 @@ class Tasks(QObject):
             done: gets the answer on the main thread, if it is still wanted.
             title: shown with the progress; empty for work that is not shown.
             early: gets each value that the work tells before its answer.
+            after_ms: begin so much later: what the window paints meanwhile has the cores for
+                itself. To whoever asks, the channel is busy from now on.
 
         Returns:
             The task; cancelled already once all is closed.
@@ -222,8 +227,15 @@ class Tasks(QObject):
         if early is not None:
             self._early[task.number] = early
         self.started.emit(task)
-        self._futures[task.number] = self._pool.submit(self._run, task, work)
+        if after_ms:
+            QTimer.singleShot(after_ms, self, lambda: self._start(task, work))
+        else:
+            self._start(task, work)
         return task
+
+    def _start(self, task: Task, work: Callable[[Context], Any]) -> None:
+        if not task.is_cancelled():
+            self._futures[task.number] = self._pool.submit(self._run, task, work)
 
     def cancel(self, channel: str) -> None:
         """Stop what a channel is doing; its answer will not be delivered."""

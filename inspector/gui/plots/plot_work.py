@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from inspector.errors import CancelledError, InspectorError
-from inspector.gui.tasks import Context, Tasks
+from inspector.gui.tasks import FRAME_MS, Context, Tasks
 from inspector.quant.curves import Pause
 
 PLOTS = "plots"
@@ -63,7 +63,11 @@ class PlotWork:
         elif keys != self._under_way or not self._tasks.is_busy(PLOTS):
             self._under_way = keys
             self._tasks.submit(
-                PLOTS, partial(_run, tuple(missing.values())), self._done, early=self._arrived
+                PLOTS,
+                partial(_run, tuple(missing.values())),
+                self._done,
+                early=self._arrived,
+                after_ms=FRAME_MS,
             )
 
     def forget(self) -> None:
