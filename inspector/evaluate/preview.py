@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cache import ByteCache, CachePool
 from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer
@@ -44,7 +46,13 @@ class Preview:
     """
 
     def __init__(
-        self, model: Model, placement: Placement, *, threads: int = 0, float8: bool = False
+        self,
+        model: Model,
+        placement: Placement,
+        *,
+        threads: int = 0,
+        float8: bool = False,
+        held: ByteCache | None = None,
     ) -> None:
         """Builds the session.
 
@@ -53,6 +61,7 @@ class Preview:
             placement: the sites of its graph.
             threads: threads within an operator; 0 means one for every core.
             float8: whether activations may be float8 (`has_float8`), which costs a little.
+            held: where quantized weights are kept; without a bound by default.
 
         Raises:
             RunError: onnxruntime refuses the model.
@@ -64,7 +73,7 @@ class Preview:
         self._simulation = simulate(model, placement, float8=float8)
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
-        self._held: dict[tuple[str, str], tuple[bytes, NDArray[Any]]] = {}
+        self._held = held or CachePool(sys.maxsize).section("Quantized weights")
 
     @property
     def simulation(self) -> Simulation:
@@ -239,11 +248,11 @@ class Preview:
         if grid is None:
             return self._model.constant(tensor)
         key = identity(grid) + bytes([layer.name in grids.plan.integer])
-        held = self._held.get((layer.name, tensor))
+        held: tuple[bytes, NDArray[Any]] | None = self._held.get((layer.name, tensor))
         if held is not None and held[0] == key:
             return held[1]
         values = weight_input(layer, self._model.constant(tensor), grids)
-        self._held[layer.name, tensor] = (key, values)
+        self._held.put((layer.name, tensor), (key, values))
         return values
 
     def _bias(self, layer: Layer, tensor: str, grids: Grids, unit: Any) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cache import ByteCache, CachePool
 from inspector.errors import CancelledError, DataError
 from inspector.graph.activations import activation_behind
 from inspector.graph.model import Graph, Layer
@@ -60,18 +62,21 @@ class GridChooser:
         graph: the graph of the plans.
         constant: gives a constant's values; read once for each quantized weight and its bias.
         distributions: what calibration gathered, by tensor.
+        known: where grids are kept; without a bound by default.
     """
 
     def __init__(
-        self, graph: Graph, constant: Constants, distributions: Mapping[str, Histogram]
+        self,
+        graph: Graph,
+        constant: Constants,
+        distributions: Mapping[str, Histogram],
+        known: ByteCache | None = None,
     ) -> None:
         """Starts with nothing chosen."""
         self._graph = graph
         self._constant = constant
         self._distributions = distributions
-        self._points: dict[Point, QParams] = {}
-        self._behind: dict[tuple[Point, Point | None], tuple[QParams, bool]] = {}
-        self._weights: dict[tuple[str, QuantSpec], QParams] = {}
+        self._known = known or CachePool(sys.maxsize).section("Grids")
 
     def choose(self, plan: Plan, cancel: Callable[[], bool] | None = None) -> Grids:
         """All numbers of a plan; what was chosen before a cancel is remembered all the same.
@@ -89,9 +94,11 @@ class GridChooser:
         for name, spec in plan.weights.items():
             _stop_if(cancel)
             layer = self._graph.layer(name)
-            if (name, spec) not in self._weights:
-                self._weights[name, spec] = weight_grid(layer, spec, self._constant)
-            weights[name] = self._weights[name, spec]
+            grid: QParams | None = self._known.get((name, spec))
+            if grid is None:
+                grid = weight_grid(layer, spec, self._constant)
+                self._known.put((name, spec), grid)
+            weights[name] = grid
             if name in plan.integer and (bias := self._bias(layer)) is not None:
                 source = points[plan.sites[Site(layer.activations[0], name)]]
                 weights[name] = make_room_for_bias(
@@ -118,12 +125,15 @@ class GridChooser:
         Where an activation function is all that reads a tensor, its mse range is the one with the
         least error behind that function.
         """
+        found: list[QParams] = []
         for point in plan.points:
-            if point not in self._points:
+            grid: QParams | None = self._known.get(point)
+            if grid is None:
                 _stop_if(cancel)
                 values = point_distribution(point, self._distributions)
-                self._points[point] = activation_grid(values, point.spec)
-        found = [self._points[point] for point in plan.points]
+                grid = activation_grid(values, point.spec)
+                self._known.put(point, grid)
+            found.append(grid)
         points_of: dict[str, set[int]] = {}
         for site, number in plan.sites.items():
             points_of.setdefault(site.tensor, set()).add(number)
@@ -144,7 +154,8 @@ class GridChooser:
         outputs = points_of.get(activation.output, set())
         behind = next(iter(outputs)) if len(outputs) == 1 else None
         key = (point, None if behind is None else plan.points[behind])
-        if key not in self._behind:
+        judged: tuple[QParams, bool] | None = self._known.get(key)
+        if judged is None:
             best = range_behind(
                 point_distribution(point, self._distributions),
                 point.spec,
@@ -154,8 +165,9 @@ class GridChooser:
                 may_share=key[1] == Point(point.spec, (activation.output,)),
             )
             grid = _as_stored(qparams_from_range(best.before, point.spec), point.spec)
-            self._behind[key] = grid, best.shared
-        grids[index], shared = self._behind[key]
+            judged = grid, best.shared
+            self._known.put(key, judged)
+        grids[index], shared = judged
         if shared and behind is not None:
             grids[behind] = grids[index]
 

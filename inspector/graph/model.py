@@ -169,6 +169,10 @@ class Graph:
         """The layer of that name; KeyError where there is none."""
         return self._layers[name]
 
+    def find_layer(self, name: str) -> Layer | None:
+        """The layer of that name; None where there is none."""
+        return self._layers.get(name)
+
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name; KeyError where there is none."""
         return self.tensors[name]

@@ -75,12 +75,23 @@ class Planner:
         sites: Sequence[Site],
         fused: Mapping[str, str],
         specs: Mapping[str, LayerSpecs],
+        nodes: Sequence[Node] | None = None,
     ) -> None:
-        """Takes what `inspector.graph.placement.place` found, and the layers' filled specs."""
+        """Takes what `inspector.graph.placement.place` found, and the layers' filled specs.
+
+        Args:
+            graph: the graph.
+            sites: of the graph, or of the nodes.
+            fused: as in `Placement`.
+            specs: of all layers.
+            nodes: plan these alone; see `inspector.graph.regions`.
+        """
         self._graph = graph
+        self._nodes = graph.nodes if nodes is None else nodes
         self._all_sites = sites
         self._fused = fused
-        self._layers = {layer.name: layer for layer in graph.layers}
+        found = (graph.find_layer(node.name) for node in self._nodes)
+        self._layers = {layer.name: layer for layer in found if layer is not None}
         self._specs = {
             name: LayerSpecs(FLOAT, FLOAT) if stays_float(graph, layer) else specs[name]
             for name, layer in self._layers.items()
@@ -100,7 +111,7 @@ class Planner:
         """The plan; to be called once."""
         self._collect_wishes()
         integer: set[str] = set()
-        for node in self._graph.nodes:
+        for node in self._nodes:
             layer = self._layers.get(node.name)
             if layer is not None:
                 self._read_layer(layer)
@@ -124,8 +135,7 @@ class Planner:
 
     def _collect_wishes(self) -> None:
         """A tensor's wish: the finest spec that a layer reads it with, through followers."""
-        graph = self._graph
-        for node in reversed(graph.nodes):
+        for node in reversed(self._nodes):
             wish = self._wish_of_reader(node)
             for name, spec in wish:
                 found = finest((spec, self._wants.get(name)))

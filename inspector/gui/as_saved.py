@@ -55,10 +55,12 @@ class AsSaved:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._facts: dict[str, tuple[QuantSpec, TensorFacts]] = {}
+        self._usual: dict[str, QParams] = {}
 
     def clear(self) -> None:
         """Nothing is known of the file."""
         self._facts.clear()
+        self._usual.clear()
 
     def get(self, layer: str, spec: QuantSpec) -> TensorFacts | None:
         """The figures of a layer's weights on the grid of the file; None if it is the usual one."""
@@ -79,14 +81,18 @@ class AsSaved:
         usual: set[str] = set()
         facts = self._document.facts
         for name, grid in grids.weights.items():
+            if self._usual.get(name) is grid:  # nothing has changed about it
+                continue
             layer, spec = self._document.layer(name), grids.plan.weights[name]
             own = facts.known_weight(layer, spec)
             if own is None or own.qparams is None:
                 continue
             if _same(own.qparams, grid):
+                self._usual[name] = grid
                 if self._facts.pop(name, None) is not None:
                     usual.add(name)
                 continue
+            self._usual.pop(name, None)
             known = self.get(name, spec)
             if known is not None and known.qparams is not None and _same(known.qparams, grid):
                 continue

@@ -6,7 +6,6 @@ them what changed. Work that takes time is asked of `Tasks`; its answers come ba
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QObject, Signal
@@ -20,6 +19,7 @@ from inspector.gui.figures import on_grid
 from inspector.gui.misfits import Misfits
 from inspector.gui.planned import Planned
 from inspector.gui.plans import Plans, WholePlan
+from inspector.gui.slices import Slices
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Tasks
 from inspector.gui.weight_queue import WeightAnswer, WeightQueue
@@ -81,6 +81,7 @@ class Bridge(QObject):
         self._sqnr: dict[str, float] = {}
         self._stale: set[str] = set()
         self._failed: set[str] = set()
+        self._unseen = Slices(_QUICK_SECONDS, self._look_at_one, self._looked, self)
         self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
         self._plans = Plans(document)
@@ -100,6 +101,7 @@ class Bridge(QObject):
         """These layers are what is edited now; their figures come first."""
         known = {layer.name for layer in self.document.layers}
         self._selected = tuple(name for name in names if name in known)
+        self._unseen.prefer(self._selected)
         self._queue.prefer(self._selected)
 
     @property
@@ -191,7 +193,11 @@ class Bridge(QObject):
 
     def is_stale(self, name: str) -> bool:
         """Whether a layer's figure belongs to an earlier spec."""
-        return name in self._stale
+        return name in self._stale or name in self._unseen
+
+    def is_settled(self) -> bool:
+        """Whether every layer was looked at since its spec changed."""
+        return not self._unseen
 
     def expect(self, plans: WholePlan) -> None:
         """Take over what was found in the background of the model that is about to be opened."""
@@ -201,13 +207,21 @@ class Bridge(QObject):
         """What a layer really gets, and why where that is not what was asked for."""
         return self._plans.of(name)
 
+    def weights_of(self, name: str) -> QuantSpec:
+        """What a layer's weights really get: a look-up."""
+        return self._plans.weights_of(name)
+
+    def is_any_float(self) -> bool:
+        """Whether some layer computes with its values as they are."""
+        return self.document.is_open and self._plans.is_any_float()
+
     def weight_facts(self, name: str) -> TensorFacts | None:
         """All about a layer's weights, as soon as it is known.
 
         On the grid of the file: a bias that needs room may widen it once the activations are known.
         """
         layer = self.document.layer(name)
-        spec = self.planned(name).weights
+        spec = self.weights_of(name)
         facts = self.document.facts
         if name in self._failed:
             return None
@@ -278,6 +292,8 @@ class Bridge(QObject):
         self._sqnr.clear()
         self._stale.clear()
         self._failed.clear()
+        self._unseen.clear()
+        self._unseen.prefer(())
         self._selected = ()
         self.evaluation.reset()
         self._plans.forget()
@@ -286,25 +302,33 @@ class Bridge(QObject):
 
     def _look_at(self, names: Iterable[str]) -> None:
         """Find the figures of layers: at once where that is quick, else in the background."""
-        until = time.monotonic() + _QUICK_SECONDS
-        for name in names:
-            layer = self.document.layer(name)
-            if layer.weight is None:
-                continue
-            self._failed.discard(name)
-            quick = name in self._selected[:1] or len(self._selected) > 1
-            spec = self.planned(name).weights
-            known = self._as_saved.get(name, spec) or self.document.facts.known_weight(layer, spec)
-            if known is None and quick and self.document.facts.is_sorted(layer, spec):
-                quick = name in self._selected[:1] or time.monotonic() < until
-                known = self.weight_facts(name) if quick else None
-            if known is not None:
-                self._learn(name, known)
-            else:
-                self._stale.add(name)
-                self._queue.add(name)
+        self._unseen.add(names)
         self._queue.prefer(self._selected)
         self._queue.work()
+
+    def _looked(self, names: Sequence[str]) -> None:
+        """Some of many were looked at after all that changed was told."""
+        self._queue.work()
+        self.facts_changed.emit(frozenset(names))
+        self._tidy()
+        self._look_at_saved()
+
+    def _look_at_one(self, name: str, is_time_left: bool) -> None:
+        layer = self.document.layer(name)
+        if layer.weight is None:
+            return
+        self._failed.discard(name)
+        first = name in self._selected[:1]
+        spec = self.weights_of(name)
+        known = self._as_saved.get(name, spec) or self.document.facts.known_weight(layer, spec)
+        if known is None and (first or (is_time_left and len(self._selected) > 1)):
+            is_quick = self.document.facts.is_sorted(layer, spec)
+            known = self.weight_facts(name) if is_quick else None
+        if known is not None:
+            self._learn(name, known)
+        else:
+            self._stale.add(name)
+            self._queue.add(name)
 
     def _learn(self, name: str, facts: TensorFacts) -> None:
         self._stale.discard(name)
@@ -315,19 +339,19 @@ class Bridge(QObject):
 
     def _tidy(self) -> None:
         """Once a model and its figures are there, what it took to find them is no longer needed."""
-        if self._queue.is_done:
+        if self._queue.is_done and not self._unseen:
             self.tasks.submit(_MEMORY, lambda _: give_memory_back(), lambda _: None)
 
     def _weight_request(self, name: str) -> WeightRequest | None:
         layer = self.document.layer(name)
-        return self.document.facts.weight_request(layer, self.planned(name).weights)
+        return self.document.facts.weight_request(layer, self.weights_of(name))
 
     def _weights_arrived(self, answers: Sequence[WeightAnswer]) -> None:
         for name, answer in answers:
             if isinstance(answer, InspectorError):
                 self._fail(name, answer)
             elif self.document.facts.accept(answer):
-                if answer.request.spec == self.planned(name).weights:
+                if answer.request.spec == self.weights_of(name):
                     self._learn(name, answer.facts)
                 else:
                     self._queue.add(name)
@@ -339,7 +363,7 @@ class Bridge(QObject):
 
     def _look_at_saved(self) -> None:
         """Find the figures of weights that have another grid in the file, once all is known."""
-        if self.grids is None or not self._queue.is_done:
+        if self.grids is None or self._unseen or not self._queue.is_done:
             return
         request, usual = self._as_saved.compare(self.grids)
         for name in usual:
@@ -362,7 +386,7 @@ class Bridge(QObject):
             return
         self._as_saved.take(answer)
         for name, (spec, facts) in answer.facts.items():
-            if spec == self.planned(name).weights:
+            if spec == self.weights_of(name):
                 self._learn(name, facts)
         self.facts_changed.emit(frozenset(answer.facts))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from inspector.cache import CachePool
 from inspector.errors import CancelledError
 from inspector.evaluate.classes import Classes, ClassMeter
 from inspector.evaluate.data import Dataset
@@ -80,14 +81,16 @@ class Estimator:
     several cores would wait for one another more than they compute.
     """
 
-    def __init__(self, opened: OpenModel, calibration: Calibration) -> None:
-        self._opened = opened
+    def __init__(self, opened: OpenModel, calibration: Calibration, caches: CachePool) -> None:
+        self._opened, self._caches = opened, caches
         constant = opened.prepared.constant
-        self._chooser = GridChooser(opened.graph, constant, calibration.tensors)
+        known = caches.section("Grids")
+        self._chooser = GridChooser(opened.graph, constant, calibration.tensors, known)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
         self._layer_errors: LayerErrors | None = None
         self._lanes = 1
+        self.sessions_built = 0
         self._data: Dataset | None = None
         self._samples: Dataset | None = None
         self._expected: list[tuple[_Arrays, _Arrays]] = []
@@ -167,7 +170,9 @@ class Estimator:
                 self._opened.placement,
                 threads=max(1, cores() // lanes),
                 float8=has_float8(grids) or (known is not None and known.float8),
+                held=self._caches.section("Quantized weights"),
             )
+            self.sessions_built += 1
             self._layer_errors = None
         assert self._preview is not None
         return self._preview

@@ -56,7 +56,7 @@ class Evaluation(QObject):
         if calibration is None or not self._document.layers:
             return None
         if self._estimator is None:
-            self._estimator = Estimator(self._document.opened, calibration)
+            self._estimator = Estimator(self._document.opened, calibration, self._document.caches)
         return self._estimator
 
     def calibration_changed(self) -> None:

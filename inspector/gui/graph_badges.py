@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 
 from PySide6.QtCore import QObject, QTimer
 
-from inspector.graph.model import Layer
+from inspector.graph.model import Graph, Layer
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_pane import GraphPane
@@ -18,8 +18,8 @@ from inspector.gui.stage import Stage, Staged
 from inspector.report.units import plural
 from inspector.session.quantities import WEIGHT_SQNR
 
-_SLICE = 120
-"""Badges made in one go: more would be felt."""
+_SLICE_SECONDS = 0.006
+"""How long badges are made in one go: longer would be felt."""
 _MAP_MS = 60
 """The small map follows after so long: it is drawn as a whole each time."""
 
@@ -38,6 +38,7 @@ class BadgePresenter(QObject):
         super().__init__(parent)
         self._bridge, self._stage, self._heat, self._pane = bridge, stage, heat, pane
         self._heat_shown: object = None
+        self._known: tuple[Graph | None, dict[str, Layer]] = (None, {})
         self._todo: dict[str, None] = {}
         self._groups: set[int] = set()
         self._timer = QTimer(self)
@@ -62,7 +63,11 @@ class BadgePresenter(QObject):
         document = self._bridge.document
         if self.is_sketch or not self._stage.is_main() or not document.is_open:
             return {}
-        return {layer.name: layer for layer in document.layers}
+        graph, known = self._known
+        if graph is not document.graph:
+            known = {layer.name: layer for layer in document.layers}
+            self._known = document.graph, known
+        return known
 
     def refresh(self, names: Iterable[str]) -> None:
         """Make the badges of layers anew: a few at once, many in slices."""
@@ -100,7 +105,10 @@ class BadgePresenter(QObject):
     def _make_some(self) -> None:
         known, picture = self.layers(), self._pane.view.picture()
         made: dict[str, Badge] = {}
-        for name in list(islice(self._todo, _SLICE)):
+        until = time.monotonic() + _SLICE_SECONDS
+        for name in tuple(self._todo):
+            if made and time.monotonic() > until:
+                break
             del self._todo[name]
             if name in known:
                 made[name] = self._badge(name)

@@ -229,11 +229,7 @@ class Heat(QObject):
 
     def _has_float_layers(self) -> bool:
         if self._any_float is None:
-            planned = (self._bridge.planned(one.name) for one in self._bridge.document.layers)
-            self._any_float = any(
-                one.weights.is_float and all(spec.is_float for spec in one.activations)
-                for one in planned
-            )
+            self._any_float = self._bridge.is_any_float()
         return self._any_float
 
     def _source(self) -> Source:

@@ -153,7 +153,8 @@ class OutputErrors(Source):
     def specs_changed(self, names: frozenset[str]) -> None:
         """Look again in a moment, if that is not long or was going on anyway."""
         self._names = None
-        for name in names:
+        is_known = bool(self._results or self._nothing or self._shown)
+        for name in names if is_known else ():
             specs = self._bridge.document.specs_of(name)
             known = self._results.get((name, specs))
             if _is_float(specs) or (name, specs) in self._nothing:

@@ -135,7 +135,7 @@ class Counts(Source):
     def _all(self) -> dict[str, float]:
         if self._values is None:
             layers = self._bridge.document.layers
-            weights = {layer.name: self._bridge.planned(layer.name).weights for layer in layers}
+            weights = {layer.name: self._bridge.weights_of(layer.name) for layer in layers}
             self._values = values(self._quantity, layers, weights)
         return self._values
 

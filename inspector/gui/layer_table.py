@@ -78,11 +78,9 @@ class LayerTableModel(QAbstractTableModel):
             if number is not None and self._rows[number] != row:
                 self._rows[number] = row
                 changed.append(number)
-        if len(changed) > _FEW:  # one long message costs the views less than many short ones
-            self._tell(min(changed), max(changed))
-        else:
-            for number in changed:
-                self._tell(number, number)
+        # Few long messages cost the views less than many short ones.
+        for first, last in _runs(changed, _FEW if len(changed) > _FEW else 0):
+            self._tell(first, last)
 
     def _tell(self, first: int, last: int) -> None:
         self.dataChanged.emit(self.index(first, 0), self.index(last, PARAMETERS))
@@ -330,10 +328,10 @@ class LayerPane(QWidget):
             self.selectionChanged.emit(self._chosen)
 
 
-def _runs(rows: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """The first and last of each run of rows without a gap."""
+def _runs(rows: Iterable[int], gap: int = 0) -> Iterator[tuple[int, int]]:
+    """The first and last of each run of rows with no more than so many missing between two."""
     ordered = sorted(rows)
-    breaks = [n for n in range(1, len(ordered)) if ordered[n] > ordered[n - 1] + 1]
+    breaks = [n for n in range(1, len(ordered)) if ordered[n] > ordered[n - 1] + 1 + gap]
     for start, end in zip([0, *breaks], [*breaks, len(ordered)], strict=True):
         if start < end:
             yield ordered[start], ordered[end - 1]

@@ -57,11 +57,10 @@ def _reason(graph: Graph, plan: Plan, tensor: str, at: int | None, layer: Layer)
     if at is None:
         return f"'{tensor}' is no float32 tensor that can be quantized."
     point = plan.points[at]
-    layers = {one.name for one in graph.layers}
     others = [
         site.consumer
         for site, index in plan.sites.items()
-        if index == at and site.consumer != layer.name and site.consumer in layers
+        if index == at and site.consumer != layer.name and graph.find_layer(site.consumer)
     ]
     with_whom = f" with {_listed(others)}" if others else ""
     if tensor in plan.native:

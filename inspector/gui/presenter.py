@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from inspector.gui.plots.plot_pane import PlotPane
 
 _GATHER_MS = 40
-_SLICE = 150
-"""Rows made in one go: more would be felt."""
+_SLICE_SECONDS = 0.006
+"""How long rows are made in one go: longer would be felt."""
 _NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
@@ -62,7 +62,8 @@ class Presenter(QObject):
         plots.changed.connect(self._bridge.change)
         plots.previewed.connect(self._previewed)
         plots.failed.connect(self._bridge.refused)
-        plots.use(self._bridge.tasks)
+        known = self._bridge.document.caches.section("Curves of plots")
+        plots.use(self._bridge.tasks, known)
         self._show_selection()
         self._show_layer_plot()
 
@@ -72,7 +73,7 @@ class Presenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether the views show all that is known."""
-        return not self._timer.isActive()
+        return not self._timer.isActive() and self._bridge.is_settled()
 
     def _connect(self) -> None:
         bridge = self._bridge
@@ -130,11 +131,15 @@ class Presenter(QObject):
     def _show_gathered(self) -> None:
         """Show what changed, in slices where it is much: those that are looked at first."""
         chosen = [name for name in self._bridge.selected if name in self._changed]
-        names = list(islice(dict.fromkeys((*chosen, *self._changed)), _SLICE))
-        for name in names:
+        rows: dict[str, LayerRow] = {}
+        until = time.monotonic() + _SLICE_SECONDS
+        for name in dict.fromkeys((*chosen, *self._changed)):
+            if rows and time.monotonic() > until:
+                break
             del self._changed[name]
-        self._weigh(names)
-        self._pane.model.update_rows({name: self._row(name) for name in names})
+            rows[name] = self._row(name)
+        self._weigh(rows)
+        self._pane.model.update_rows(rows)
         if self._changed:
             self._timer.start(0)
         else:
@@ -179,9 +184,9 @@ class Presenter(QObject):
         """What all layers take, once those that changed are weighed anew."""
         document = self._bridge.document
         for name in names:
-            given = self._bridge.planned(name)
-            self._bytes[name] = weight_size(document, document.layer(name), given.weights)
-        if len(self._bytes) == len(document.layers):
+            given = self._bridge.weights_of(name)
+            self._bytes[name] = weight_size(document, document.layer(name), given)
+        if not self._changed and len(self._bytes) == len(document.layers):
             self._strip.show_size(*total_size(self._bytes.values()))
 
     def _show_selection(self) -> None:

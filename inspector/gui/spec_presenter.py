@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from PySide6.QtCore import QObject, QPoint, QTimer
+from PySide6.QtCore import QObject, QPoint
 from PySide6.QtGui import QGuiApplication
 
 from inspector.errors import InspectorError
@@ -45,7 +45,6 @@ from inspector.session.target_profile import Target
 
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 _MOST_GROUPS = 3
-_LATER_MS = 30
 _MIXED = "The selected layers have different specs: select one whose spec is to be given."
 _ACTIONS = ("actionCopySpec", "actionPasteSpec")
 
@@ -81,43 +80,43 @@ class SpecPresenter(QObject):
         actions["actionCopySpec"].triggered.connect(self.copy)
         actions["actionPasteSpec"].triggered.connect(self.paste)
         bridge.model_changed.connect(self.refresh)
-        self._shown: Target | None = None
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(_LATER_MS)
-        self._later.timeout.connect(self.refresh)
-        bridge.specs_changed.connect(lambda _: self._specs_changed())
+        self._offered: object = None
+        bridge.specs_changed.connect(lambda _: self.refresh())
         selection.changed.connect(lambda _: self.refresh())
         self.refresh()
 
-    def _specs_changed(self) -> None:
-        """At once for another target; what is chosen hardly ever makes a difference."""
-        if self._target() is not self._shown:
-            self.refresh()
-        elif not self._later.isActive():
-            self._later.start()
-
     def refresh(self) -> None:
         """Show what the target cannot run of what is selected now."""
-        self._later.stop()
         able = bool(self._bridge.document.layers)
         for action in self._actions:
             action.setEnabled(able)
         document, layers = self._bridge.document, self._selected()
-        target = self._shown = self._target()
+        target = self._target()
         cases = cases_of(layers or document.layers, document.specs) if target is not None else ()
         kinds = {role: operators_of(cases, role) for role in _ROLES}
+        dtypes = {role: self._dtypes(role, cases if layers else ()) for role in _ROLES}
+        offered = target, *kinds.values(), *dtypes.values()
+        if offered != self._offered:  # what is chosen hardly ever makes a difference
+            self._offered = offered
+            self._offer(target, kinds, dtypes)
+        self._panel.show_misfit(_misfit(target, cases) if target is not None and layers else "")
+
+    def _offer(
+        self,
+        target: Target | None,
+        kinds: Mapping[Role, tuple[str, ...]],
+        dtypes: Mapping[Role, tuple[str, ...]],
+    ) -> None:
+        """Let be chosen what the target can run."""
         for role in _ROLES:
             refused = ANYTHING
             if target is not None:
-                dtypes = self._dtypes(role, cases if layers else ())
-                refused = refusals(target, role, kinds[role], dtypes)
+                refused = refusals(target, role, kinds[role], dtypes[role])
             self._panel.show_refusals(role, refused)
         reasons = [""] * len(PRESETS)
         if target is not None:
             reasons = [_why_not(target, kinds, preset) for preset in PRESETS]
         self._panel.bar.show_presets(reasons)
-        self._panel.show_misfit(_misfit(target, cases) if target is not None and layers else "")
 
     # Copy and paste
 
@@ -266,7 +265,7 @@ def _misfit(target: Target, cases: Sequence[Case]) -> str:
     return f"{plural(wrong, 'layer')} of these {do} not fit {target.title}." if wrong else ""
 
 
-def _why_not(target: Target, kinds: dict[Role, tuple[str, ...]], preset: Preset) -> str:
+def _why_not(target: Target, kinds: Mapping[Role, tuple[str, ...]], preset: Preset) -> str:
     """Why a target cannot run a preset on any of the layers; empty if it can."""
     for role in _ROLES:
         spec: QuantSpec | None = getattr(preset, role)

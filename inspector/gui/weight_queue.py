@@ -20,6 +20,7 @@ from inspector.session.facts import WeightRequest, WeightResponse
 WEIGHTS = "weights"
 _BATCH_SECONDS = 0.15
 _BATCH = 512
+_FIRST_BATCH = 32
 
 WeightAnswer = tuple[str, "WeightResponse | InspectorError"]
 """A layer's name, and its figures or why there are none."""
@@ -51,6 +52,7 @@ class WeightQueue:
         self._take = take
         self._waiting: dict[str, None] = {}
         self._hurry = threading.Event()
+        self._size = _FIRST_BATCH
 
     @property
     def is_done(self) -> bool:
@@ -76,7 +78,7 @@ class WeightQueue:
     def work(self) -> None:
         """Start with the next few, unless some are under way."""
         while self._waiting and not self._tasks.is_busy(WEIGHTS):
-            names = [name for name, _ in zip(self._waiting, range(_BATCH), strict=False)]
+            names = [name for name, _ in zip(self._waiting, range(self._size), strict=False)]
             for name in names:
                 del self._waiting[name]
             requests = [(name, self._request_of(name)) for name in names]
@@ -86,6 +88,8 @@ class WeightQueue:
                 self._tasks.submit(WEIGHTS, partial(_run, batch, self._hurry), self._arrived)
 
     def _arrived(self, done: _Done) -> None:
+        # What is asked for and not done has to be asked for again, which costs the window time.
+        self._size = min(max(2 * len(done.answers), _FIRST_BATCH), _BATCH)
         self._waiting = {**dict.fromkeys(done.left), **self._waiting}
         self._take(done.answers)
 

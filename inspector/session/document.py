@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from inspector.cache import CachePool
 from inspector.errors import DataError, InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
@@ -31,7 +32,6 @@ from inspector.session.opening import OpenModel
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe
 
 Listener = Callable[[Event], None]
-CACHE_BYTES = 1 << 30
 
 
 class Document:
@@ -44,7 +44,7 @@ class Document:
     Args:
         opened: the model; None for an empty document.
         recipe: what to start with.
-        cache_bytes: how much memory `facts` may hold.
+        caches: where `facts`, and others, keep what is kept to be quick.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Document:
         opened: OpenModel | None = None,
         *,
         recipe: Recipe = DEFAULT_RECIPE,
-        cache_bytes: int = CACHE_BYTES,
+        caches: CachePool | None = None,
     ) -> None:
         """Open with a model, or empty.
 
@@ -64,7 +64,8 @@ class Document:
         self._specs: Mapping[str, LayerSpecs] = MappingProxyType({})
         self._calibration: Calibration | None = None
         self._dataset: Dataset | None = None
-        self._facts = Facts(cache_bytes)
+        self.caches = caches or CachePool()
+        self._facts = Facts(self.caches)
         self._listeners: list[Listener] = []
         self._events: deque[Event] = deque()
         self._telling = False
@@ -216,7 +217,11 @@ class Document:
         """Make a step of the history to a recipe that is known to fit, and tell about it."""
         specs = recipe.resolve_all(self.layers)
         before, old, dirty = self._specs, self.recipe, self.is_dirty
-        changed = frozenset(name for name, spec in specs.items() if spec != before[name])
+        changed = frozenset(
+            name
+            for name, spec in specs.items()
+            if spec is not before[name] and spec != before[name]
+        )
         position = self._history.position
         step()
         self._specs = MappingProxyType(specs)

@@ -7,11 +7,13 @@ A worker gets a frozen request, calls `run` and returns the response. The main t
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from inspector.cache import CachePool
 from inspector.errors import UnsupportedError
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.grids import operator_axis, weight_spec
@@ -21,7 +23,6 @@ from inspector.quant.distribution import Distribution, ExactDistribution, Histog
 from inspector.quant.profile import ErrorProfile, profile_and_counts
 from inspector.quant.qparams import QParams, choose_qparams, weight_axis
 from inspector.quant.spec import QuantSpec
-from inspector.session.cache import ByteCache
 from inspector.session.effort import is_quick
 from inspector.session.levels import MAX_LEVELS
 
@@ -247,41 +248,35 @@ class Facts:
     """The facts known so far, the sorted weights behind them, and requests for the rest.
 
     Args:
-        limit: bytes to hold; what was used longest ago goes first.
+        pool: where they are kept; what was used longest ago goes first.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, pool: CachePool) -> None:
         """Start with no model."""
-        self._cache = ByteCache(limit)
+        self._sorted_weights = pool.section("Sorted weights")
+        self._densities = pool.section("Histograms of weights")
+        self._weights = pool.section("Error profiles of weights")
+        self._activations = pool.section("Error profiles of activations")
         self._model: Model | None = None
         self._calibration: Calibration | None = None
 
-    @property
-    def used_bytes(self) -> int:
-        """How much is held, in bytes."""
-        return self._cache.used
-
-    @property
-    def limit_bytes(self) -> int:
-        """How much may be held, in bytes."""
-        return self._cache.limit
-
     def reset(self, model: Model | None) -> None:
         """Forget everything; facts are of this model from now on."""
-        self._cache.clear()
+        for cache in (self._sorted_weights, self._densities, self._weights, self._activations):
+            cache.clear()
         self._model = model
         self._calibration = None
 
     def set_calibration(self, calibration: Calibration | None) -> None:
         """Forget what was known of activations; they come from this calibration from now on."""
         self._calibration = calibration
-        self._cache.discard_where(lambda key: key[0] == "activation")
+        self._activations.clear()
 
     def weight_request(self, layer: Layer, spec: QuantSpec) -> WeightRequest | None:
         """What a worker is to run; None for a layer without weights or without a model."""
         if self._model is None or layer.weight is None:
             return None
-        density: Density | None = self._cache.get(_density_key(layer, spec))
+        density: Density | None = self._densities.get(_sorted_key(layer, spec))
         return WeightRequest(self._model, layer, spec, self._sorted(layer, spec), density)
 
     def activation_request(self, tensor: str, spec: QuantSpec) -> ActivationRequest | None:
@@ -297,24 +292,26 @@ class Facts:
             if request.model is not self._model:
                 return False
             dist, layer, spec = response.distribution, request.layer, request.spec
-            self._cache.put(_sorted_key(layer, spec), dist, _bytes_of(dist))
+            if request.distribution is None:
+                self._sorted_weights.put(_sorted_key(layer, spec), dist)
             density = response.facts.edges, response.facts.counts
-            self._cache.put(_density_key(layer, spec), density, 2 * _bytes_of(density[0]))
-            self._keep(_weight_key(layer, spec), response.facts)
+            self._densities.put(_sorted_key(layer, spec), density)
+            self._weights.put(_weight_key(layer, spec), response.facts, _size(response.facts))
             return True
         if response.request.calibration is not self._calibration:
             return False
-        self._keep(_activation_key(response.request.tensor, response.request.spec), response.facts)
+        key = response.request.tensor, response.request.spec
+        self._activations.put(key, response.facts, _size(response.facts))
         return True
 
     def known_weight(self, layer: Layer, spec: QuantSpec) -> TensorFacts | None:
         """The facts of a weight, if they are known: a look-up."""
-        found: TensorFacts | None = self._cache.get(_weight_key(layer, spec))
+        found: TensorFacts | None = self._weights.get(_weight_key(layer, spec))
         return found
 
     def known_activation(self, tensor: str, spec: QuantSpec) -> TensorFacts | None:
         """The facts of an activation, if they are known: a look-up."""
-        found: TensorFacts | None = self._cache.get(_activation_key(tensor, spec))
+        found: TensorFacts | None = self._activations.get((tensor, spec))
         return found
 
     def is_sorted(self, layer: Layer, spec: QuantSpec) -> bool:
@@ -354,34 +351,25 @@ class Facts:
         return response.facts
 
     def _sorted(self, layer: Layer, spec: QuantSpec) -> ExactDistribution | None:
-        found: ExactDistribution | None = self._cache.get(_sorted_key(layer, spec))
+        found: ExactDistribution | None = self._sorted_weights.get(_sorted_key(layer, spec))
         return found
-
-    def _keep(self, key: Hashable, facts: TensorFacts) -> None:
-        self._cache.put(key, facts, _FACTS_BYTES + _bytes_of(facts))
 
 
 def _sorted_key(layer: Layer, spec: QuantSpec) -> Hashable:
     """Specs of the same granularity share the sorted weight."""
-    return ("sorted", layer.weight, layer.channel_axis, spec.granularity)
-
-
-def _density_key(layer: Layer, spec: QuantSpec) -> Hashable:
-    return ("density", layer.weight, layer.channel_axis, spec.granularity)
+    return (layer.weight, layer.channel_axis, spec.granularity)
 
 
 def _weight_key(layer: Layer, spec: QuantSpec) -> Hashable:
-    return ("weight", layer.weight, layer.channel_axis, spec)
+    return (layer.weight, layer.channel_axis, spec)
 
 
-def _activation_key(tensor: str, spec: QuantSpec) -> Hashable:
-    return ("activation", tensor, spec)
-
-
-def _bytes_of(value: object) -> int:
-    """The bytes of all arrays in a frozen value."""
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    if is_dataclass(value) and not isinstance(value, type):
-        return sum(_bytes_of(getattr(value, field.name)) for field in fields(value))
-    return 0
+def _size(facts: TensorFacts) -> int:
+    """As `bytes_of`, without looking at every field: there may be thousands at a time."""
+    arrays: list[NDArray[Any] | None] = [facts.edges, facts.counts, facts.levels]
+    if facts.qparams is not None:
+        arrays += [facts.qparams.scale, facts.qparams.zero_point]
+    if facts.profile is not None:
+        profile = facts.profile
+        arrays += [profile.mse, profile.sqnr_db, profile.clipped, profile.zeroed]
+    return _FACTS_BYTES + sum(array.nbytes for array in arrays if array is not None)

@@ -22,7 +22,7 @@ from inspector.session.recipe_toml import (
     read_toml,
     write_toml,
 )
-from inspector.session.rules import Rule, RuleIndex
+from inspector.session.rules import Rule, RuleIndex, filled_specs
 from inspector.session.target_rules import Place
 from inspector.session.targets import target_names
 
@@ -94,7 +94,15 @@ class Recipe:
         index, default = self.index, self.default
         if self._on_request:
             return {layer.name: self.resolve(layer) for layer in layers}
-        return {layer.name: index.resolve(layer, default) for layer in layers}
+        known: dict[tuple[int, int], LayerSpecs] = {}
+        found: dict[str, LayerSpecs] = {}
+        for layer in layers:
+            weights, activations = index.chosen(layer, default)
+            key = id(weights), id(activations)  # both live as long as the recipe
+            if key not in known:
+                known[key] = filled_specs(weights, activations)
+            found[layer.name] = known[key]
+        return found
 
     def recover_all(self, layers: Iterable[Layer]) -> dict[str, Recover]:
         """What is done for each of many layers so that quantizing costs less, by their names."""

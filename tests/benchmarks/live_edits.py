@@ -111,7 +111,7 @@ def _first_touch(live: Live) -> float:
         live.settle()
         live.window.bridge.set_specs([LARGE], QuantSpec.parse(f"int8:{granularity}"), None)
         live.settle()
-        document.facts._cache.clear()
+        document.caches.clear()
         started = time.perf_counter()
         live.window.bridge.set_specs([LARGE], QuantSpec.parse(f"int7:{granularity}"), None)
         live.window.presenter.select((LARGE,))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inspector.cache import CachePool
 from inspector.errors import DataError, InspectorError, RecipeError, UnsupportedError
 from inspector.evaluate.statistics import Calibration
 from inspector.quant.distribution import Histogram
@@ -317,7 +318,7 @@ def test_workers_find_facts_from_frozen_requests(document: Document, opened: Ope
     assert facts.known_weight(layer, specs.weights) is response.facts
     document.close_model()
     assert not facts.accept(response)
-    assert facts.used_bytes == 0
+    assert document.caches.used == 0
 
 
 def test_activations_have_one_scale(document: Document, opened: OpenModel) -> None:
@@ -332,15 +333,16 @@ def test_activations_have_one_scale(document: Document, opened: OpenModel) -> No
 
 def test_facts_stay_within_their_bound(opened: OpenModel) -> None:
     """The least recently used go first, and all are found again."""
-    document = Document(opened, cache_bytes=300_000)
+    document = Document(opened, caches=CachePool(300_000))
     for text in ("int8", "int4", "int8:tensor", "int4:block16"):
         for layer in document.layers:
             spec = QuantSpec.parse(text).filled("weights")
             found = document.facts.weight(layer, spec)
             assert found is not None
             assert found.profile is not None
-            assert document.facts.used_bytes <= document.facts.limit_bytes
-    assert document.facts.used_bytes > 0
+            assert document.caches.used <= document.caches.limit
+    assert document.caches.used > 0
+    assert document.caches.dropped > 0
 
 
 STEPS = st.lists(

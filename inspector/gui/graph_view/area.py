@@ -97,13 +97,17 @@ class AreaPainter:
         palette = [_over(far_colour(kind, look), back) for kind in picture.categories]
         shades = np.array(palette, np.uint8).reshape(-1, 3)[picture.kinds]
         if look.heated:
+            tones: dict[int, tuple[int, int, int]] = {}  # there are 256 at most
             for name, badge in look.badges.items():
                 number = picture.number_of(name)
                 # A group has a badge of its own, and is not coloured by what is in it.
                 shade = badge.shade
                 if shade is None or number is None or picture.cards[number].name != name:
                     continue
-                shades[number] = _over(shade, back)
+                tone = shade.rgba()
+                if tone not in tones:
+                    tones[tone] = _over(shade, back)
+                shades[number] = tones[tone]
         return shades
 
 

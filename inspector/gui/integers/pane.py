@@ -23,7 +23,7 @@ from inspector.gui.integers.diagram import PipelineView
 from inspector.gui.integers.stages import Stage
 from inspector.gui.properties.page import Page, Target
 from inspector.gui.properties.sheet import Sheet
-from inspector.gui.spec_panel import ElidedLabel
+from inspector.gui.still import ElidedLabel
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS, Theme
 from inspector.quant.spec import Role
 

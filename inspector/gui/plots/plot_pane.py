@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from inspector.cache import ByteCache
 from inspector.gui.layer_chart import LayerChart
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
 from inspector.gui.plots.beside import Beside
@@ -182,9 +183,9 @@ class PlotPane(QWidget):
         if self._theme is not None:
             card.apply_theme(self._theme)
 
-    def use(self, tasks: Tasks) -> None:
-        """Run what takes time with these."""
-        self._work = PlotWork(tasks, self.failed.emit)
+    def use(self, tasks: Tasks, known: ByteCache) -> None:
+        """Run what takes time with these, and keep what is found there."""
+        self._work = PlotWork(tasks, self.failed.emit, known)
         self.pages.make_rest(tasks.is_busy)
 
     def forget(self) -> None:

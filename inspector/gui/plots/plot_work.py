@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from inspector.cache import ByteCache
 from inspector.errors import CancelledError, InspectorError
 from inspector.gui.tasks import FRAME_MS, Context, Tasks
 from inspector.quant.curves import Pause
 
 PLOTS = "plots"
-_KEPT = 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +36,15 @@ class PlotWork:
     Args:
         tasks: what runs the work.
         refuse: gets an error that the user must know of.
+        known: where answers are kept.
     """
 
-    def __init__(self, tasks: Tasks, refuse: Callable[[InspectorError], None]) -> None:
+    def __init__(
+        self, tasks: Tasks, refuse: Callable[[InspectorError], None], known: ByteCache
+    ) -> None:
         self._tasks = tasks
         self._refuse = refuse
-        self._known: OrderedDict[Hashable, Any] = OrderedDict()
+        self._known = known
         self._wanted: dict[Hashable, Wish] = {}
         self._under_way: tuple[Hashable, ...] = ()
 
@@ -50,9 +52,9 @@ class PlotWork:
         """These are all that is wanted now, the most urgent first."""
         missing: dict[Hashable, Wish] = {}
         for wish in wishes:
-            if wish.key in self._known:
-                self._known.move_to_end(wish.key)
-                wish.show(self._known[wish.key])
+            found = self._known.get(wish.key)
+            if found is not None:
+                wish.show(found)
             else:
                 missing[wish.key] = wish
         self._wanted = missing
@@ -81,9 +83,7 @@ class PlotWork:
         if isinstance(found, InspectorError):
             self._refuse(found)
             return
-        self._known[key] = found
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        self._known.put(key, found)
         if wish is not None:
             wish.show(found)
 
