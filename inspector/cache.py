@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-CACHE_BYTES = 1 << 30
+CACHE_BYTES = 1_000_000_000
 """How much is kept unless the user says otherwise."""
 
 

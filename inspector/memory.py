@@ -1,9 +1,11 @@
-"""Memory that is free, given back to the system."""
+"""Memory of this process: how much there is, and what is free given back to the system."""
 
 from __future__ import annotations
 
+import os
 import sys
 from ctypes import CDLL
+from pathlib import Path
 
 
 def give_memory_back() -> None:
@@ -14,3 +16,15 @@ def give_memory_back() -> None:
     trim = getattr(CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def resident_bytes() -> int | None:
+    """How much of this process is in memory now; None where the system does not say.
+
+    Source: proc(5), /proc/[pid]/statm: the second number is the resident set in pages.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None

@@ -73,7 +73,9 @@ class Preview:
         self._simulation = simulate(model, placement, float8=float8)
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
-        self._held = held or CachePool(sys.maxsize).section("Quantized weights")
+        if held is None:
+            held = CachePool(sys.maxsize).section("Quantized weights")
+        self._held = held
 
     @property
     def simulation(self) -> Simulation:

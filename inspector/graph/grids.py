@@ -76,7 +76,7 @@ class GridChooser:
         self._graph = graph
         self._constant = constant
         self._distributions = distributions
-        self._known = known or CachePool(sys.maxsize).section("Grids")
+        self._known = CachePool(sys.maxsize).section("Grids") if known is None else known
 
     def choose(self, plan: Plan, cancel: Callable[[], bool] | None = None) -> Grids:
         """All numbers of a plan; what was chosen before a cancel is remembered all the same.

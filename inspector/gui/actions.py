@@ -152,6 +152,12 @@ _ENTRIES = (
         ("Ctrl+Shift+E",),
     ),
     _Entry("actionShortcuts", "Keyboard shortcuts", "Show every key", (_Keys.HelpContents,)),
+    _Entry(
+        "actionDiagnostics",
+        "Diagnostics",
+        "Show memory, caches, the last evaluation and versions",
+        ("Ctrl+Shift+D",),
+    ),
     _Entry("actionAbout", "About Quant Inspector", "Show the version and the licences"),
 )
 _MENUS = (
@@ -189,7 +195,7 @@ _MENUS = (
             *("actionTensorNames", "", "actionFoldAll", "actionOpenAll"),
         ),
     ),
-    ("&Help", ("actionShortcuts", "", "actionAbout")),
+    ("&Help", ("actionShortcuts", "actionDiagnostics", "", "actionAbout")),
 )
 _BAR = (
     *("actionOpen", "actionCalibrate", "actionSave", ""),

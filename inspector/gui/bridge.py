@@ -223,7 +223,7 @@ class Bridge(QObject):
         layer = self.document.layer(name)
         spec = self.weights_of(name)
         facts = self.document.facts
-        if name in self._failed:
+        if name in self._failed or layer.weight is None:
             return None
         saved = self._as_saved.get(name, spec)
         if saved is not None:
@@ -233,7 +233,14 @@ class Bridge(QObject):
                 return facts.weight(layer, spec)
             except InspectorError as error:
                 self._fail(name, error)
-        return facts.known_weight(layer, spec)
+                return None
+        found = facts.known_weight(layer, spec)
+        if found is None and name not in self._stale:  # it had to make room for others
+            self._stale.add(name)
+            self._queue.add(name)
+            self._queue.prefer((name,))
+            self._queue.work()
+        return found
 
     def activation_facts(self, name: str) -> TensorFacts | None:
         """All about the activations that enter a layer; None before calibration.
@@ -350,7 +357,7 @@ class Bridge(QObject):
         for name, answer in answers:
             if isinstance(answer, InspectorError):
                 self._fail(name, answer)
-            elif self.document.facts.accept(answer):
+            elif self.document.facts.accept(answer, hold=name in self._selected[:1]):
                 if answer.request.spec == self.weights_of(name):
                     self._learn(name, answer.facts)
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
@@ -18,6 +19,21 @@ T = TypeVar("T")
 CHANNEL = "estimate"
 
 
+@dataclass(slots=True)
+class Runs:
+    """What became of the evaluations of a model.
+
+    Attributes:
+        asked: how many were begun.
+        answered: how many were finished.
+        replaced: how many were stopped, because a newer one was asked for meanwhile.
+    """
+
+    asked: int = 0
+    answered: int = 0
+    replaced: int = 0
+
+
 class Evaluation(QObject):
     """The estimate of today's recipe.
 
@@ -28,6 +44,7 @@ class Evaluation(QObject):
     Attributes:
         estimate: the last one; None where there is none, or nothing that it could be of.
         is_stale: it is of an earlier recipe; a newer one is on its way.
+        runs: what became of those that were asked for.
     """
 
     changed = Signal()
@@ -39,6 +56,12 @@ class Evaluation(QObject):
         self._estimator: Estimator | None = None
         self.estimate: Estimate | None = None
         self.is_stale = False
+        self.runs = Runs()
+
+    @property
+    def sessions_built(self) -> int:
+        """How many simulations were built since the calibration; a change needs none."""
+        return 0 if self._estimator is None else self._estimator.sessions_built
 
     @property
     def fidelity(self) -> Fidelity | None:
@@ -67,6 +90,7 @@ class Evaluation(QObject):
         """Forget everything: another model is open."""
         self._tasks.cancel(CHANNEL)
         self._estimator, self.estimate, self.is_stale = None, None, False
+        self.runs = Runs()
 
     def ask(self) -> None:
         """Find the figures of today's recipe, in the place of any older ones under way."""
@@ -78,6 +102,8 @@ class Evaluation(QObject):
             return
         self.is_stale = self.estimate is not None
         recipe = self._document.recipe
+        self.runs.asked += 1
+        self.runs.replaced += self._tasks.is_busy(CHANNEL)
         self._tasks.submit(
             CHANNEL,
             lambda context: answered(lambda: estimator.run(recipe, data, context)),
@@ -88,6 +114,7 @@ class Evaluation(QObject):
 
     def _arrived(self, answer: Estimate | InspectorError) -> None:
         self.is_stale = False
+        self.runs.answered += 1
         if isinstance(answer, InspectorError):
             self.estimate = None
             self.refused.emit(answer)

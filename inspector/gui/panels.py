@@ -11,6 +11,7 @@ from inspector.gui.actions import Actions
 from inspector.gui.ask import Ask
 from inspector.gui.bridge import Bridge
 from inspector.gui.commands import commands
+from inspector.gui.diagnostics import Diagnostics, remembered_limit
 from inspector.gui.history_list import HistoryList
 from inspector.gui.palette import CommandPalette
 from inspector.gui.recipe_presenter import RecipePresenter
@@ -54,6 +55,8 @@ class Panels(QObject):
             lambda: commands(actions, bridge.document),
             self.recipe.choose_layer,
         )
+        self._diagnostics: Diagnostics | None = None
+        bridge.document.caches.set_limit(remembered_limit())
         self._connect(actions)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -64,6 +67,7 @@ class Panels(QObject):
     def _connect(self, actions: Actions) -> None:
         bridge = self._bridge
         actions["actionHistory"].triggered.connect(self._open_history)
+        actions["actionDiagnostics"].triggered.connect(self._open_diagnostics)
         actions["actionPalette"].triggered.connect(self.palette.open)
         actions["actionRecipe"].triggered.connect(self.recipe.come_forward)
         self.tab.open_asked.connect(self._ask.for_recipe)
@@ -83,6 +87,12 @@ class Panels(QObject):
         if not self.history.isVisible():
             self._show_steps()
         self.history.open()
+
+    def _open_diagnostics(self) -> None:
+        if self._diagnostics is None:
+            self._diagnostics = Diagnostics(self._bridge, self._window)
+        self._diagnostics.hide()  # what is shown anew comes to the front
+        self._diagnostics.show()
 
     def _follow(self) -> None:
         if self.history.isVisible():

@@ -217,7 +217,7 @@ class Presenter(QObject):
     def _show_weights(self, name: str) -> None:
         document = self._bridge.document
         given = self._bridge.planned(name)
-        layer, spec = document.layer(name), given.weights
+        layer = document.layer(name)
         facts = self._bridge.weight_facts(name)
         single = len(self._bridge.selected) == 1
         shown = figures.tensor_figures(facts, given.why_weights) if single else []
@@ -225,8 +225,8 @@ class Presenter(QObject):
         if self._plots is None:
             return
         why = "Reading the weights…" if layer.weight else "This layer has no weights of its own"
-        request = document.facts.weight_request(layer, spec) if facts is not None else None
-        values = request.distribution if request is not None else None
+        request = document.facts.weight_request(layer, given.weights)
+        values = request.distribution if request is not None and facts is not None else None
         waiting = facts is None and self._bridge.is_stale(name)
         self._plots.show_weights(name, facts, values, why, waiting=waiting)
 

@@ -20,7 +20,7 @@ from inspector.session.facts import WeightRequest, WeightResponse
 WEIGHTS = "weights"
 _BATCH_SECONDS = 0.15
 _BATCH = 512
-_FIRST_BATCH = 32
+_LEAST_BATCH = 32
 
 WeightAnswer = tuple[str, "WeightResponse | InspectorError"]
 """A layer's name, and its figures or why there are none."""
@@ -52,7 +52,7 @@ class WeightQueue:
         self._take = take
         self._waiting: dict[str, None] = {}
         self._hurry = threading.Event()
-        self._size = _FIRST_BATCH
+        self._size = _BATCH
 
     @property
     def is_done(self) -> bool:
@@ -89,7 +89,7 @@ class WeightQueue:
 
     def _arrived(self, done: _Done) -> None:
         # What is asked for and not done has to be asked for again, which costs the window time.
-        self._size = min(max(2 * len(done.answers), _FIRST_BATCH), _BATCH)
+        self._size = min(max(2 * len(done.answers), _LEAST_BATCH), _BATCH)
         self._waiting = {**dict.fromkeys(done.left), **self._waiting}
         self._take(done.answers)
 

@@ -64,7 +64,7 @@ class Document:
         self._specs: Mapping[str, LayerSpecs] = MappingProxyType({})
         self._calibration: Calibration | None = None
         self._dataset: Dataset | None = None
-        self.caches = caches or CachePool()
+        self.caches = CachePool() if caches is None else caches
         self._facts = Facts(self.caches)
         self._listeners: list[Listener] = []
         self._events: deque[Event] = deque()

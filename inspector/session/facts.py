@@ -257,6 +257,7 @@ class Facts:
         self._densities = pool.section("Histograms of weights")
         self._weights = pool.section("Error profiles of weights")
         self._activations = pool.section("Error profiles of activations")
+        self._held: WeightResponse | None = None
         self._model: Model | None = None
         self._calibration: Calibration | None = None
 
@@ -264,6 +265,7 @@ class Facts:
         """Forget everything; facts are of this model from now on."""
         for cache in (self._sorted_weights, self._densities, self._weights, self._activations):
             cache.clear()
+        self._held = None
         self._model = model
         self._calibration = None
 
@@ -285,13 +287,20 @@ class Facts:
             return None
         return ActivationRequest(self._calibration, tensor, spec)
 
-    def accept(self, response: WeightResponse | ActivationResponse) -> bool:
-        """Keep a response; False if it is of another model or calibration than the present."""
+    def accept(self, response: WeightResponse | ActivationResponse, *, hold: bool = False) -> bool:
+        """Keep a response; False if it is of another model or calibration than the present.
+
+        Args:
+            response: to a request.
+            hold: keep it until the next one that is held, however large it is: it is looked at.
+        """
         if isinstance(response, WeightResponse):
             request = response.request
             if request.model is not self._model:
                 return False
             dist, layer, spec = response.distribution, request.layer, request.spec
+            if hold:
+                self._held = response
             if request.distribution is None:
                 self._sorted_weights.put(_sorted_key(layer, spec), dist)
             density = response.facts.edges, response.facts.counts
@@ -306,7 +315,11 @@ class Facts:
 
     def known_weight(self, layer: Layer, spec: QuantSpec) -> TensorFacts | None:
         """The facts of a weight, if they are known: a look-up."""
-        found: TensorFacts | None = self._weights.get(_weight_key(layer, spec))
+        key, held = _weight_key(layer, spec), self._held
+        found: TensorFacts | None = self._weights.get(key)
+        if found is None and held is not None:
+            is_same = key == _weight_key(held.request.layer, held.request.spec)
+            return held.facts if is_same else None
         return found
 
     def known_activation(self, tensor: str, spec: QuantSpec) -> TensorFacts | None:
@@ -351,7 +364,11 @@ class Facts:
         return response.facts
 
     def _sorted(self, layer: Layer, spec: QuantSpec) -> ExactDistribution | None:
-        found: ExactDistribution | None = self._sorted_weights.get(_sorted_key(layer, spec))
+        key, held = _sorted_key(layer, spec), self._held
+        found: ExactDistribution | None = self._sorted_weights.get(key)
+        if found is None and held is not None:
+            is_same = key == _sorted_key(held.request.layer, held.request.spec)
+            return held.distribution if is_same else None
         return found
 
 
