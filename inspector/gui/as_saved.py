@@ -85,9 +85,9 @@ class AsSaved:
                 continue
             layer, spec = self._document.layer(name), grids.plan.weights[name]
             own = facts.known_weight(layer, spec)
-            if own is None or own.qparams is None:
+            if own is not None and own.qparams is None:
                 continue
-            if _same(own.qparams, grid):
+            if own is not None and own.qparams is not None and _same(own.qparams, grid):
                 self._usual[name] = grid
                 if self._facts.pop(name, None) is not None:
                     usual.add(name)
