@@ -6,17 +6,20 @@ with the activations. Their figures are then found anew, in the background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from inspector.errors import CancelledError
+from inspector.errors import CancelledError, InspectorError
 from inspector.graph.grids import Grids, identity
+from inspector.gui.evaluation import answered
 from inspector.gui.figures import on_grid
-from inspector.gui.tasks import Context
+from inspector.gui.tasks import Context, Tasks
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec
 from inspector.session.document import Document
 from inspector.session.facts import TensorFacts, WeightRequest
+
+_SAVED = "saved weights"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,13 +55,14 @@ class SavedResponse:
 class AsSaved:
     """Knows which weights have another grid in the file, and their figures on it."""
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    def __init__(self, document: Document, tasks: Tasks) -> None:
+        self._document, self._tasks = document, tasks
         self._facts: dict[str, tuple[QuantSpec, TensorFacts]] = {}
         self._usual: dict[str, QParams] = {}
 
     def clear(self) -> None:
         """Nothing is known of the file."""
+        self._tasks.cancel(_SAVED)
         self._facts.clear()
         self._usual.clear()
 
@@ -70,6 +74,24 @@ class AsSaved:
     def take(self, response: SavedResponse) -> None:
         """Keep the answer to a request."""
         self._facts.update(response.facts)
+
+    def ask(
+        self, grids: Grids, done: Callable[[SavedResponse | InspectorError], None]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Find anew what has another grid under these, in the place of what was asked before.
+
+        Args:
+            grids: every scale and zero point.
+            done: gets the answer, or why there is none.
+
+        Returns:
+            The layers that are looked at, and those that have their usual grid again.
+        """
+        request, usual = self.compare(grids)
+        self._tasks.cancel(_SAVED)
+        if request.items:
+            self._tasks.submit(_SAVED, lambda context: answered(lambda: request.run(context)), done)
+        return frozenset(item.layer.name for item, _ in request.items), usual
 
     def compare(self, grids: Grids) -> tuple[SavedRequest, frozenset[str]]:
         """What is to be found anew under these grids.

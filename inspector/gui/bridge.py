@@ -14,7 +14,7 @@ from inspector.errors import InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
 from inspector.gui.as_saved import AsSaved, SavedResponse
-from inspector.gui.evaluation import Evaluation, answered
+from inspector.gui.evaluation import Evaluation
 from inspector.gui.figures import on_grid
 from inspector.gui.misfits import Misfits
 from inspector.gui.planned import Planned
@@ -44,7 +44,7 @@ from inspector.session.events import (
 )
 from inspector.session.facts import TensorFacts, WeightRequest
 
-_SAVED, _MEMORY = "saved weights", "memory"
+_MEMORY = "memory"
 _QUICK_SECONDS = 0.01
 """How long figures may be found at once, before the rest goes to the background."""
 
@@ -85,7 +85,7 @@ class Bridge(QObject):
         self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
         self._plans = Plans(document)
-        self._as_saved = AsSaved(document)
+        self._as_saved = AsSaved(document, tasks)
         self._on_grid: dict[tuple[str, int], TensorFacts] = {}
         self.evaluation.changed.connect(self._evaluated)
         self.evaluation.refused.connect(self.refused)
@@ -237,9 +237,7 @@ class Bridge(QObject):
         found = facts.known_weight(layer, spec)
         if found is None and name not in self._stale:  # it had to make room for others
             self._stale.add(name)
-            self._queue.add(name)
-            self._queue.prefer((name,))
-            self._queue.work()
+            self._queue.hurry(name)
         return found
 
     def activation_facts(self, name: str) -> TensorFacts | None:
@@ -293,14 +291,10 @@ class Bridge(QObject):
                 self.saved_changed.emit(dirty)
 
     def _reset(self) -> None:
-        self.tasks.cancel(_SAVED)
         self._queue.clear()
         self.misfits.model_changed()
-        self._sqnr.clear()
-        self._stale.clear()
-        self._failed.clear()
+        self._sqnr, self._stale, self._failed = {}, set(), set()
         self._unseen.clear()
-        self._unseen.prefer(())
         self._selected = ()
         self.evaluation.reset()
         self._plans.forget()
@@ -325,12 +319,11 @@ class Bridge(QObject):
         if layer.weight is None:
             return
         self._failed.discard(name)
-        first = name in self._selected[:1]
         spec = self.weights_of(name)
         known = self._as_saved.get(name, spec) or self.document.facts.known_weight(layer, spec)
-        if known is None and (first or (is_time_left and len(self._selected) > 1)):
-            is_quick = self.document.facts.is_sorted(layer, spec)
-            known = self.weight_facts(name) if is_quick else None
+        wanted = name in self._selected[:1] or (is_time_left and len(self._selected) > 1)
+        if known is None and wanted and self.document.facts.is_sorted(layer, spec):
+            known = self.weight_facts(name)
         if known is not None:
             self._learn(name, known)
         else:
@@ -372,20 +365,14 @@ class Bridge(QObject):
         """Find the figures of weights that have another grid in the file, once all is known."""
         if self.grids is None or self._unseen or not self._queue.is_done:
             return
-        request, usual = self._as_saved.compare(self.grids)
+        concerned, usual = self._as_saved.ask(self.grids, self._saved_arrived)
         for name in usual:
             facts = self.weight_facts(name)
             if facts is not None:
                 self._learn(name, facts)
-        concerned = frozenset(item.layer.name for item, _ in request.items)
         self._stale |= concerned
         if usual | concerned:
             self.facts_changed.emit(usual | concerned)
-        self.tasks.cancel(_SAVED)
-        if concerned:
-            self.tasks.submit(
-                _SAVED, lambda context: answered(lambda: request.run(context)), self._saved_arrived
-            )
 
     def _saved_arrived(self, answer: SavedResponse | InspectorError) -> None:
         if isinstance(answer, InspectorError):

@@ -42,6 +42,7 @@ class Slices(QObject):
 
     def clear(self) -> None:
         """Forget all names."""
+        self._first = ()
         self._waiting.clear()
         self._timer.stop()
 

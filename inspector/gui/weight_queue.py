@@ -70,6 +70,12 @@ class WeightQueue:
             self._waiting = {**first, **self._waiting}
             self._hurry.set()
 
+    def hurry(self, name: str) -> None:
+        """Work off a layer next."""
+        self.add(name)
+        self.prefer((name,))
+        self.work()
+
     def clear(self) -> None:
         """Forget all, and stop what is under way."""
         self._waiting.clear()
