@@ -73,7 +73,10 @@ Examples:
 )
 @click.option("--fit", is_flag=True, help="Change what the target does not take, and say so.")
 @click.option(
-    "--report", type=PATH, metavar="FILE", help="Also write a report, FILE.html or FILE.json."
+    "--report",
+    type=PATH,
+    metavar="FILE",
+    help="Also write a report: .html, .pdf, .json, .csv or .md.",
 )
 @click.option("--verify/--no-verify", default=True, help="Run the saved file and measure it.")
 @click.option("--force", is_flag=True, help="Allow OUT to be MODEL itself.")
@@ -107,8 +110,8 @@ def command(
     check_target(output)
     check_not_read(output, (data.calibration, recipe))
     _check_report(report, output, (model, data.calibration, recipe))
+    from inspector.cli.report import write
     from inspector.report.data import report_data
-    from inspector.report.write import write_report
     from inspector.session.job import QuantizeRequest, quantize_model
 
     request = QuantizeRequest(
@@ -126,13 +129,14 @@ def command(
         verify=verify,
         # Defaults follow the target into each layer; what somebody chose is not changed unasked.
         fit=fit or not (recipe or weights or activations or layers),
+        study=report is not None,
     )
     done = run_work(
         lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
     )
     result = done.to_json()
     if report is not None:
-        write_report(report_data(done, shlex.join(["quant-inspector", *sys.argv[1:]])), report)
+        write(report_data(done, shlex.join(["quant-inspector", *sys.argv[1:]])), report)
     if as_json:
         print_json(result)
     else:
@@ -155,7 +159,7 @@ def _check_report(report: Path | None, output: Path, inputs: Iterable[Path | Non
         raise click.UsageError("--report and -o name the same file.")
     from inspector.report.write import check_report
 
-    check_report(report)
+    check_report(report, more=(".pdf",))
     check_not_read(report, inputs)
 
 

@@ -25,6 +25,7 @@ STAGES = {
     "compare": "Comparing",
     "measure": "Quantizing one layer after another",
     "search": "Trying choices",
+    "study": "Looking at the layers",
 }
 
 

@@ -146,6 +146,12 @@ _ENTRIES = (
     ),
     _Entry("actionExport", "Export graph…", "Save the graph as SVG, PNG or PDF", ("Ctrl+E",)),
     _Entry(
+        "actionReport",
+        "Report…",
+        "Say in a document what quantizing does to the model",
+        ("Ctrl+Alt+R",),
+    ),
+    _Entry(
         "actionEncodings",
         "Export encodings…",
         "Write scales and zero points for another toolchain: AIMET, QNN, TensorRT, ncnn …",
@@ -166,7 +172,14 @@ _MENUS = (
         (
             *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom"),
             *("actionImages", ""),
-            *("actionSave", "actionSaveRecipe", "", "actionEncodings", "actionExport"),
+            *(
+                "actionSave",
+                "actionSaveRecipe",
+                "",
+                "actionReport",
+                "actionEncodings",
+                "actionExport",
+            ),
         ),
     ),
     (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from inspector.errors import DataError, InspectorError, SaveError
+from inspector.errors import InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.random_data import random_data
@@ -24,13 +24,12 @@ from inspector.gui.opening import (
     read_recipe,
     run_calibration,
 )
+from inspector.gui.saving import SaveRequest
 from inspector.gui.tasks import MODEL, Context, Task, Tasks
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.document import Document
-from inspector.session.job import resolve, save_quantized
 from inspector.session.opening import OpenModel, Sketch
 from inspector.session.recipe import Recipe, save_recipe
-from inspector.session.recovery import recover
 from inspector.session.result import QuantizeResult
 
 DATA, RECIPE, SAVE = "data", "recipe", "save"
@@ -293,57 +292,16 @@ class Files(QObject):
         if not self.document.is_open:
             self._refused(InspectorError("There is no model to save.", "Open a model first."))
             return
-        document = self.document
-        opened, recipe = document.opened, document.recipe
-        calibration, data = document.calibration, document.dataset
+        document, request = self.document, SaveRequest.of(self.document)
 
         def saved(result: QuantizeResult) -> None:
-            if document.is_open and document.opened is opened and document.recipe == recipe:
+            still = document.is_open and document.opened is request.opened
+            if still and document.recipe == request.recipe:
                 document.mark_saved()
             self._saved(result)
 
         def work(context: Context) -> QuantizeResult:
-            opened.require_quantizable()
-            if path.exists() and opened.path.exists() and path.samefile(opened.path):
-                raise SaveError(f"{path} is the open model itself.", "Choose another name.")
-            plan = opened.placement.plan(resolve(opened, recipe))
-            if plan.points and calibration is None:
-                raise DataError(
-                    "Activations are to be quantized, and nothing is known of them.",
-                    "Drop calibration data on the window, use random inputs for a try, or set the "
-                    "activations to float.",
-                )
-            learned, samples = (
-                data.split_for_verification()
-                if data is not None
-                else (None, random_data(opened.graph, samples=4))
-            )
-
-            def progress(_stage: str, done: int, total: int) -> None:
-                context.progress(done, total)
-
-            recovery = None
-            if recipe.recovers:
-                recovery = recover(
-                    opened,
-                    recipe,
-                    calibration,
-                    learned,
-                    samples,
-                    progress=progress,
-                    cancel=context.cancelled,
-                )
-            return save_quantized(
-                opened,
-                recipe,
-                calibration,
-                samples,
-                path,
-                recovery=recovery,
-                force=True,
-                progress=progress,
-                cancel=context.cancelled,
-            )
+            return request.run(path, context)
 
         self._tasks.submit(SAVE, work, saved, f"Saving {path.name}")
 

@@ -29,6 +29,7 @@ from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
 from inspector.gui.graph_view.picture import card_fonts
 from inspector.gui.guide import Guide
+from inspector.gui.handouts import Handouts
 from inspector.gui.heat import Heat, bind
 from inspector.gui.help import show_about, show_shortcuts
 from inspector.gui.insight import Insight
@@ -46,7 +47,6 @@ from inspector.gui.resources import app_icon, sample_models
 from inspector.gui.restore import Views
 from inspector.gui.selection import Selection
 from inspector.gui.side_by_side import FairSplitter, arranged, tabs_of
-from inspector.gui.sidecar_export import SidecarExport
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.spec_presenter import SpecPresenter
 from inspector.gui.stage import Stage
@@ -92,7 +92,7 @@ class MainWindow(QMainWindow):
         self.selection = Selection(self)
         self.heat = Heat(self.bridge, self.tasks, lambda: self.bridge.grids, self)
         self.export = GraphExport(self.tasks, self)
-        self.sidecars = SidecarExport(self.document, self.tasks, self)
+        self.handouts = Handouts(self.document, self.tasks, self)
         self.ask = Ask(self)
         self.actions_ = Actions(self)
         self._build()
@@ -268,8 +268,7 @@ class MainWindow(QMainWindow):
         )
         actions["actionExport"].triggered.connect(self.ask.what_to_export)
         self.export.message.connect(self.messages.tell)
-        actions["actionEncodings"].triggered.connect(self.sidecars.ask)
-        self.sidecars.message.connect(self.messages.tell)
+        self.handouts.connect(actions, self.messages.tell)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
         actions["actionIntegers"].triggered.connect(self.integers.come_forward)
         self.graphs.properties_asked.connect(self.sidebar.come_forward)
@@ -372,7 +371,7 @@ class MainWindow(QMainWindow):
         self.graph_pane.legend.setVisible(bool(self.document.layers))
         self.plot_slot.setVisible(not is_open or bool(self.document.layers))
         possible = bool(self.document.layers) and self.document.opened.obstacle is None
-        for name in ("Calibrate", "Random", "Save", "Encodings"):
+        for name in ("Calibrate", "Random", "Save", "Encodings", "Report"):
             self.actions_[f"action{name}"].setEnabled(possible)
         if is_open:
             path = self.document.opened.path

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from inspector import __version__
 from inspector.evaluate.runtime import runtime_version
+from inspector.report.snippet import NO_INTERFACE, Interface, interface_of
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.result import QuantizeResult
 
@@ -24,12 +28,18 @@ class ReportData:
         command: the command line that does the same again.
         versions: of the programs that took part, by name.
         machine: the machine that it was measured on.
+        model_hash: SHA-256 of the float model's file; "" where that is gone.
+        interface: inputs and outputs of the written file.
+        graph: the graph's picture as an svg element; "" where none was drawn.
     """
 
     result: QuantizeResult
     command: str
     versions: Mapping[str, str]
     machine: str
+    model_hash: str = ""
+    interface: Interface = NO_INTERFACE
+    graph: str = ""
 
     @property
     def verdict(self) -> str:
@@ -55,6 +65,26 @@ class ReportData:
         return " ".join(parts)
 
     @property
+    def latency_note(self) -> str:
+        """How the times are to be read; "" where none were taken."""
+        found = self.result.latency
+        if found is None:
+            return ""
+        faster = "faster" if found.ratio < 1 else "slower"
+        times = max(found.ratio, 1 / found.ratio)
+        note = (
+            f"The quantized model is {times:.2f} times {faster} here: {found.runs} runs of each in "
+            f"turn, {plural(found.threads, 'thread')}, {self.machine}."
+        )
+        loose = found.second.operators.get("DequantizeLinear", 0)
+        if found.ratio > 1 and loose:
+            note += (
+                f" onnxruntime still runs {plural(loose, 'DequantizeLinear')} of its own: what "
+                "stands between them computes in floats."
+            )
+        return note
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must not overlook."""
         result, found = self.result, []
@@ -71,12 +101,18 @@ class ReportData:
         return tuple(found)
 
 
-def report_data(result: QuantizeResult, command: str) -> ReportData:
+def report_data(
+    result: QuantizeResult, command: str, graph: str = "", written: Path | None = None
+) -> ReportData:
     """Gathers a report.
 
     Args:
         result: what the quantization did.
         command: the command line that does the same again.
+        graph: the graph's picture as an svg element; "" for none.
+        written: where the quantized model is now, if not where `result` says.
+
+    Cost: reads the float model's file once, for its hash.
     """
     versions = {
         "Quant Inspector": __version__,
@@ -84,13 +120,30 @@ def report_data(result: QuantizeResult, command: str) -> ReportData:
         "numpy": np.__version__,
         "Python": platform.python_version(),
     }
-    return ReportData(result, command, versions, f"{platform.system()} {platform.machine()}")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    interface, written = NO_INTERFACE, written or result.output
+    if written.is_file():
+        interface = interface_of(written)
+    return ReportData(result, command, versions, machine, _hash(result.model), interface, graph)
+
+
+def _hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # the report does not need the model
+        return ""
 
 
 def to_json(data: ReportData) -> dict[str, Any]:
     """Plain data: the result's own form, and where it comes from."""
+    result = data.result
     return {
-        **data.result.to_json(),
+        **result.to_json(),
+        "model_sha256": data.model_hash,
+        "studies": {one.name: one.to_json() for one in result.studies},
+        "latency": None if result.latency is None else result.latency.to_json(),
+        "interface": data.interface.to_json(),
         "verdict": data.verdict,
         "warnings": list(data.warnings),
         "command": data.command,

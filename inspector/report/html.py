@@ -1,40 +1,91 @@
-"""A report as one HTML file: no network, no script, light and dark, good in print."""
+"""A report as one HTML file: no network, light and dark, sortable tables, good in print."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape
 
-from inspector.evaluate.fidelity import Fidelity
-from inspector.report.conversion_text import conversion_rows, headline, operator_rows
+from inspector.report.charts import PAGE, histogram, layer_bars
+from inspector.report.content import (
+    ISLANDS,
+    Table,
+    advice_text,
+    conversion_table,
+    fidelity_table,
+    latency_table,
+    layer_table,
+    origin_rows,
+    recovery_table,
+    study_lines,
+    violation_lines,
+    worst_layers,
+)
 from inspector.report.data import ReportData
-from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
-from inspector.session.result import LayerResult
+from inspector.report.snippet import cpp_snippet, python_snippet
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c2430; --soft: #5a6675; --line: #d9dfe6;
-  --back: #ffffff; --card: #f5f7fa; --bar: #2f6f9f; --warn: #8a4b00; --warn-back: #fff3e0; }
+  --back: #ffffff; --card: #f5f7fa; --bar: #5b8fb9; --mark: #c2571a; --warn: #8a4b00;
+  --warn-back: #fff3e0; }
 @media (prefers-color-scheme: dark) { :root { --text: #e6ebf1; --soft: #9aa7b5; --line: #333c47;
-  --back: #14181d; --card: #1c2228; --bar: #6fb3e0; --warn: #ffcf8f; --warn-back: #3a2a12; } }
+  --back: #14181d; --card: #1c2228; --bar: #6fa8d6; --mark: #f0955a; --warn: #ffcf8f;
+  --warn-back: #3a2a12; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem; max-width: 68rem; background: var(--back);
+body { margin: 0 auto; padding: 2.5rem 1.5rem; max-width: 76rem; background: var(--back);
   color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
-p { margin: .6rem 0; max-width: 48rem; }
+h2 { font-size: 1.1rem; margin: 2.4rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+p { margin: .6rem 0; max-width: 54rem; overflow-wrap: anywhere; }
+.lead { font-size: 1.1rem; }
 .soft { color: var(--soft); }
 .warn { background: var(--warn-back); color: var(--warn); padding: .6rem .9rem;
   border-radius: 6px; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; }
+td:first-child { overflow-wrap: anywhere; min-width: 9rem; }
+.sortable { font-size: .85rem; }
+.sortable th, .sortable td { padding: .3rem .5rem; }
 th { color: var(--soft); font-weight: 600; }
+th button { all: unset; cursor: pointer; }
+th button:focus-visible { outline: 2px solid var(--bar); }
+th[aria-sort=ascending] button::after { content: " \\2191"; }
+th[aria-sort=descending] button::after { content: " \\2193"; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-td.bar { width: 22%; min-width: 6rem; }
-td.bar div { background: var(--bar); height: .8rem; border-radius: 3px; margin-top: .3rem; }
+.graph { max-height: 34rem; overflow: auto; border: 1px solid var(--line); border-radius: 6px; }
+.layer { background: var(--card); border-radius: 6px; padding: .9rem 1rem; margin: .8rem 0;
+  break-inside: avoid; }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem; }
+.plots svg { max-width: 100%; height: auto; }
+.advice { color: var(--mark); }
 pre { background: var(--card); padding: .9rem; border-radius: 6px; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .85rem; }
-@media print { body { max-width: none; padding: 0; } tr { break-inside: avoid; } }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } tr { break-inside: avoid; }
+  .graph { max-height: none; border: 0; } .graph svg { max-width: 100%; max-height: 24cm; }
+  .wide { overflow: visible; } }
+"""
+
+_SCRIPT = """
+for (const head of document.querySelectorAll('table.sortable th')) {
+  head.firstChild.addEventListener('click', () => {
+    const table = head.closest('table'), body = table.tBodies[0];
+    const column = [...head.parentNode.children].indexOf(head);
+    const rises = head.getAttribute('aria-sort') !== 'ascending';
+    const key = (row) => row.cells[column].dataset.key ?? row.cells[column].textContent;
+    const compare = (a, b) => {
+      const [x, y] = [key(a), key(b)], [m, n] = [parseFloat(x), parseFloat(y)];
+      if (head.className !== 'number') return x.localeCompare(y);
+      return isNaN(m) ? 1 : isNaN(n) ? -1 : rises ? m - n : n - m;
+    };
+    const rows = [...body.rows].sort(compare);
+    if (head.className !== 'number' && !rises) rows.reverse();
+    body.append(...rows);
+    for (const other of head.parentNode.children) other.removeAttribute('aria-sort');
+    head.setAttribute('aria-sort', rises ? 'ascending' : 'descending');
+  });
+}
 """
 
 
@@ -47,128 +98,115 @@ def to_html(data: ReportData) -> str:
         f"({escape(result.recipe.format)}, opset {result.opset}, "
         f"target {escape(result.recipe.target)})</p>",
         *(f'<p class="warn">{escape(warning)}</p>' for warning in data.warnings),
-        f"<p>{escape(data.verdict)}</p>",
-        *_fidelity(data),
-        *_layers(result.layers),
-        *_conversions(data),
+        f'<p class="lead">{escape(data.verdict)}</p>',
+        *_whole(data),
+        *_graph(data),
+        *_layers(data),
+        *_worst(data),
+        *_violations(data),
         *_origin(data),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(result.model.name)}: quantization report</title>"
-        f"<style>{_STYLE}</style></head><body>\n" + "\n".join(sections) + "\n</body></html>\n"
+        f"<style>{_STYLE}</style></head><body>\n"
+        + "\n".join(sections)
+        + f"\n<script>{_SCRIPT}</script></body></html>\n"
     )
 
 
-def _fidelity(data: ReportData) -> Iterable[str]:
-    verification = data.result.verification
-    if verification is None:
-        return
-    yield "<h2>The whole model, against float</h2>"
-    rows = [
-        _fidelity_row("Predicted", verification.predicted),
-        _fidelity_row("Measured in onnxruntime", verification.measured),
-    ]
-    yield _table(["", "SQNR#", "Cosine#", "Top-1 agreement#", "Samples#"], rows)
-    yield f'<p class="soft">Samples from {escape(verification.source)}.</p>'
+def _whole(data: ReportData) -> Iterator[str]:
+    found = data.result.verification
+    for title, table, note in (
+        (
+            "The whole model, against float",
+            fidelity_table(data),
+            f"Samples from {found.source}." if found is not None else "",
+        ),
+        ("What was done so that quantizing costs less", recovery_table(data), ""),
+        ("Between floats and integers", conversion_table(data), ISLANDS),
+        ("Time for one sample", latency_table(data), data.latency_note),
+    ):
+        if table is not None:
+            yield f"<h2>{title}</h2>{_table(table)}"
+            if note:
+                yield f'<p class="soft">{escape(note)}</p>'
 
 
-def _fidelity_row(title: str, found: Fidelity) -> list[str]:
-    agreement = found.top1_agreement
-    return [
-        title,
-        decibel_text(found.sqnr_db),
-        cosine_text(found.cosine),
-        "not applicable" if agreement is None else percent_text(agreement),
-        str(found.samples),
-    ]
+def _graph(data: ReportData) -> Iterator[str]:
+    if data.graph:
+        yield f'<h2>The graph</h2><div class="graph">{data.graph}</div>'
 
 
-def _layers(layers: Sequence[LayerResult]) -> Iterable[str]:
+def _layers(data: ReportData) -> Iterator[str]:
     yield "<h2>Layers</h2>"
-    known = [layer.weight_sqnr_db for layer in layers if layer.weight_sqnr_db is not None]
-    top = max((value for value in known if value < 1e9), default=1.0)
-    head = ["Layer", "Operator", "Weights", "Activations", "Kernel", "Weight SQNR#", ""]
-    rows = []
-    for layer in layers:
-        value = layer.weight_sqnr_db
-        share = 0.0 if value is None else 100 * min(max(value / top, 0.0), 1.0)
-        rows.append(
-            [
-                layer.name,
-                layer.op_type,
-                layer.weights or "–",
-                layer.activations,
-                "integer" if layer.integer else "float",
-                decibel_text(value),
-                share,
-            ]
-        )
-    yield _table(head, rows)
+    yield layer_bars([layer.weight_sqnr_db for layer in data.result.layers], PAGE)
+    yield _table(layer_table(data), sortable=True)
 
 
-def _conversions(data: ReportData) -> Iterable[str]:
-    counts = data.result.conversions
-    if counts is None:
+def _worst(data: ReportData) -> Iterator[str]:
+    worst = worst_layers(data)
+    if not worst:
         return
-    figures = counts.to_json()
-    yield f"<h2>Between floats and integers</h2><p>{escape(headline(figures))}.</p>"
-    rows = (*conversion_rows(figures), *operator_rows(figures))
-    yield _table(["", "Number#"], [[name, str(count)] for name, count in rows])
+    yield "<h2>What loses most</h2>"
     yield (
-        '<p class="soft">A float island is a group of operators that hand floats to one another. '
-        "Each tensor that enters one from integers is dequantized, each that leaves it for "
-        "integers is quantized.</p>"
+        '<p class="soft">Dashed: the ends of the grid. The counts are on a logarithmic scale. '
+        "Figures of activations are estimates from the statistics of the calibration.</p>"
     )
+    for study in worst:
+        plots = [] if study.weight is None else [histogram(study.weight, "Weight", PAGE)]
+        plots += [histogram(one, "Activation", PAGE) for one in study.activations]
+        lines = "".join(f"<p>{escape(line)}</p>" for line in study_lines(study))
+        advice = "".join(
+            f'<p class="advice">{escape(advice_text(one))}</p>' for one in study.advice
+        )
+        yield (
+            f'<div class="layer"><h3>{escape(study.name)}</h3><div class="plots">'
+            f"{''.join(plots)}</div>{lines}{advice}</div>"
+        )
 
 
-def _origin(data: ReportData) -> Iterable[str]:
-    result = data.result
-    yield "<h2>Where this comes from</h2>"
-    rows = [
-        ["Float model", f"{result.model} ({bytes_text(result.float_bytes)})"],
-        ["Quantized model", f"{result.output} ({bytes_text(result.quantized_bytes)})"],
-        ["Calibration", _calibration(data)],
-        ["Foldings", _foldings(data) or "none"],
-        ["Seconds", ", ".join(f"{k} {v:.2f}" for k, v in result.seconds.items())],
-        ["Versions", ", ".join(f"{k} {v}" for k, v in data.versions.items())],
-        ["Machine", data.machine],
-    ]
-    yield _table([], rows)
+def _violations(data: ReportData) -> Iterator[str]:
+    if lines := violation_lines(data):
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        yield f"<h2>What the target does not take</h2><ul>{items}</ul>"
+
+
+def _origin(data: ReportData) -> Iterator[str]:
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>"
+        for name, text in origin_rows(data)
+    )
+    yield f"<h2>Where this comes from</h2><table><tbody>{rows}</tbody></table>"
     yield f"<h2>Do it again</h2><pre>{escape(data.command)}</pre>"
-    yield f"<h2>Recipe</h2><pre>{escape(result.recipe.to_toml())}</pre>"
+    yield f"<h2>Recipe</h2><pre>{escape(data.result.recipe.to_toml())}</pre>"
+    if data.interface.inputs:
+        yield f"<h2>Run it: Python</h2><pre>{escape(python_snippet(data.interface))}</pre>"
+        yield f"<h2>Run it: C++</h2><pre>{escape(cpp_snippet(data.interface))}</pre>"
 
 
-def _calibration(data: ReportData) -> str:
-    result = data.result
-    if not result.calibration_source:
-        return "no calibration data was needed"
-    return f"{result.calibration_source}, {plural(result.calibration_samples, 'sample')}"
-
-
-def _foldings(data: ReportData) -> str:
-    return ", ".join(f"{p.name} {p.changed}" for p in data.result.passes if p.changed)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
-    """A table; a head that ends with # is of numbers, a cell that is a float is a bar in %."""
-    numbers = {index for index, title in enumerate(head) if title.endswith("#")}
-    titles = "".join(
-        f"<th{_class(index in numbers)}>{escape(title.rstrip('#'))}</th>"
-        for index, title in enumerate(head)
-    )
+def _table(table: Table, *, sortable: bool = False) -> str:
+    heads = [
+        f"<th{_class(column.number)}>"
+        + (f"<button>{escape(column.title)}</button>" if sortable else escape(column.title))
+        + "</th>"
+        for column in table.columns
+    ]
+    keys: Iterable[tuple[float | None, ...]] = table.keys or [() for _ in table.rows]
     lines = []
-    for row in rows:
+    for row, numbers in zip(table.rows, keys, strict=True):
         cells = []
         for index, cell in enumerate(row):
-            if isinstance(cell, float):
-                cells.append(f'<td class="bar"><div style="width:{cell:.0f}%"></div></td>')
-            else:
-                cells.append(f"<td{_class(index in numbers)}>{escape(cell)}</td>")
+            key = numbers[index] if numbers else None
+            data = f' data-key="{key!r}"' if key is not None else ""
+            cells.append(f"<td{_class(table.columns[index].number)}{data}>{escape(cell)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    header = f"<thead><tr>{titles}</tr></thead>" if head else ""
-    return f"<table>{header}<tbody>{''.join(lines)}</tbody></table>"
+    kind = ' class="sortable"' if sortable else ""
+    return (
+        f'<div class="wide"><table{kind}><thead><tr>{"".join(heads)}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
 
 
 def _class(number: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from inspector.errors import UnsupportedError
@@ -9,22 +10,34 @@ from inspector.files import check_target, write_atomically
 from inspector.report.data import ReportData, to_json
 from inspector.report.html import to_html
 from inspector.report.json_text import json_text
+from inspector.report.tables import to_csv, to_markdown
 
-FORMATS = (".html", ".json")
+_WRITERS: dict[str, Callable[[ReportData], str]] = {
+    ".html": to_html,
+    ".json": lambda data: json_text(to_json(data)) + "\n",
+    ".csv": to_csv,
+    ".md": to_markdown,
+}
+FORMATS = tuple(_WRITERS)
 """The suffixes that a report's file may have."""
 
 
-def check_report(path: Path) -> None:
+def check_report(path: Path, more: tuple[str, ...] = ()) -> None:
     """Refuses, before any work, a report that could not be written.
+
+    Args:
+        path: the file.
+        more: further suffixes that whoever asks can write.
 
     Raises:
         UnsupportedError: its suffix names no format that there is.
         SaveError: its folder is missing or cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
+    known = (*FORMATS, *more)
+    if path.suffix.lower() not in known:
         raise UnsupportedError(
             f"{path}: reports of the kind {path.suffix or 'without a suffix'} cannot be written.",
-            f"Name a file that ends with {' or '.join(FORMATS)}.",
+            f"Name a file that ends with {', '.join(known[:-1])} or {known[-1]}.",
         )
     check_target(path)
 
@@ -37,6 +50,5 @@ def write_report(data: ReportData, path: Path) -> None:
         SaveError: it cannot be written.
     """
     check_report(path)
-    is_html = path.suffix.lower() == ".html"
-    text = to_html(data) if is_html else json_text(to_json(data)) + "\n"
+    text = _WRITERS[path.suffix.lower()](data)
     write_atomically(path, text.encode("utf-8", "backslashreplace"))

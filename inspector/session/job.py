@@ -16,6 +16,7 @@ from inspector.errors import DataError, RecipeError, SaveError, UnsupportedError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
+from inspector.evaluate.latency import compare_latency
 from inspector.evaluate.pixels import pixel_hint
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import is_statistics, load_calibration
@@ -37,6 +38,7 @@ from inspector.session.profiles import profile_of
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
+from inspector.session.study import LayerStudy, study_layers
 from inspector.session.target_rules import ROLES
 from inspector.session.writing import check_form, write_model
 
@@ -58,6 +60,7 @@ class QuantizeRequest:
         verify: run the saved file beside the float model and the prediction.
         fit: bring layers that do not fit the target into the nearest form that does; else they are
             an error.
+        study: look at each layer more closely, and time both models, for a report.
     """
 
     model: Path
@@ -71,6 +74,7 @@ class QuantizeRequest:
     force: bool = False
     verify: bool = True
     fit: bool = False
+    study: bool = False
 
 
 def quantize_model(
@@ -131,6 +135,7 @@ def quantize_model(
         held_back,
         request.output,
         recovery=recovery,
+        study=request.study,
         force=request.force,
         clock=clock,
         progress=progress,
@@ -170,6 +175,7 @@ def save_quantized(
     output: Path,
     *,
     recovery: Recovery | None = None,
+    study: bool = False,
     force: bool = False,
     clock: Clock | None = None,
     progress: StageProgress | None = None,
@@ -184,6 +190,7 @@ def save_quantized(
         samples: what to run the saved file on; None to leave it unproved.
         output: the file to write.
         recovery: what `recover` made of the same recipe and data, where the recipe asks for any.
+        study: look at each layer more closely, and time both models.
         force: allow it to replace a file.
         clock: times the stages, where earlier ones were timed already.
         progress: told of the stages.
@@ -208,7 +215,13 @@ def save_quantized(
             opened, grids, model = recovery.opened, recovery.grids, recovery.model
         written = write_model(model, opened.placement, recipe, grids)
         layers = _layer_results(opened, specs, grids, model)
-    verification = None
+    verification, latency = None, None
+    studies: tuple[LayerStudy, ...] = ()
+    if study:
+        with clock("study"):
+            studies = study_layers(
+                opened, specs, grids, calibration, profile_of(recipe), model=model, cancel=cancel
+            )
     with staged_model(output) as staged:
         with clock("save"):
             save_model(written, staged)
@@ -225,10 +238,13 @@ def save_quantized(
                     progress=of_stage(progress, "verify"),
                     cancel=cancel,
                 )
+        if study and samples is not None and len(samples):
+            with clock("study"):
+                latency = compare_latency(opened.source, staged, samples.feeds(0), cancel=cancel)
     result = _result(opened, recipe, calibration, written, output, layers, verification, clock)
     # Without activations on grids there is nothing to convert between.
     counts = conversions(opened.placement, grids).counts if grids.plan.points else None
-    return replace(result, recovery=recovery, conversions=counts)
+    return replace(result, recovery=recovery, conversions=counts, studies=studies, latency=latency)
 
 
 def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:

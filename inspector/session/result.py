@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inspector.evaluate.latency import Latencies
 from inspector.evaluate.verify import Verification
 from inspector.graph.conversions import Counts
 from inspector.graph.grids import Constants, Grids
@@ -18,6 +19,7 @@ from inspector.quant.metrics import rounding_sqnr_db, sqnr_db
 from inspector.quant.spec import LayerSpecs
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery
+from inspector.session.study import LayerStudy
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class QuantizeResult:
         fitted: layers whose choice was changed because the target does not take it.
         recovery: what was done so that quantizing costs less; None where nothing was.
         conversions: how often values change between floats and integers; None where not counted.
+        studies: a closer look at each layer, where a report asked for it.
+        latency: how long both models take for one sample, where a report asked for it.
     """
 
     model: Path
@@ -137,6 +141,8 @@ class QuantizeResult:
     fitted: tuple[str, ...] = ()
     recovery: Recovery | None = None
     conversions: Counts | None = None
+    studies: tuple[LayerStudy, ...] = ()
+    latency: Latencies | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""

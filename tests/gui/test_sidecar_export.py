@@ -85,7 +85,7 @@ def test_what_cannot_be_expressed_says_why(
     dialog.reject()
     calibrated.bridge.apply(set_default(activations=QuantSpec.parse("int8:sym")))
     idle()
-    again = calibrated.sidecars.ask()
+    again = calibrated.handouts.sidecars.ask()
     choose(again, "ncnn", idle)
     assert again.accept_button.isEnabled()
     assert again.text.toPlainText().startswith(f"{calibrated.document.layers[0].name}_param_0 ")

@@ -13,6 +13,7 @@ from inspector.graph.conversions import Counts
 from inspector.report.conversion_text import conversions_line, headline
 from inspector.report.data import report_data
 from inspector.report.html import to_html
+from inspector.report.tables import to_markdown
 from inspector.report.write import write_report
 from inspector.session.job import QuantizeRequest, quantize_model
 from inspector.session.result import QuantizeResult
@@ -28,6 +29,7 @@ def result(sample_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Qua
             folder / "small.onnx",
             calibration=sample_models / "digits_calibration.npz",
             samples=24,
+            study=True,
         )
     )
 
@@ -65,9 +67,15 @@ def test_names_from_a_file_are_escaped(result: QuantizeResult) -> None:
     """A layer called like a script stays text."""
     evil = "<script>alert(1)</script>"
     layers = (replace(result.layers[0], name=evil), *result.layers[1:])
-    text = to_html(report_data(replace(result, layers=layers), f"quantize {evil}"))
-    assert "<script" not in text
+    studies = (replace(result.studies[0], name=evil), *result.studies[1:])
+    data = report_data(replace(result, layers=layers, studies=studies), f"quantize {evil}")
+    text = to_html(data)
+    assert text.count("<script") == 1, "the one that sorts tables"
     assert "&lt;script&gt;" in text
+    assert "\\<script\\>" in to_markdown(data)
+    words = to_markdown(replace(data, command="quantize ```` <b>")).split("## Do it again")
+    assert "<script" not in words[0].replace("\\<script", "")
+    assert words[1].startswith("\n\n`````\nquantize ```` <b>\n`````\n")
 
 
 def test_random_calibration_is_told(result: QuantizeResult) -> None:

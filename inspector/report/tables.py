@@ -1,0 +1,110 @@
+"""Reports without pictures: CSV of the layers, Markdown of all that is words and numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from inspector.report.content import (
+    Table,
+    advice_text,
+    conversion_table,
+    fidelity_table,
+    latency_table,
+    layer_table,
+    origin_rows,
+    study_lines,
+    violation_lines,
+    worst_layers,
+)
+from inspector.report.data import ReportData
+from inspector.report.snippet import python_snippet
+
+
+def to_csv(data: ReportData) -> str:
+    """One line a layer; numbers in full, without units (they stand in the head)."""
+    studies = {one.name: one for one in data.result.studies}
+    head = ["layer", "operator", "weights", "activations", "integer_kernel", "weight_sqnr_db"]
+    if studies:
+        head += ["activation_sqnr_db", "weight_clipped", "weight_zeroed", "weight_lo", "weight_hi"]
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(head)
+    for layer in data.result.layers:
+        row: list[object] = [layer.name, layer.op_type, layer.weights or "", layer.activations]
+        row += [layer.integer, layer.weight_sqnr_db]
+        if studies:
+            study = studies[layer.name]
+            row.append(min((one.sqnr_db for one in study.activations), default=None))
+            weight = study.weight
+            row += (
+                [None] * 4
+                if weight is None
+                else [weight.clipped, weight.zeroed, weight.lo, weight.hi]
+            )
+        lines.writerow(["" if cell is None else _safe(cell) for cell in row])
+    return text.getvalue()
+
+
+def _safe(cell: object) -> object:
+    """A name that a spreadsheet would take for a formula is kept from that."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+
+
+def to_markdown(data: ReportData) -> str:
+    """The report as Markdown."""
+    return "\n".join(_markdown(data)) + "\n"
+
+
+def _markdown(data: ReportData) -> Iterator[str]:
+    yield f"# {_escaped(data.result.model.name)}"
+    for warning in data.warnings:
+        yield f"\n> **Warning:** {_escaped(warning)}"
+    yield f"\n{_escaped(data.verdict)}"
+    for title, table in (
+        ("The whole model, against float", fidelity_table(data)),
+        ("Between floats and integers", conversion_table(data)),
+        ("Time for one sample", latency_table(data)),
+        ("Layers", layer_table(data)),
+    ):
+        if table is not None:
+            yield f"\n## {title}\n"
+            yield from _table(table)
+    worst = worst_layers(data)
+    if worst:
+        yield "\n## What loses most\n"
+    for study in worst:
+        yield f"- **{_escaped(study.name)}**"
+        yield from (f"  - {_escaped(line)}" for line in study_lines(study))
+        yield from (f"  - *{_escaped(advice_text(one))}*" for one in study.advice)
+    if wrong := violation_lines(data):
+        yield "\n## What the target does not take\n"
+        yield from (f"- {_escaped(line)}" for line in wrong)
+    yield "\n## Where this comes from\n"
+    yield from (f"- {name}: {_escaped(text)}" for name, text in origin_rows(data))
+    yield f"\n## Do it again\n\n{_fenced(data.command)}"
+    yield f"\n## Recipe\n\n{_fenced(data.result.recipe.to_toml(), 'toml')}"
+    if data.interface.inputs:
+        yield f"\n## Run it\n\n{_fenced(python_snippet(data.interface), 'python')}"
+
+
+def _fenced(text: str, kind: str = "") -> str:
+    """A block of code, whatever is in it: the fence is longer than any run of its sign."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{text.rstrip()}\n{fence}"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield "| " + " | ".join(column.title for column in table.columns) + " |"
+    yield "|" + "|".join("---:" if column.number else "---" for column in table.columns) + "|"
+    for row in table.rows:
+        yield "| " + " | ".join(_escaped(cell) for cell in row) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Text from a file, so that none of it becomes markup."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in plain)
