@@ -47,7 +47,7 @@ def test_the_html_report_holds_every_layer_and_the_measured_figure(
         assert layer.name in text
     assert "http" not in text, "a report loads nothing"
     assert result.conversions is not None
-    assert f"{headline(result.conversions.to_json())}." in text
+    assert headline(result.conversions.to_json()) in text
 
 
 def test_the_json_report_is_the_result_and_where_it_comes_from(
