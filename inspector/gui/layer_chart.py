@@ -22,7 +22,7 @@ from inspector.report.units import decibel_text
 Floats = NDArray[np.float64]
 
 _SETTING = "plots/layerOrder"
-_ORDERS = ("Graph order", "Worst first")
+_ORDERS = ("Graph order", "Worst first", "Most changed")
 _ACTIVATIONS = {False: "#00795c", True: "#3cc79c"}
 """Bluish green of Okabe and Ito, darker on a light ground."""
 _STALE_ALPHA = 90
@@ -94,7 +94,10 @@ class LayerChart(PlotCard):
         self.order.setAccessibleName("Order of the layers")
         self.order.addItems(_ORDERS)
         self.order.setCurrentText(read_setting(_SETTING, _ORDERS[0]))
-        self.order.setToolTip("How the layers are sorted")
+        self.order.setToolTip(
+            "How the layers are sorted. Most changed: those whose output differs most\n"
+            "from that of the pinned recipe A, or from before the last change."
+        )
         self.order.currentTextChanged.connect(self._reorder)
         self.header.addWidget(self.legend)
         self.header.addWidget(self.order)
@@ -136,6 +139,8 @@ class LayerChart(PlotCard):
         ):
             if np.isfinite(values).any():
                 columns.append((title, values[order]))
+        if np.isfinite(series.pinned).any():
+            columns.append(("difference to A, dB", difference(series)[order]))
         return columns
 
     def apply_theme(self, theme: Theme) -> None:
@@ -167,8 +172,11 @@ class LayerChart(PlotCard):
             return
         by = series.outputs if np.isfinite(series.outputs).any() else series.weights
         self._order = np.arange(count)
+        # What is not known comes last.
         if self.order.currentText() == _ORDERS[1]:
-            self._order = np.argsort(by, kind="stable")  # what is not known comes last
+            self._order = np.argsort(by, kind="stable")
+        elif self.order.currentText() == _ORDERS[2]:
+            self._order = np.argsort(-np.abs(difference(series)), kind="stable")
         places, self._per_bar = worst_of_each(by[self._order], MOST_BARS)
         self._shown = self._order[np.minimum(places, count - 1)]
         middles = (np.arange(len(places), dtype=np.float64) + 0.5) * self._per_bar - 0.5
@@ -263,6 +271,20 @@ class LayerChart(PlotCard):
         self.seen.emit(False)
 
 
+def difference(series: LayerSeries) -> Floats:
+    """How many dB each layer's output has gained over A, or since before where nothing is pinned.
+
+    Returns:
+        Negative where it has lost; NaN where one of the two is not known.
+    """
+    other = series.pinned if np.isfinite(series.pinned).any() else series.before
+    if len(other) != len(series.outputs):
+        return np.full(len(series.names), np.nan)
+    with np.errstate(invalid="ignore"):  # two that are infinite are alike
+        found: Floats = np.where(series.outputs == other, 0.0, series.outputs - other)
+    return found
+
+
 def words_of(series: LayerSeries, number: int) -> str:
     """All that is known of one layer, in words."""
     parts = []
@@ -276,6 +298,9 @@ def words_of(series: LayerSeries, number: int) -> str:
             for text, values in (("before", series.before), ("A", series.pinned))
             if not np.isnan(values[number])
         ]
+        change = float(difference(series)[number])
+        if np.isfinite(change):
+            others.append(f"{change:+.1f} dB".replace("-", "−"))
         beside = f" ({', '.join(others)})" if others else ""
         parts.append(f"output ≈ {decibel_text(output)}{beside}")
     return f"{series.names[number]}: {', '.join(parts) or 'no figures yet'}"

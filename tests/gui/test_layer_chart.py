@@ -203,3 +203,27 @@ def test_layers_without_figures_are_no_trouble(qtbot: QtBot) -> None:
         chart.show_series(LayerSeries(("",), one, one, one, one, one), ("",), "")
         chart.grab()
     assert chart.read_at(0.0, 0.0).endswith("no figures yet")
+
+
+def test_layers_can_be_sorted_by_what_changed(qtbot: QtBot) -> None:
+    """Against A where something is pinned, else before; the difference is said and saved."""
+    chart = LayerChart()
+    qtbot.addWidget(chart)
+    nan = np.nan
+    outputs, before = np.array([30.0, 20.0, 25.0, nan]), np.array([31.0, 20.0, 25.5, 20.0])
+    pinned = np.array([30.0, 26.0, 22.0, 20.0])
+    none = np.full(4, nan)
+    names = ("a", "b", "c", "d")
+    chart.show_series(LayerSeries(names, none, none, outputs, before, pinned), (), "")
+    chart.order.setCurrentText("Most changed")
+    assert chart.names() == ["b", "c", "a", "d"]
+    assert "−6.0 dB" in chart.read_at(0.0, 0.0)
+    assert "+3.0 dB" in chart.read_at(1.0, 0.0)
+    table = dict(chart.table())
+    np.testing.assert_array_equal(table["difference to A, dB"], [-6.0, 3.0, 0.0, nan])
+    chart.show_series(LayerSeries(names, none, none, outputs, before, none), (), "")
+    assert chart.names() == ["a", "c", "b", "d"]
+    assert "difference to A, dB" not in dict(chart.table())
+    endless = np.array([np.inf, 20.0, 1.0, 2.0])
+    chart.show_series(LayerSeries(names, none, none, endless, none, endless), (), "")
+    assert "NaN" not in chart.read_at(0.0, 0.0)

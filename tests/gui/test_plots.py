@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QContextMenuEvent, QEnterEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QTabBar
 from pytestqt.qtbot import QtBot
 
 from inspector.errors import SaveError
 from inspector.gui import spec_fields as fields
 from inspector.gui.main_window import MainWindow
+from inspector.gui.plots.bar_plots import ChannelPlot
 from inspector.gui.plots.channel_plots import ChannelRangePlot
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.plots.plot_export import PlotMenu, csv_of, image_of, save_card, svg_of
@@ -378,3 +379,23 @@ def test_an_empty_weight_has_nothing_to_show(chosen: MainWindow) -> None:
             chosen.plots.pages.tabs.setCurrentIndex(number)
             chosen.plots.show_weights(f"empty {shape} {number}", facts, dist, "")
     assert chosen.plots.error.is_empty() or chosen.plots.error.words()
+
+
+def test_a_button_over_each_plot_asks_for_its_menu(qtbot: QtBot) -> None:
+    """While the pointer is on it; nobody has to know of the right button."""
+    card = ChannelPlot()  # alone: the menu itself is not wanted here
+    qtbot.addWidget(card)
+    card.show_channels(np.arange(4.0), 1, "")
+    card.show()
+    qtbot.waitExposed(card)
+    assert card.more.isHidden()
+    QApplication.sendEvent(card, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    assert card.more.isVisible()
+    assert card.view.geometry().contains(card.more.geometry().center())
+    with qtbot.waitSignal(card.menu_asked):
+        qtbot.mouseClick(card.more, Qt.MouseButton.LeftButton)
+    QApplication.sendEvent(card, QEvent(QEvent.Type.Leave))
+    assert card.more.isHidden()
+    card.show_empty("Nothing")
+    QApplication.sendEvent(card, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    assert card.more.isHidden()

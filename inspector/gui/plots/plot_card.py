@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QEnterEvent,
     QKeyEvent,
     QPainter,
     QPaintEvent,
@@ -102,6 +103,13 @@ class PlotCard(QFrame):
         self.all.setToolTip("Show all again (double click, Home)")
         self.all.setAccessibleName(f"{title}: show all")
         self.all.hide()
+        self.more = QToolButton(self)
+        self.more.setText("⋯")
+        self.more.setProperty("small", "true")
+        self.more.setToolTip("Copy this plot, or save it (right click, or the menu key)")
+        self.more.setAccessibleName(f"{title}: copy or save")
+        self.more.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the plot has a key for it
+        self.more.hide()
         self.header = QHBoxLayout()
         self._stack = QStackedLayout()
         self._words = ""
@@ -112,6 +120,7 @@ class PlotCard(QFrame):
         self._arrange()
         self._calm()
         self.all.clicked.connect(self.show_all)
+        self.more.clicked.connect(self._ask_for_menu)
         self.box.sigRangeChangedManually.connect(self._zoomed)
         scene = self.plot.scene()
         scene.sigMouseMoved.connect(self._moved)
@@ -253,15 +262,32 @@ class PlotCard(QFrame):
         """The plot has got the focus, or lost it."""
         self.update()
 
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Show that there is a menu, over the corner of the plot."""
+        super().enterEvent(event)
+        size = self.more.sizeHint()
+        self.more.setGeometry(
+            self.width() - size.width() - SPACE_S,
+            self.view.y() + SPACE_XS,
+            size.width(),
+            size.height(),
+        )
+        self.more.setVisible(not self.is_empty())
+        self.more.raise_()
+
     def leaveEvent(self, event: QEvent) -> None:
         """Say what the plot shows again."""
         super().leaveEvent(event)
+        self.more.hide()
         self._reading = False
         self.note.set_full_text(self._words)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Ask for the menu, by mouse or key."""
         self.menu_asked.emit(event.globalPos())
+
+    def _ask_for_menu(self) -> None:
+        self.menu_asked.emit(self.more.mapToGlobal(self.more.rect().bottomLeft()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint a ring while the plot has the focus."""
