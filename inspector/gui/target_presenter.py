@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from PySide6.QtCore import QObject
@@ -76,8 +77,11 @@ class TargetPresenter(QObject):
         """What fitting would do, for the selection or for all."""
         document, misfits = self._bridge.document, self._bridge.misfits
         selected, target = self._bridge.selected, misfits.target()
-        wrong = [name for name in selected if misfits.of(name)]
-        self._action.setEnabled(bool(wrong) if selected else misfits.count() > 0)
+        some = misfits.count() > 0
+        # Two are enough to know that it is not one alone; of thousands not all are looked at.
+        found = (name for name in selected if some and misfits.of(name))
+        wrong = list(islice(found, 2))
+        self._action.setEnabled(bool(wrong) if selected else some)
         text = ""
         if target is not None and len(wrong) == 1:
             layer = document.layer(wrong[0])
