@@ -125,7 +125,7 @@ class ImageOptions:
             scale=scale,
             mean=_per_channel("mean", self.mean or mean, count),
             std=_per_channel("std", self.std or std, count),
-            reason=hint.reason if hint is not None and own and real else "",
+            reason=hint.reason_for(channels) if hint is not None and own and real else "",
         )
 
     def _channels(

@@ -35,13 +35,18 @@ class PixelHint:
         scale: a pixel of 0 to 255 is multiplied by it.
         mean: and this is subtracted.
         channels: their order; None where nothing tells.
-        reason: for the user: what the model does that says so.
+        reason: for the user: what the model does that says so of the values.
     """
 
     scale: float
     mean: float
     channels: Channels | None
     reason: str
+
+    def reason_for(self, channels: Channels) -> str:
+        """The reason; it speaks of the order as well where that is as the model says."""
+        first = {"BGR": "blue", "RGB": "red"}.get(channels, "")
+        return f"{self.reason}, {first} first" if channels == self.channels else self.reason
 
 
 def pixel_hint(model: Model, graph: Graph) -> PixelHint | None:
@@ -127,8 +132,7 @@ def _hint(factor: NDArray[Any], offset: NDArray[Any], words: str) -> PixelHint |
         scale, mean, takes = 1 / 255, 0.0, "0 to 1"
     else:
         return None
-    order = {"BGR": ", blue first", "RGB": ", red first", None: ""}[channels]
-    return PixelHint(scale, mean, channels, f"the model itself {words}: it takes {takes}{order}")
+    return PixelHint(scale, mean, channels, f"the model itself {words}: it takes {takes}")
 
 
 def _order(centre: NDArray[np.float64]) -> Channels | None:

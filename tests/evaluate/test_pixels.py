@@ -126,5 +126,8 @@ def test_what_the_user_says_goes_first(model_from: ModelOf, tmp_path: Path) -> N
         return [round(float(v), 4) for v in data.feeds(0)["x"][0, :, 0, 0]]
 
     assert fed("channels=RGB") == [250, 128, 120]
+    note = load_data(tmp_path, graph, images=ImageOptions(channels="RGB"), hint=hint).notes[0]
+    assert "it takes 0 to 255" in note
+    assert "first" not in note
     assert fed("scale=0.5") == [60, 64, 125]
     assert fed("mean=0 std=1") == [round(v / 255, 4) for v in (120, 128, 250)]
