@@ -201,6 +201,9 @@ class LayerPane(QWidget):
         self.filter.setObjectName("layerFilter")
         self.filter.setAccessibleName("Filter layers")
         self.filter.setPlaceholderText("Filter by name, operator or spec")
+        self.filter.setToolTip(
+            f"All words must be found. '{UNFIT}' finds the layers that the target does not take."
+        )
         self.filter.setClearButtonEnabled(True)
         self.model = LayerTableModel(self)
         self.proxy = LayerFilter(self)

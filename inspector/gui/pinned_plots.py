@@ -13,8 +13,10 @@ from inspector.gui.plots.plot_pane import PlotPane
 from inspector.gui.plots.shown import Subject
 from inspector.gui.selection import Selection
 from inspector.gui.snapshot import Snapshots
+from inspector.quant.distribution import Distribution
+from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec
-from inspector.session.facts import ActivationResponse, WeightResponse
+from inspector.session.facts import ActivationResponse, TensorFacts, WeightResponse
 
 _CHANNEL = "plots of A"
 
@@ -28,6 +30,7 @@ class PinnedPlots(QObject):
         super().__init__(plots)
         self._bridge, self._snapshots, self._plots = bridge, snapshots, plots
         self._failed: object = None
+        self._on_grid: tuple[TensorFacts, QParams, TensorFacts] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -90,8 +93,15 @@ class PinnedPlots(QObject):
         values = calibration.tensors[tensor[0]]
         grid = None if pinned.grids is None else pinned.grids.at(tensor[0], layer.name)
         if grid is not None:
-            known = on_grid(known, values, grid)
+            known = self._moved(known, values, grid)
         return Subject("activations", layer.name, known, values)
+
+    def _moved(self, facts: TensorFacts, values: Distribution, grid: QParams) -> TensorFacts:
+        """The facts on another grid, found once as long as neither changes."""
+        kept = self._on_grid
+        if kept is None or kept[0] is not facts or kept[1] is not grid:
+            self._on_grid = kept = facts, grid, on_grid(facts, values, grid)
+        return kept[2]
 
     def _find(self, run: object, what: object) -> None:
         if self._failed == what or not callable(run):

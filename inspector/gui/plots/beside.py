@@ -67,6 +67,9 @@ class Beside(QObject):
 
     def show(self, role: str, subject: Subject | None) -> None:
         """What A does to the layer that is shown; None where that is what is done today."""
+        before = self._shown[role]
+        if _are_alike(before, subject):
+            return
         self._shown[role] = subject
         self._draw(role)
 
@@ -214,6 +217,12 @@ def _dot(
         mark.set_points(np.array([x]), np.array([y]))
 
     return draw, lambda text: mark.set_look(pg.mkPen(text, width=2), 4.0)
+
+
+def _are_alike(one: Subject | None, other: Subject | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.facts is other.facts and (one.layer, one.row) == (other.layer, other.row)
 
 
 def _within(subject: Subject) -> Subject:
