@@ -104,11 +104,12 @@ def place(graph: Graph) -> Placement:
     layers = {layer.name: layer for layer in graph.layers}
     fused = _fused_activations(graph, layers)
     inner = _inside_fused(graph, fused)
+    native = _may_be_native(graph, layers)
     sites: list[Site] = []
     for name in graph.tensors:
         if name in inner or not is_activation(graph, name):
             continue
-        sites.extend(_sites_of(graph, name, layers))
+        sites.extend(_sites_of(graph, name, layers, native=name in native))
     measured = dict.fromkeys(site.tensor for site in sites)
     return Placement(graph, tuple(sites), fused, tuple(measured))
 
@@ -159,24 +160,33 @@ def _inside_fused(graph: Graph, fused: Mapping[str, str]) -> set[str]:
     return inner
 
 
-def _may_be_native(graph: Graph, name: str, layers: Mapping[str, Layer]) -> bool:
-    """Whether some plan lets only the quantized values of this tensor exist."""
-    producer = graph.tensors[name].producer
-    if producer is None:
-        return False
-    node = graph.node(producer)
-    if is_range_folded(node):
-        source = graph.tensors[node.inputs[0]]
-        if len(source.consumers) == 1 and source.name not in graph.outputs:
-            return _may_be_native(graph, source.name, layers)
-    if node.name in layers:
-        return layers[node.name].op_type == "Conv" and layers[node.name].weight is not None
-    return is_own_grid(graph, node) or is_pass_through(node)
+def _may_be_native(graph: Graph, layers: Mapping[str, Layer]) -> set[str]:
+    """The tensors of which some plan lets only the quantized values exist.
+
+    Cost: linear in the number of nodes, however long a chain of activation functions is.
+    """
+    found: set[str] = set()
+    for node in graph.nodes:  # in order: of what a node reads it is known already
+        if is_range_folded(node):
+            source = graph.tensors[node.inputs[0]]
+            if len(source.consumers) == 1 and source.name not in graph.outputs:
+                if source.name in found:
+                    found.update(node.outputs)
+                continue
+        layer = layers.get(node.name)
+        if layer is not None:
+            native = layer.op_type == "Conv" and layer.weight is not None
+        else:
+            native = is_own_grid(graph, node) or is_pass_through(node)
+        if native:
+            found.update(node.outputs)
+    return found
 
 
-def _sites_of(graph: Graph, name: str, layers: Mapping[str, Layer]) -> Iterable[Site]:
+def _sites_of(
+    graph: Graph, name: str, layers: Mapping[str, Layer], *, native: bool
+) -> Iterable[Site]:
     tensor = graph.tensors[name]
-    native = _may_be_native(graph, name, layers)
     rest = name in graph.outputs
     for consumer in tensor.consumers:
         node = graph.node(consumer)

@@ -328,3 +328,11 @@ def test_plans_are_sound(
         if layer.name in plan.integer:
             assert all(Site(name, layer.name) in plan.sites for name in layer.activations)
     assert placement.plan(chosen) == plan
+
+
+def test_a_long_chain_of_activation_functions_takes_no_longer_than_its_length() -> None:
+    """Neither the stack nor the square of the length is in the way."""
+    count = 5_000
+    nodes = [("Conv", "x w", "t0"), *(("Relu", f"t{i}", f"t{i + 1}") for i in range(count))]
+    placement = place(_graph(nodes, [f"t{count}"]))
+    assert placement.fused == {"t0": f"t{count}"}
