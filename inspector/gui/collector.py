@@ -2,9 +2,9 @@
 
 It looks at every object now and then, and a large model is hundreds of thousands of them: while a
 model is opened it would start again and again, and each time afterwards it would take as long as
-some ten frames. So it rests while the program starts and while a model is opened, and what was made
-then it leaves alone for good. Objects that are not part of a cycle never need it: they go when the
-last reference to them goes, as ever.
+some ten frames. So it rests while the program starts, while a model is opened and while the figures
+of its weights are found, and what was made then it leaves alone for good. Objects that are not part
+of a cycle never need it: they go when the last reference to them goes, as ever.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from inspector.errors import CancelledError, InspectorError
+from inspector.gui.collector import resting
 from inspector.gui.tasks import Context, Tasks
 from inspector.session.facts import WeightRequest, WeightResponse
 
@@ -106,11 +107,12 @@ def _run(
     """As many as can be done in a short time, but one at least; and no more when told to hurry."""
     until = time.monotonic() + _BATCH_SECONDS
     answers: list[WeightAnswer] = []
-    for name, request in batch:
-        if answers and (time.monotonic() > until or hurry.is_set() or context.cancelled()):
-            break
-        answers.append((name, _answer(request)))
-        context.breathe()
+    with resting():  # what is found stays: to look at all of it again and again stops the window
+        for name, request in batch:
+            if answers and (time.monotonic() > until or hurry.is_set() or context.cancelled()):
+                break
+            answers.append((name, _answer(request)))
+            context.breathe()
     return _Done(tuple(answers), tuple(name for name, _ in batch[len(answers) :]))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import itertools
 import json
 import os
 import sys
@@ -80,26 +79,32 @@ def _warm(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _opening(app: QApplication, window: MainWindow, model: Path) -> dict[str, float]:
+    import numpy as np
     from PySide6.QtCore import QTimer
 
-    beats: list[float] = []
+    beats: list[tuple[float, float]] = []
+
+    def beat() -> None:
+        beats.append((time.perf_counter(), time.thread_time()))
+
     heart = QTimer()
     heart.setInterval(0)
-    heart.timeout.connect(lambda: beats.append(time.perf_counter()))
+    heart.timeout.connect(beat)
     heart.start()
     start = time.perf_counter()
-    beats.append(start)
+    beat()
     window.open_path(model)
     _wait(app, lambda: _is_painted(window))
     painted = time.perf_counter() - start
     megabytes = _megabytes()
     _wait(app, lambda: _is_quiet(window))
     heart.stop()
-    gaps = [after - before for before, after in itertools.pairwise(beats)]
+    turns = np.diff(np.array(beats), axis=0)
     return {
         "painted_seconds": painted,
         "ready_seconds": time.perf_counter() - start,
-        "longest_gap_ms": 1e3 * max(gaps),
+        "longest_gap_ms": 1e3 * float(turns[:, 0].max()),
+        "longest_turn_ms": 1e3 * float(turns[:, 1].max()),
         "painted_megabytes": megabytes,
         "megabytes": _megabytes(),
         "nodes": len(window.graph.node_names()),
