@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 from PySide6.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 
@@ -454,3 +456,57 @@ def test_a_click_on_an_operator_chooses_it(
     chosen = calibrated.selection.chosen.names[0]
     assert chosen in {one.node for one in found.meetings}
     assert first.op_type == calibrated.document.opened.graph.node(chosen).op_type
+
+
+def test_a_storm_of_edits_leaves_nothing_stale(
+    qtbot: QtBot, calibrated: MainWindow, pane: IntegersPane, settled: Idle
+) -> None:
+    """Whatever was changed, looked at and taken back: in the end all is of today's choices."""
+    rng = np.random.default_rng(7)
+    names = [layer.name for layer in calibrated.document.layers]
+    weights = ["int8:channel", "int4:tensor", "float", "int8:sym:pow2", "uint8:asym"]
+    for _ in range(30):
+        name = names[int(rng.integers(len(names)))]
+        match int(rng.integers(5)):
+            case 0:
+                calibrated.presenter.select((name,))
+            case 1:
+                calibrated.bridge.undo()
+            case 2:
+                qtbot.mouseClick(pane.another, LEFT)
+            case _:
+                spec = QuantSpec.parse(weights[int(rng.integers(len(weights)))])
+                calibrated.bridge.set_specs([name], spec, QuantSpec.parse("uint8"))
+        qtbot.wait(int(rng.integers(12)))
+    name = names[1]
+    calibrated.presenter.select((name,))
+    calibrated.bridge.set_specs([name], QuantSpec.parse("int7"), QuantSpec.parse("uint8"))
+    settled()
+    assert not pane.stale.isVisible()
+    check_worked(pane, worked_apart(calibrated, name, pane.sample.value() - 1, None))
+    assert "int7" in stage(pane, "weight").title
+    found = conversions(calibrated.document.opened.placement, grids_apart(calibrated))
+    assert pane.model.page.subtitle == headline(found.counts.to_json())
+    assert pane.title.full_text() == name
+
+
+def test_a_model_without_layers_says_so(opened: MainWindow, settled: Idle, tmp_path: Path) -> None:
+    """And nothing of the model before stays."""
+    opened.presenter.select((opened.document.layers[1].name,))
+    opened.integers.come_forward()
+    settled()
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"], name="relu")],
+        "bare",
+        [helper.make_tensor_value_info("x", 1, (1, 4))],
+        [helper.make_tensor_value_info("y", 1, (1, 4))],
+    )
+    imports = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), tmp_path / "bare.onnx")
+    opened.open_path(tmp_path / "bare.onnx")
+    settled()
+    pane = opened.integers.pane
+    assert pane.reason.text() == "This model has no layers that can be quantized."
+    assert not pane.number.isVisible()
+    assert not pane.place.isVisible()
+    assert not pane.model.isVisible()

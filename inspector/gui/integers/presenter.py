@@ -38,6 +38,7 @@ LAYER, MODEL = "integers of a layer", "integers of the model"
 TITLE = "Integers"
 
 _NO_LAYER = "Select a layer in the graph or the table to see what it does in integers."
+_NO_LAYERS = "This model has no layers that can be quantized."
 _NO_DATA = "Drop calibration data: the scales of activations follow from it."
 _NO_SAMPLES = "There are only statistics of the data, no samples to compute with. Drop samples."
 _WAIT = "Computing…"
@@ -149,7 +150,7 @@ class IntegerPresenter(QObject):
         pane, selected = self.pane, self._bridge.selected
         name = selected[0] if selected else ""
         if name != self._layer:
-            self._layer, self._asked = name, None
+            self._layer, self._asked, self._shape = name, None, ()
             pane.forget_place()
             pane.show_worked(None)
         more = f"The first of {len(selected)} selected layers" if len(selected) > 1 else ""
@@ -168,10 +169,14 @@ class IntegerPresenter(QObject):
         if choice is None or not name:
             self._tasks.cancel(LAYER)
             self._drawn = ""
-            pane.show_reason(_NO_LAYER if not name else self._why_nothing())
+            pane.show_reason(self._why_nothing() if name else self._why_no_layer())
             pane.show_worked(None, "" if not name else self._why_nothing())
             return
         self._ask_layer(choice)
+
+    def _why_no_layer(self) -> str:
+        document = self._bridge.document
+        return _NO_LAYER if document.layers or not document.is_open else _NO_LAYERS
 
     def _why_nothing(self) -> str:
         if self._bridge.document.calibration is None:
@@ -229,7 +234,7 @@ class IntegerPresenter(QObject):
     def _grid(self, role: Role) -> tuple[QParams | None, str]:
         """The grid of the chosen layer, or why there is none."""
         if not self._layer or not self._bridge.selected:
-            return None, "Select a layer: its grid says which codes there are."
+            return None, self._why_no_layer()
         layer = self._bridge.document.layer(self._layer)
         if role == "weights" and layer.weight is None:
             return None, "This layer has no weights of its own: choose its activations."
@@ -285,6 +290,8 @@ class IntegerPresenter(QObject):
 
     def _place_asked(self) -> None:
         """Another sample or element."""
+        if not self._layer:
+            return
         text = self.pane.index.text()
         index: tuple[int, ...] | None = None
         if text.strip():
