@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -209,6 +209,8 @@ def _array_bytes(value: object) -> int:
         return value.nbytes
     if is_dataclass(value) and not isinstance(value, type):
         return sum(_array_bytes(getattr(value, field.name)) for field in fields(value))
+    if isinstance(value, Mapping):
+        return sum(_array_bytes(one) for one in value.values())
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return sum(_array_bytes(one) for one in value)
     return 0

@@ -276,3 +276,18 @@ def _unreadable(where: str, error: BaseException) -> DataError:
 
 def _truncated(where: str) -> DataError:
     return DataError(f"{where} is cut short: values are missing.", "Copy or save the file again.")
+
+
+_SMALL = 1 << 16
+"""Arrays of so many values are compared one by one; larger ones are equal if they are the same."""
+
+
+def same_array(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Whether two arrays are equal; of large ones, only if they are the same memory."""
+    if first is second:
+        return True
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    if first.size > _SMALL:
+        return bool(first.ctypes.data == second.ctypes.data)
+    return bool(np.array_equal(first, second))

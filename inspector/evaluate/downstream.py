@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from inspector.evaluate.arrays import same_array
 from inspector.evaluate.preview import Numbers, Preview
 from inspector.evaluate.runtime import Session, open_session
 from inspector.evaluate.samples import Feeds
@@ -31,8 +31,6 @@ CUTS = 10
 BUDGET = 384 << 20
 """Bytes of what flows through cuts that are kept, for all samples together."""
 
-_SMALL = 1 << 16
-"""Arrays of so many values are compared one by one; larger ones are equal if they are the same."""
 _OPEN_SESSIONS = 3
 
 
@@ -200,7 +198,7 @@ class Downstream:
 
     def _differences(self, grids: Grids) -> Numbers:
         numbers = self._preview.numbers(grids)
-        return {n: value for n, value in numbers.items() if not _same(self._base[n], value)}
+        return {n: value for n, value in numbers.items() if not same_array(self._base[n], value)}
 
     def _first(self, names: Sequence[str]) -> int:
         return min(self._model.first_reader(name) for name in names)
@@ -248,14 +246,3 @@ class Downstream:
             while len(self._sessions) > _OPEN_SESSIONS:
                 self._sessions.popitem(last=False)
             return session, inputs
-
-
-def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    """Whether two arrays are equal; of large ones, only if they are the same memory."""
-    if first is second:
-        return True
-    if first.shape != second.shape or first.dtype != second.dtype:
-        return False
-    if first.size > _SMALL:
-        return bool(first.ctypes.data == second.ctypes.data)
-    return bool(np.array_equal(first, second))

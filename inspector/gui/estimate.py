@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +78,8 @@ class Estimator:
     the other, and one that is cancelled while it waits gives its thread back at once.
 
     Samples run side by side, each on cores of its own: between the small steps of one sample
-    several cores would wait for one another more than they compute.
+    several cores would wait for one another more than they compute. Each begins where the choice
+    differs from the last one.
     """
 
     def __init__(self, opened: OpenModel, calibration: Calibration, caches: CachePool) -> None:
@@ -88,6 +89,7 @@ class Estimator:
         self._chooser = GridChooser(opened.graph, constant, calibration.tensors, known)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
+        self._resumed: Resumed | None = None
         self._layer_errors: LayerErrors | None = None
         self._lanes = 1
         self.sessions_built = 0
@@ -117,7 +119,8 @@ class Estimator:
             if preview is None or data is not self._data or _lacks_float8(preview, grids):
                 preview = self._prepare(data, grids, context)
                 started = time.perf_counter()  # what is done once says nothing of the next change
-            found = self._simulate(preview, grids, context)
+            assert self._resumed is not None
+            found = self._simulate(preview, self._resumed, grids, context)
             fidelity, classes = self._compare(found)
             return Estimate(fidelity, classes, grids, time.perf_counter() - started)
 
@@ -160,35 +163,41 @@ class Estimator:
             self._expected = [
                 (feeds, session.run(feeds, cancel=context.cancelled)) for feeds in samples.samples()
             ]
-            self._data, self._samples = data, samples
+            self._data, self._samples, self._resumed = data, samples, None
         lanes = min(cores(), len(samples), _MOST_LANES)
-        known = self._preview
+        known, threads = self._preview, max(1, cores() // lanes)
         if known is None or lanes != self._lanes or _lacks_float8(known, grids):
             self._lanes = lanes
             self._preview = Preview(
                 self._opened.prepared,
                 self._opened.placement,
-                threads=max(1, cores() // lanes),
+                threads=threads,
                 float8=has_float8(grids) or (known is not None and known.float8),
                 held=self._caches.section("Quantized weights"),
             )
-            self.sessions_built += 1
-            self._layer_errors = None
+            self._resumed = self._layer_errors = None
         assert self._preview is not None
+        if self._resumed is None:
+            feeds = [feeds for feeds, _ in self._expected]
+            kept = self._caches.section("Activations at cuts")
+            self._resumed = Resumed(self._preview, feeds, kept, threads=threads)
+            self.sessions_built += 1
         return self._preview
 
-    def _simulate(self, preview: Preview, grids: Grids, context: Context) -> Sequence[_Arrays]:
+    def _simulate(
+        self, preview: Preview, resumed: Resumed, grids: Grids, context: Context
+    ) -> Sequence[Mapping[str, NDArray[Any]]]:
         """The outputs of every sample, in order."""
         numbers = preview.numbers(grids)
         with ThreadPoolExecutor(self._lanes, thread_name_prefix="preview") as pool:
             return list(
                 pool.map(
-                    lambda sample: preview.run_with(numbers, sample[0], context.cancelled),
-                    self._expected,
+                    lambda sample: resumed.run(sample, numbers, context.cancelled),
+                    range(len(self._expected)),
                 )
             )
 
-    def _compare(self, found: Sequence[_Arrays]) -> tuple[Fidelity, Classes]:
+    def _compare(self, found: Sequence[Mapping[str, NDArray[Any]]]) -> tuple[Fidelity, Classes]:
         meter, classes = FidelityMeter(self._classes), ClassMeter(self._classes)
         labels = None if self._samples is None else self._samples.labels
         for number, ((_, expected), outputs) in enumerate(zip(self._expected, found, strict=True)):

@@ -106,6 +106,7 @@ class Cuttable:
         position: int,
         kinds: Mapping[str, Kind],
         fixed: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+        exposed: Iterable[str] = (),
     ) -> tuple[Runnable, frozenset[str]]:
         """The model from a position on.
 
@@ -113,12 +114,15 @@ class Cuttable:
             position: of its first node.
             kinds: types and shapes of the boundary.
             fixed: numbers of the simulation that are constants in it, by input.
+            exposed: more tensors that are outputs, as far as they are computed there.
 
         Returns:
             The model, whose outputs are those of the whole one that it computes, and the names of
             all its inputs.
         """
         outputs = [v for n, v in self._outputs.items() if self._made_at.get(n, -1) >= position]
+        more = (name for name in dict.fromkeys(exposed) if name not in self._outputs)
+        outputs += [ValueInfoProto(name=n) for n in more if self._made_at.get(n, -1) >= position]
         names = {value.name for value in outputs}
         baked = Baked(self._simulation, self._nodes[position:], fixed, names)
         wanted = {name for node in baked.nodes for name in reads(node)}
