@@ -20,6 +20,7 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.layer_errors import LayerErrors, LayerRequest
 from inspector.evaluate.preview import Preview, has_float8
+from inspector.evaluate.resume import Resumed
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.samples import Feeds
 from inspector.evaluate.statistics import Calibration

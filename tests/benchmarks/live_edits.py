@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,13 +25,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--only", default="")
-    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     live = Live(options.model, options.data)
     found = {"exact_seconds": _first_touch(live)}
     for title, spec in _kinds().items():
         if options.only in title:
             found |= _measure(live, title, spec, options)
+    for granularity in ("tensor", "channel"):
+        found |= _drag(live, granularity, options.rounds)
     print(json.dumps(found))
     live.close()
 
@@ -68,28 +68,15 @@ def _measure(
     rounds = options.rounds if "range" in title or "percentile" in title else 11
     found: list[Painted] = []
     late: list[float] = []
-    profile = None
-    if options.profile:
-        import cProfile
-
-        profile = cProfile.Profile()
     for number in range(rounds):
         wanted = QuantSpec.parse(spec(number))
         started = time.perf_counter()
-        if profile:
-            profile.enable()
         found.append(
             live.painted(lambda wanted=wanted: live.window.bridge.set_specs([LARGE], wanted, None))
         )
-        if profile:
-            profile.disable()
         live.wait(lambda: not live.window.bridge.is_stale(LARGE))
         late.append(1e3 * (time.perf_counter() - started))
         live.idle(0.03)
-    if profile:
-        import pstats
-
-        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(25)
     walls, cpus = [one.wall_ms for one in found], [one.cpu_ms for one in found]
     return {
         f"{title} wall p50": float(np.median(walls)),
@@ -97,6 +84,25 @@ def _measure(
         f"{title} cpu p50": float(np.median(cpus)),
         f"{title} cpu p95": float(np.percentile(cpus, 95)),
         f"{title} figures p95": float(np.percentile(late, 95)),
+    }
+
+
+def _drag(live: Live, granularity: str, rounds: int) -> dict[str, float]:
+    """What each step takes while an end of the grid is dragged over the histogram."""
+    from inspector.quant.spec import QuantSpec
+
+    live.window.bridge.set_specs([LARGE], QuantSpec.parse(f"int8:{granularity}:minmax"), None)
+    live.window.presenter.select((LARGE,))
+    live.settle()
+    plot, found = live.window.plots.weights, []
+    for number in range(2 * rounds):
+        reach = 0.05 + number / 2000
+        found.append(live.painted(lambda reach=reach: plot.range_moved.emit(-reach, reach)))
+    plot.range_rested.emit(-0.1, 0.1)
+    live.settle()
+    return {
+        f"{granularity} drag wall p95": float(np.percentile([one.wall_ms for one in found], 95)),
+        f"{granularity} drag cpu p95": float(np.percentile([one.cpu_ms for one in found], 95)),
     }
 
 

@@ -23,7 +23,7 @@ from tables import number, table
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "output" / "bench"
 RESULTS = HERE / "RESULTS.md"
-PARTS = ("cost", "quality", "graph")
+PARTS = ("cost", "quality", "graph", "live")
 
 
 def main() -> None:
@@ -36,6 +36,7 @@ def main() -> None:
         "cost": lambda: cost_section(options),
         "quality": lambda: quality_section(),
         "graph": lambda: graph_section(options),
+        "live": lambda: live_section(options),
     }
     chosen = [options.only] if options.only else PARTS
     found = {part: sections[part]() for part in chosen}
@@ -89,6 +90,26 @@ def graph_section(options: argparse.Namespace) -> str:
             "Frames while panning (the p95 is that of the worst of eleven zooms) and zooming; from "
             "a click to the selection shown everywhere; from a key to the results of a search:",
             graph_view.moving_table(found),
+        ]
+    )
+
+
+def live_section(options: argparse.Namespace) -> str:
+    """From a choice to what is seen of it, in a window without a screen."""
+    import live
+
+    found = live.measure(options.work, told=_tell)
+    return "\n\n".join(
+        [
+            "From a change of one layer of 512 channels to the last plot painted (panel, table, "
+            "badge, histogram, error plots), of which the main thread worked so long; and until "
+            "the figures are exact where a range method takes longer. No two changes are alike.",
+            live.edits_table(found),
+            "From a change to the end-to-end figures of eight samples, beside eight forward passes "
+            "of the float model in plain onnxruntime:",
+            live.whole_table(found["ResNet-50-like"]),
+            "The longest time in which the window did not answer:",
+            live.stalls_table(found),
         ]
     )
 
@@ -151,7 +172,12 @@ def smoke(work: Path) -> None:
 def _write(found: dict[str, str]) -> None:
     """RESULTS.md, where parts that were not run now keep what they said."""
     old = _sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    titles = {"cost": "Cost of the whole job", "quality": "Quality", "graph": "Graph view"}
+    titles = {
+        "cost": "Cost of the whole job",
+        "quality": "Quality",
+        "graph": "Graph view",
+        "live": "Live",
+    }
     lines = ["# Benchmarks", "", "Written by `make bench`; see the files beside this one.", ""]
     for part, title in titles.items():
         text = f"{_circumstances()}\n\n{found[part]}" if part in found else old.get(title)
