@@ -3,7 +3,8 @@
 What flows through a few cuts of the model is kept from the last run of each sample. The numbers of
 the next choice are compared with those of the last; all that is computed before the first node that
 reads another number is what it was, so the run begins at the last cut before that node. The figures
-are the same to the last bit: the same nodes compute them from the same values.
+are the same to the last bit: the same nodes compute them from the same values. Where the runtime
+joins nodes over a cut that would not hold, so each cut is tried before it is used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from inspector.cache import ByteCache
@@ -70,29 +72,31 @@ class Resumed:
         preview: Preview,
         samples: Sequence[Feeds],
         kept: ByteCache,
+        numbers: Numbers,
         *,
         threads: int = 0,
         cuts: int = CUTS,
     ) -> None:
-        """Builds the sessions.
+        """Builds the sessions, and tries them on the first sample.
 
         Args:
             preview: gives the numbers of choices, and the simulation that is run.
             samples: what to run on.
             kept: where the boundaries are kept.
+            numbers: of any choice, to try the cuts with.
             threads: threads within an operator; 0 means one for every core.
             cuts: at most so many.
 
         Raises:
             RunError: onnxruntime refuses the model.
         """
-        self._samples, self._kept = samples, kept
+        self._preview, self._samples, self._kept = preview, samples, kept
         self._model = Cuttable(preview.simulation)
         places = _places(self._model, preview, cuts)
         boundaries = {place: self._model.boundary(place) for place in places}
         names = [name for boundary in boundaries.values() for name in boundary]
-        self._whole = open_session(self._model.exposed(names), threads=threads)
-        kinds: dict[str, Kind] = {v.name: (v.dtype, v.shape) for v in self._whole.outputs}
+        whole = open_session(self._model.exposed(names), threads=threads)
+        kinds: dict[str, Kind] = {v.name: (v.dtype, v.shape) for v in whole.outputs}
         self._cuts: list[_Cut] = []
         for place, boundary in boundaries.items():
             if all(can_be_fed(kinds[name]) for name in boundary):
@@ -100,6 +104,8 @@ class Resumed:
                 runnable, inputs = self._model.suffix(place, kinds, exposed=later)
                 session = open_session(runnable, threads=threads)
                 self._cuts.append(_Cut(place, boundary, session, inputs))
+        self._cuts = self._proven(whole, numbers) if samples else []
+        self._whole = whole if self._cuts else None
         self._runs: list[_Run | None] = [None] * len(samples)
 
     @property
@@ -139,6 +145,8 @@ class Resumed:
         given: Arrays = {**self._samples[sample], **numbers}
         known: Arrays = {}
         session = self._whole
+        if session is None:
+            return self._run_plain(sample, numbers, cancel)
         if at is not None and at >= 0:
             cut = self._cuts[at]
             known = self._kept.get((sample, at)) or {}
@@ -156,6 +164,36 @@ class Resumed:
             self._kept.put((sample, number), boundary)
         self._runs[sample] = _Run(numbers, outputs)
         return outputs
+
+    def _run_plain(self, sample: int, numbers: Numbers, cancel: Cancel | None) -> Arrays:
+        """Without cuts."""
+        outputs = self._preview.run_with(numbers, self._samples[sample], cancel)
+        self._runs[sample] = _Run(numbers, outputs)
+        return outputs
+
+    def _proven(self, whole: Session, numbers: Numbers) -> list[_Cut]:
+        """The cuts from which all is computed as it is from the beginning, to the last bit."""
+        given = {**self._samples[0], **numbers}
+        found = whole.run(given)
+        if not _agree(self._preview.run_with(numbers, self._samples[0]), found):
+            return []
+        everything = {**given, **found}
+        return [
+            cut
+            for cut in self._cuts
+            if _agree(cut.session.run({name: everything[name] for name in cut.inputs}), found)
+        ]
+
+
+def _agree(some: Arrays, found: Arrays) -> bool:
+    return all(_equal(value, found[name]) for name, value in some.items())
+
+
+def _equal(value: object, other: object) -> bool:
+    """Whether two values are the same array; what is no array is taken to differ."""
+    if not isinstance(value, np.ndarray) or not isinstance(other, np.ndarray):
+        return False
+    return np.array_equal(value, other, equal_nan=value.dtype.kind == "f")
 
 
 def _places(model: Cuttable, preview: Preview, cuts: int) -> tuple[int, ...]:

@@ -181,7 +181,8 @@ class Estimator:
         if self._resumed is None:
             feeds = [feeds for feeds, _ in self._expected]
             kept = self._caches.section("Activations at cuts")
-            self._resumed = Resumed(self._preview, feeds, kept, threads=threads)
+            numbers = self._preview.numbers(grids)
+            self._resumed = Resumed(self._preview, feeds, kept, numbers, threads=threads)
             self.sessions_built += 1
         return self._preview
 

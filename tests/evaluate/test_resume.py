@@ -20,7 +20,7 @@ from inspector.session.opening import open_model
 
 _WEIGHTS = ("int8", "int4:tensor", "float", "int6:channel:minmax", "int16")
 _ACTIVATIONS = ("uint8", "float", "uint4:tensor:minmax", "uint16:tensor:minmax")
-_SHARED = ("squeezenet1.1_imagenet", "yunet_n_640", "gtcrn_simple")
+_SHARED = ("squeezenet1.1_imagenet", "gtcrn_simple")
 
 
 class _Bench:
@@ -36,10 +36,11 @@ class _Bench:
         self.chooser = GridChooser(opened.graph, constant, found.tensors)
         self.preview = Preview(opened.prepared, opened.placement, threads=1)
         self.pool = pool
-        self.resumed = Resumed(self.preview, self.samples, pool.section("cuts"), threads=1)
         self.names = [layer.name for layer in opened.graph.layers]
         self._dice = random.Random(3)
         self._specs = dict.fromkeys(self.names, _specs("int8", "uint8"))
+        kept, numbers = pool.section("cuts"), self.numbers()
+        self.resumed = Resumed(self.preview, self.samples, kept, numbers, threads=1)
 
     def change(self, name: str) -> None:
         """Other specs for a layer."""
