@@ -251,3 +251,24 @@ def test_closing_can_make_work_end(qtbot: QtBot) -> None:
     qtbot.waitUntil(started.is_set)
     tasks.close()
     assert release.is_set()
+
+
+def test_work_that_begins_later_counts_from_now_on(qtbot: QtBot, tasks: Tasks) -> None:
+    """The channel is busy at once; what is replaced or cancelled before it begins never runs."""
+    ran: list[str] = []
+    answers: list[str] = []
+
+    def work(name: str) -> str:
+        ran.append(name)
+        return name
+
+    tasks.submit("figure", lambda _: work("old"), answers.append, after_ms=20)
+    assert tasks.is_busy("figure")
+    tasks.submit("figure", lambda _: work("new"), answers.append, after_ms=20)
+    tasks.submit("plot", lambda _: work("unwanted"), answers.append, after_ms=20)
+    tasks.cancel("plot")
+    assert ran == []
+    qtbot.waitUntil(lambda: answers == ["new"])
+    qtbot.wait(30)
+    assert ran == ["new"]
+    assert not tasks.is_busy()
