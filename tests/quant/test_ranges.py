@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnxruntime.quantization.calibrate import HistogramCollector
 
 from inspector.errors import UnsupportedError
@@ -165,3 +167,27 @@ def test_methods_that_suppose_even_levels_are_refused(text: str) -> None:
     """Methods that suppose even levels are refused."""
     with pytest.raises(UnsupportedError):
         choose_range(Histogram.of([1.0]), QuantSpec.parse(text).filled("activations"))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(
+        st.lists(
+            st.sampled_from([-3.0, -1.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.5]), min_size=5, max_size=5
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    percentile=st.sampled_from([50.5, 66.0, 75.0, 90.0, 99.9, 100.0]),
+)
+def test_percentiles_of_magnitudes_are_those_of_the_sorted_magnitudes(
+    rows: list[list[float]], percentile: float
+) -> None:
+    """Found without sorting them, with many equal values and both zeros."""
+    values = np.array(rows, np.float32)
+    dist = ExactDistribution.of(values, axis=0)
+    found = choose_range(dist, QuantSpec.parse(f"int8:channel:percentile{percentile}:sym"))
+    expected = np.percentile(np.abs(values).astype(np.float64), percentile, axis=1)
+    low, high = values.min(axis=1), values.max(axis=1)
+    np.testing.assert_allclose(found.hi, np.clip(np.minimum(high, expected), 0, None), rtol=1e-12)
+    np.testing.assert_allclose(found.lo, np.clip(np.maximum(low, -expected), None, 0), rtol=1e-12)
