@@ -97,7 +97,7 @@ class Presenter(QObject):
         self._pane.set_rows([figures.bare_row(layer) for layer in layers])
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
         self._bytes.clear()
-        self._show_gathered()
+        self._timer.start(0)  # in a turn of its own: there is much else to do in this one
         self._chosen(self._selection.chosen)
 
     def _chosen(self, chosen: Chosen) -> None:
