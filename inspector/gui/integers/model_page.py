@@ -26,14 +26,15 @@ def model_page(found: Conversions, graph: Graph, of_layer: str = "") -> Page:
         of_layer: what reads the output of this layer comes first.
     """
     figures = found.counts.to_json()
+    meetings = sorted(found.meetings, key=lambda one: not one.rescaled)
     sections = (
         _behind(found, graph, of_layer),
         Section("Conversions", _rows(conversion_rows(figures))),
         Section("Operators", _rows(operator_rows(figures))),
         Section("Float islands", tuple(_island(one, graph) for one in found.islands[:_MOST]),
                 _more(len(found.islands)) or "conversions", _FOLD),
-        Section("Where scales meet", tuple(_meeting(one) for one in found.meetings[:_MOST]),
-                _more(len(found.meetings)) or "scale of input ÷ output", _FOLD),
+        Section("Where scales meet", tuple(_meeting(one) for one in meetings[:_MOST]),
+                _more(len(found.meetings)) or "input ÷ output", _FOLD),
     )  # fmt: skip
     return Page("The whole model", headline(figures), sections, key="conversions")
 
@@ -60,7 +61,7 @@ def _island(island: Island, graph: Graph) -> Pair:
     if island.is_table:
         doc.append(Block("onnxruntime computes it from codes, with a table."))
     count = len(island.nodes)
-    size = f" of {plural(count, 'operator')}" if count > 1 else ""
+    size = f" for {plural(count, 'operator')}" if count > 1 else ""
     return Pair(
         island.operators[0],
         f"{island.cost}{size}",

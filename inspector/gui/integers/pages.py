@@ -79,7 +79,7 @@ _Q_DOC = (
 
 def _fixed_point(one: Coded, scale: float) -> str:
     exponent = round(float(np.log2(scale)))
-    return f"{one.q_format} = {whole(one.code)} × 2^{exponent}".replace("^-", "^−")
+    return f"{one.q_format} = {whole(one.code)} × 2^{exponent}".replace("-", "−")
 
 
 def _neighbour(one: Coded, grid: QParams, step: int) -> Pair:

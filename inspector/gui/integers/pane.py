@@ -109,10 +109,16 @@ class IntegersPane(QScrollArea):
         with QSignalBlocker(self.row):
             self.row.setMaximum(max(rows - 1, 0))
 
-    def show_worked(self, page: Page | None, reason: str = "") -> None:
-        """Show an output worked through, or why there is none."""
+    def show_worked(self, page: Page | None, reason: str = "", *, place: bool = False) -> None:
+        """Show an output worked through, or why there is none.
+
+        Args:
+            page: what is shown.
+            reason: why there is nothing.
+            place: another element or sample would have one.
+        """
         self.worked.setVisible(page is not None)
-        self.place.setVisible(page is not None or self.index.hasFocus() or bool(self.index.text()))
+        self.place.setVisible(page is not None or place)
         self.worked_reason.setVisible(bool(reason))
         self.worked_reason.setText(reason)
         if page is not None:
@@ -236,6 +242,7 @@ class IntegersPane(QScrollArea):
         column.addWidget(self._place_form())
         column.addWidget(self.worked_reason)
         column.addWidget(self.worked)
+        column.addSpacing(SPACE_S)
         column.addWidget(_rule())
         column.addWidget(self.model)
         column.addStretch(1)

@@ -280,7 +280,7 @@ class IntegerPresenter(QObject):
         if isinstance(answer, InspectorError):
             if self._early is not None:
                 self._draw(self._early.stages)
-            self.pane.show_worked(None, str(answer))
+            self.pane.show_worked(None, str(answer), place=True)
             return
         self._shape = answer.worked.shape
         accumulator = answer.accumulator.bits
@@ -298,7 +298,8 @@ class IntegerPresenter(QObject):
             try:
                 index = tuple(int(part) for part in text.replace(",", " ").split())
             except ValueError:
-                self.pane.show_worked(None, f"{text} is no element: write numbers, as in 0, 3, 7.")
+                why = f"{text} is no element: write numbers, as in 0, 3, 7."
+                self.pane.show_worked(None, why, place=True)
                 return
         self._work_at(index)
 
