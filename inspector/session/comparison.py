@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import ModelError
+from inspector.errors import CancelledError, InspectorError, ModelError
+from inspector.evaluate.beside import PARTED_DB, Beside, LayerDifference, parting
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
+from inspector.evaluate.latency import Latency, compare_latency
 from inspector.evaluate.runtime import Session, ValueInfo, open_session
+from inspector.evaluate.samples import Feeds
+from inspector.graph.model import Graph
 from inspector.onnxio.extract import extract_graph
-from inspector.onnxio.loading import load_model
+from inspector.onnxio.loading import Model, load_model
 from inspector.progress import Cancel, StageProgress
 from inspector.session.samples import SampleRequest
 
@@ -30,12 +34,14 @@ class Side:
         file_bytes: size on disk, with external data.
         accuracy: share of samples whose label has the highest score; None without labels.
         milliseconds: median time of a run.
+        latency: of one sample, run in turn with the other model; None where it was not taken.
     """
 
     path: Path
     file_bytes: int
     accuracy: float | None
     milliseconds: float
+    latency: Latency | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -44,6 +50,7 @@ class Side:
             "file_bytes": self.file_bytes,
             "accuracy": self.accuracy,
             "milliseconds": self.milliseconds,
+            "latency": None if self.latency is None else self.latency.to_json(),
         }
 
 
@@ -57,6 +64,8 @@ class Comparison:
         source: where the samples come from.
         random: they are random numbers.
         fidelity: of b's outputs to a's.
+        layers: how far the tensors are apart that both compute, in the order of a.
+        layers_note: why that is not known; empty where it is.
     """
 
     a: Side
@@ -64,6 +73,8 @@ class Comparison:
     source: str
     random: bool
     fidelity: Fidelity
+    layers: tuple[LayerDifference, ...] = ()
+    layers_note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""
@@ -79,6 +90,10 @@ class Comparison:
             "per_output": {
                 name: {"sqnr_db": value} for name, value in self.fidelity.per_output.items()
             },
+            "layers": [one.to_json() for one in self.layers],
+            "layers_note": self.layers_note,
+            "parted_at": parting(self.layers),
+            "parted_below_db": PARTED_DB,
         }
 
 
@@ -142,20 +157,63 @@ def compare_models(
     _check_same(runners[0], runners[1])
     classes = class_output(graph)
     meter = FidelityMeter(classes)
+    layers = _Layers(first, graph, second)
     for number, feeds in enumerate(samples.samples()):
         outputs = [runner.run(feeds, cancel) for runner in runners]
         _check_shapes(outputs[0], outputs[1], b)
         meter.add(outputs[0], outputs[1])
         _score(runners, outputs, classes, samples, number)
+        layers.add(feeds, cancel)
         if progress is not None:
             progress("compare", number + 1, len(samples))
+    times = compare_latency(first, b, samples.feeds(0), cancel=cancel)
     return Comparison(
-        runners[0].side(first.file_bytes),
-        runners[1].side(second.file_bytes),
+        replace(runners[0].side(first.file_bytes), latency=times.first),
+        replace(runners[1].side(second.file_bytes), latency=times.second),
         samples.source,
         samples.random,
         meter.result(),
+        layers.result(),
+        layers.note,
     )
+
+
+class _Layers:
+    """Compares the models layer by layer as long as that goes: outputs are compared all the same.
+
+    Args:
+        first: the reference.
+        graph: its graph.
+        second: the other model.
+    """
+
+    def __init__(self, first: Model, graph: Graph, second: Model) -> None:
+        self.note = ""
+        self._beside: Beside | None = None
+        try:
+            self._beside = Beside(first, graph, second, extract_graph(second))
+        except InspectorError as error:
+            self._give_up(error)
+
+    def add(self, feeds: Feeds, cancel: Cancel | None) -> None:
+        if self._beside is None:
+            return
+        try:
+            self._beside.add(feeds, cancel)
+        except CancelledError:
+            raise
+        except InspectorError as error:
+            self._give_up(error)
+
+    def result(self) -> tuple[LayerDifference, ...]:
+        found = () if self._beside is None else self._beside.result()
+        if not found and not self.note:
+            self.note = "No tensor of one model has a counterpart in the other."
+        return found
+
+    def _give_up(self, error: InspectorError) -> None:
+        self._beside = None
+        self.note = error.message
 
 
 def _score(

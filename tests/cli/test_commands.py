@@ -224,3 +224,22 @@ def test_without_labels_no_accuracy_is_claimed(cli, model: Path, tmp_path: Path)
     """Random inputs have no right answer."""
     ran = cli("quantize", model, "-o", tmp_path / "q.onnx", "--random-data", 4, "--json")
     assert ran.json["accuracy"] is None
+
+
+def test_compare_says_where_models_part(cli, model: Path, data: Path, tmp_path: Path) -> None:
+    """Layer by layer, with times of both taken in turn."""
+    out = tmp_path / "small.onnx"
+    cli(
+        *("quantize", model, "-o", out, "--calibration", data, "--samples", 16),
+        *("--layer", "*conv2*=weights:int2", "--no-verify"),
+    )
+    ran = cli("compare", model, out, "--calibration", data, "--samples", 4, "--json")
+    result = ran.json
+    assert result["parted_at"]
+    by_name = {one["name"]: one["sqnr_db"] for one in result["layers"]}
+    assert by_name[result["parted_at"]] < result["parted_below_db"]
+    assert result["b"]["latency"]["operators"]
+    low, high = result["a"]["latency"]["quartiles_ms"]
+    assert low <= result["a"]["latency"]["median_ms"] <= high
+    shown = cli("compare", model, out, "--calibration", data, "--samples", 4).out
+    assert f"{result['parted_at']}, the first below 30.0 dB" in shown
