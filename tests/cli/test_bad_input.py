@@ -36,7 +36,7 @@ def _check(ran, code: int, message: str) -> None:
         # no such command, no such option, missing arguments
         (("quantise", "x"), "Did you mean 'quantize'?"),
         (("frobnicate",), "The commands are info, quantize, calibrate, compare"),
-        (("sensitivity", "{model}"), "neither a command nor a model file"),
+        (("benchmark", "{model}"), "neither a command nor a model file"),
         (("{model}", "--weights", "int8"), "No such option"),
         (("{model}", "{model}"), "unexpected extra argument"),
         (("--frob",), "No such option"),
