@@ -86,6 +86,18 @@ _ENTRIES = (
         ("Ctrl+Shift+T",),
     ),
     _Entry(
+        "actionSensitivity",
+        "Sensitivity of layers",
+        "Quantize one layer after another and see what each does to the outputs",
+        ("Ctrl+Shift+M",),
+    ),
+    _Entry(
+        "actionSearch",
+        "Search mixed precision",
+        "Find out which width each layer should have",
+        ("Ctrl+M",),
+    ),
+    _Entry(
         "actionPin", "Pin as A", "Keep today's choices as A, to compare with", ("Ctrl+P",), "pin"
     ),
     _Entry(
@@ -187,6 +199,7 @@ _MENUS = (
         (
             *("actionUndo", "actionRedo", "actionHistory", ""),
             *("actionCopySpec", "actionPasteSpec", "actionMakeFit", ""),
+            *("actionSensitivity", "actionSearch", ""),
             *("actionPin", "actionSwap", "actionUnpin", ""),
             *(
                 "actionPalette",

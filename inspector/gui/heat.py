@@ -90,6 +90,11 @@ class Heat(QObject):
         bridge.calibration_changed.connect(self._data_changed)
         bridge.fidelity_changed.connect(self._data_changed)
 
+    def add_source(self, key: str, source: Source) -> None:
+        """Take the numbers of a quantity from here."""
+        self._sources[key] = source
+        source.changed.connect(lambda: self._source_changed(key))
+
     # What is shown
 
     @property

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 _SETTING = "plots/layerOrder"
 _ORDERS = ("Graph order", "Worst first", "Most changed")
-_ACTIVATIONS = {False: "#00795c", True: "#3cc79c"}
+ACTIVATION_MARKS = {False: "#00795c", True: "#3cc79c"}
 """Bluish green of Okabe and Ito, darker on a light ground."""
 _STALE_ALPHA = 90
 
@@ -147,7 +147,7 @@ class LayerChart(PlotCard):
         """Take on a theme's colours."""
         super().apply_theme(theme)
         self._weights.set_colour(QColor(theme.text))
-        self._activations.set_colour(QColor(_ACTIVATIONS[theme.dark]))
+        self._activations.set_colour(QColor(ACTIVATION_MARKS[theme.dark]))
         self._before.set_colour(QColor(theme.muted))
         self._pinned.set_colour(QColor(theme.clip))
         self._colour_bars()
@@ -213,7 +213,7 @@ class LayerChart(PlotCard):
         parts = [
             ("▮", theme.original, "output", series.outputs),
             ("●", theme.text, "weights", series.weights),
-            ("▲", _ACTIVATIONS[theme.dark], "activations", series.activations),
+            ("▲", ACTIVATION_MARKS[theme.dark], "activations", series.activations),
             ("▬", theme.muted, "output before", series.before),
             ("◆", theme.clip, "output of A", series.pinned),
         ]

@@ -8,7 +8,22 @@ from dataclasses import dataclass
 from inspector.gui.misfits import FITS, Misfit
 from inspector.report.units import count_text
 
-NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS = range(6)
+NAME, OPERATOR, WEIGHTS, ACTIVATIONS, SQNR, PARAMETERS, ALONE = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What a layer does when it alone is quantized.
+
+    Attributes:
+        sqnr: of the model's outputs in dB.
+        bits: the width of its weights and activations.
+        stale: it would be quantized in another way today.
+    """
+
+    sqnr: float
+    bits: int
+    stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,7 @@ class LayerRow:
         why_weights: why the weights do not get what was asked for; empty where they do.
         why_activations: the same of the activations.
         misfit: what the target does not take of the layer.
+        alone: what it does when it alone is quantized; None where that is not known.
     """
 
     name: str
@@ -38,6 +54,7 @@ class LayerRow:
     why_weights: str = ""
     why_activations: str = ""
     misfit: Misfit = FITS
+    alone: Alone | None = None
 
 
 MARK = "*"
@@ -53,6 +70,11 @@ HEADERS = (
     ("Activ.", "How the activations that enter the layer are quantized"),
     ("dB", "Signal-to-quantization-noise ratio of the weights, in dB: more is better"),
     ("Params", "Number of weights and biases"),
+    (
+        "Alone",
+        "SQNR of the model's outputs in dB when only this layer is quantized, at the width that "
+        "the page Widths shows",
+    ),
 )
 
 
@@ -78,15 +100,24 @@ def _bare_text(row: LayerRow, column: int) -> str:
         return f"{'/'.join(types)}{MARK * bool(row.why_activations)}"
     if column == PARAMETERS:
         return count_text(row.parameters)
-    if row.sqnr is None or math.isnan(row.sqnr):
+    if column == ALONE:
+        return _number_text(None if row.alone is None else row.alone.sqnr)
+    return _number_text(row.sqnr)
+
+
+def _number_text(value: float | None) -> str:
+    if value is None or math.isnan(value):
         return "–"
-    return "∞" if math.isinf(row.sqnr) else f"{row.sqnr:.1f}"
+    return ("−∞" if value < 0 else "∞") if math.isinf(value) else f"{value:.1f}".replace("-", "−")
 
 
 def sort_value(row: LayerRow, column: int) -> str | float:
     """What a column is sorted by: numbers as numbers."""
     if column == SQNR:
         return math.inf if row.sqnr is None or math.isnan(row.sqnr) else row.sqnr
+    if column == ALONE:
+        known = row.alone is not None and not math.isnan(row.alone.sqnr)
+        return row.alone.sqnr if row.alone is not None and known else math.inf
     if column == PARAMETERS:
         return float(row.parameters)
     return (row.name, row.op_type, row.weights, row.activations)[column]
@@ -99,6 +130,9 @@ def tooltip_at(row: LayerRow, column: int) -> str:
         return _joined(text, row.why_weights, row.misfit.weights)
     if column == ACTIVATIONS:
         return _joined(row.activations, row.why_activations, row.misfit.activations)
+    if column == ALONE and row.alone is not None:
+        old = ", of an earlier choice" if row.alone.stale else ""
+        return f"Output SQNR with this layer alone at {row.alone.bits} bits{old}"
     return _joined(row.name, row.misfit.why)
 
 

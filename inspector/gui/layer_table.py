@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from inspector.gui.inputs import FilterEdit
 from inspector.gui.layer_rows import (
     ACTIVATIONS,
+    ALONE,
     HEADERS,
     NAME,
     OPERATOR,
@@ -49,7 +50,7 @@ Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
-_WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62}
+_WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62, ALONE: 54}
 _CELL_PADDING = 20
 _FEW = 8
 
@@ -83,7 +84,7 @@ class LayerTableModel(QAbstractTableModel):
             self._tell(first, last)
 
     def _tell(self, first: int, last: int) -> None:
-        self.dataChanged.emit(self.index(first, 0), self.index(last, PARAMETERS))
+        self.dataChanged.emit(self.index(first, 0), self.index(last, ALONE))
 
     def row(self, number: int) -> LayerRow:
         """The layer in a row of this model (not of the sorted view)."""
@@ -136,7 +137,8 @@ class LayerTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole:
             if misfit_at(row, column):
                 return QColor(self._theme.warning)
-            if column == OPERATOR or (column == SQNR and row.stale):
+            old = row.alone is not None and row.alone.stale
+            if column == OPERATOR or (column == SQNR and row.stale) or (column == ALONE and old):
                 return QColor(self._theme.muted)
         return None
 
@@ -235,6 +237,10 @@ class LayerPane(QWidget):
         self._widen(PARAMETERS, {count_text(max((row.parameters for row in rows), default=0))})
         self._telling = True
 
+    def show_alone(self, visible: bool) -> None:
+        """Show the column of layers alone, or not: it is empty until somebody asks for it."""
+        self.table.setColumnHidden(ALONE, not visible)
+
     def selected(self) -> tuple[str, ...]:
         """Names of the selected layers, from top to bottom."""
         # Of thousands of rows, Qt would look for each at every column of every other one.
@@ -303,6 +309,7 @@ class LayerPane(QWidget):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width in _WIDTHS.items():
             self.table.setColumnWidth(column, width)
+        self.show_alone(False)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
 

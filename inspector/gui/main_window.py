@@ -37,6 +37,7 @@ from inspector.gui.integers.presenter import IntegerPresenter
 from inspector.gui.keeping import Keeping
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar
+from inspector.gui.mixing.presenter import MixingPresenter
 from inspector.gui.panels import Panels
 from inspector.gui.pictures import Pictures
 from inspector.gui.plot_slot import PlotSlot
@@ -198,13 +199,10 @@ class MainWindow(QMainWindow):
             self.bridge, self.selection, self.pane, self.panel, self.strip, self
         )
         self.insight = Insight(
-            self,
-            self.bridge,
-            self.selection,
-            self.heat,
-            self.actions_,
-            self.strip,
+            self, self.bridge, self.selection, self.heat, self.actions_, self.strip
         )
+        views = self.presenter, self.plot_slot, self.actions_
+        self.mixing = MixingPresenter(self.bridge, self.selection, self.heat, *views, self)
         self.choices = SpecPresenter(
             self.bridge, self.stage, self.selection, self.panel, self.actions_, self
         )
@@ -316,6 +314,7 @@ class MainWindow(QMainWindow):
         self.presenter.show_plots(plots)
         self.integers.listen_to(plots)
         self.insight.show_plots(plots)
+        self.mixing.show_plots(plots)
 
     def _sketched(self, sketch: Sketch) -> None:
         """A model can be drawn already; the rest of it is on its way."""
@@ -371,7 +370,8 @@ class MainWindow(QMainWindow):
         self.graph_pane.legend.setVisible(bool(self.document.layers))
         self.plot_slot.setVisible(not is_open or bool(self.document.layers))
         possible = bool(self.document.layers) and self.document.opened.obstacle is None
-        for name in ("Calibrate", "Random", "Save", "Encodings", "Report"):
+        needing = ("Calibrate", "Random", "Save", "Encodings", "Report", "Sensitivity", "Search")
+        for name in needing:
             self.actions_[f"action{name}"].setEnabled(possible)
         if is_open:
             path = self.document.opened.path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
-from inspector.gui.layer_rows import LayerRow
+from inspector.gui.layer_rows import Alone, LayerRow
 from inspector.gui.layer_table import LayerPane
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
@@ -48,6 +49,7 @@ class Presenter(QObject):
         self._selection, self._pane, self._panel = selection, pane, panel
         self._plots: PlotPane | None = None
         self._strip = strip
+        self._alone_of: Callable[[str], Alone | None] = lambda name: None
         self._changed: dict[str, None] = {}
         self._bytes: dict[str, WeightSize] = {}
         self._timer = QTimer(self)
@@ -66,6 +68,18 @@ class Presenter(QObject):
         plots.use(self._bridge.tasks, known)
         self._show_selection()
         self._show_layer_plot()
+
+    def use_alone(self, alone: Callable[[str], Alone | None]) -> None:
+        """Take what layers do alone from here."""
+        self._alone_of = alone
+
+    def alone_changed(self) -> None:
+        """Show what layers do alone, where that is known."""
+        names = [layer.name for layer in self._bridge.document.layers]
+        self._pane.show_alone(any(self._alone_of(name) is not None for name in names))
+        self._changed.update(dict.fromkeys(names))
+        if names and not self._timer.isActive():
+            self._timer.start(_GATHER_MS)
 
     def select(self, names: Sequence[str]) -> None:
         """Select nodes everywhere."""
@@ -178,7 +192,9 @@ class Presenter(QObject):
         stale = self._bridge.is_stale(name)
         given = self._bridge.planned(name)
         misfit = self._bridge.misfits.of(name)
-        return figures.layer_row(layer, given, self._bridge.sqnr(name), misfit, stale=stale)
+        row = figures.layer_row(layer, given, self._bridge.sqnr(name), misfit, stale=stale)
+        alone = self._alone_of(name)
+        return row if alone is None else replace(row, alone=alone)
 
     def _weigh(self, names: Iterable[str]) -> None:
         """What all layers take, once those that changed are weighed anew."""

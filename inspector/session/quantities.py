@@ -88,6 +88,17 @@ OUTPUT_ERROR = Quantity(
     _SQNR_RANGE,
     is_estimate=True,
 )
+SENSITIVITY = Quantity(
+    "sensitivity",
+    "Output SQNR at a width",
+    "dB",
+    "high",
+    "linear",
+    "SQNR of the model's outputs when only this layer is quantized, to the width that the page "
+    "Widths shows, whatever is chosen for it today.",
+    _SQNR_RANGE,
+    is_estimate=True,
+)
 SIZE = Quantity(
     "size",
     "Size",
@@ -108,7 +119,7 @@ COMPUTE = Quantity(
     "Multiply-accumulates of each layer in one run, where the shapes are known.",
 )
 
-QUANTITIES = (WEIGHT_SQNR, ACTIVATION_SQNR, OUTPUT_ERROR, SIZE, PARAMETERS, COMPUTE)
+QUANTITIES = (WEIGHT_SQNR, ACTIVATION_SQNR, OUTPUT_ERROR, SENSITIVITY, SIZE, PARAMETERS, COMPUTE)
 _BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
 
 

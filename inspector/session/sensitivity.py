@@ -357,13 +357,15 @@ def estimate(
         choice = widths.choices[bits]
         grids = chooser.choose(opened.placement.plan(choice), cancel)
         for name in widths.layers(bits):
-            gain = reach.of_layer(graph.layer(name))
+            layer = graph.layer(name)
             weights, activations = noise(
                 grids, graph, opened.prepared.constant, calibration.tensors, name
             )
-            found[Case(name, bits, "weights")] = gain * weights
-            found[Case(name, bits, "activations")] = gain * activations
-            found[Case(name, bits, "both")] = gain * (weights + activations)
+            weights *= reach.of_weights(layer)
+            activations *= reach.of_activations(layer)
+            found[Case(name, bits, "weights")] = weights
+            found[Case(name, bits, "activations")] = activations
+            found[Case(name, bits, "both")] = weights + activations
     return found
 
 

@@ -46,7 +46,7 @@ def layer(name: str = "conv", **other: object) -> Layer:
 
 def test_keys_are_unique_and_found() -> None:
     """What a setting or a signal names is found again."""
-    assert len({quantity.key for quantity in QUANTITIES}) == len(QUANTITIES) == 6
+    assert len({quantity.key for quantity in QUANTITIES}) == len(QUANTITIES) == 7
     assert all(find_quantity(quantity.key) is quantity for quantity in QUANTITIES)
     assert find_quantity("") is None
     assert find_quantity("colour") is None

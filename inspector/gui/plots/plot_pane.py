@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from inspector.cache import ByteCache
 from inspector.gui.layer_chart import LayerChart
+from inspector.gui.mixing.front_plot import FrontPlot
+from inspector.gui.mixing.sensitivity_plot import SensitivityPlot
 from inspector.gui.plots.bar_plots import ChannelPlot, LayerErrorPlot
 from inspector.gui.plots.beside import Beside
 from inspector.gui.plots.channel_plots import ChannelHeatPlot, ChannelRangePlot
@@ -81,6 +83,7 @@ class PlotPane(QWidget):
             lambda: TradeoffPlot("activationTradeoff", "Activations: clip or round")
         )
         self.model = Late(LayerChart)
+        self.sensitivity, self.front = Late(SensitivityPlot), Late(FrontPlot)
         self._theme: Theme | None = None
         self._menus: list[PlotMenu] = []
         self.random = QPushButton("Use random inputs")
@@ -141,6 +144,7 @@ class PlotPane(QWidget):
                 ),
             ),
             Page("Layers", "All layers of the model", (self.model,)),
+            Page("Widths", "Which layers matter, and mixtures", (self.sensitivity, self.front)),
         )
 
     def cards(self) -> tuple[Entry, ...]:
@@ -160,6 +164,8 @@ class PlotPane(QWidget):
             self.activation_tradeoff,
             self.layers,
             self.model,
+            self.sensitivity,
+            self.front,
         )
 
     def _connect(self) -> None:

@@ -1,0 +1,1 @@
+"""Which layer gets which width: how much each matters, and mixtures of widths."""

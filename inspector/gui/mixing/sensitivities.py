@@ -1,0 +1,273 @@
+"""How much each layer matters, as it is found in the background: long work, shown as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.errors import DataError, InspectorError
+from inspector.evaluate.data import Dataset
+from inspector.evaluate.statistics import Calibration
+from inspector.gui.bridge import Bridge
+from inspector.gui.estimate import cores, preview_samples
+from inspector.gui.heat_sources import NO_DATA, Source
+from inspector.gui.tasks import Context, Task
+from inspector.quant.spec import LayerSpecs
+from inspector.session.opening import OpenModel
+from inspector.session.recipe import Recipe
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.sensitivity import Case, Found, Way
+    from inspector.evaluate.tally import Outcome
+    from inspector.session.widths import Widths
+
+CHANNEL = "sensitivity of layers"
+BITS = (4, 8)
+SHOWN_WAYS: tuple[Way, ...] = ("both", "weights", "activations", "rest")
+_TITLE = "Quantizing layers one at a time, at several widths"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that was found.
+
+    Attributes:
+        widths: what layers get at each width; with the first part.
+        estimates: SQNR in dB as the first-order estimate sees it; with the first part.
+        outcomes: of cases that are done.
+    """
+
+    widths: Widths | None = None
+    estimates: Mapping[Case, float] | None = None
+    outcomes: Mapping[Case, Outcome] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What to find out: all that a worker needs."""
+
+    opened: OpenModel
+    calibration: Calibration
+    dataset: Dataset
+    recipe: Recipe
+
+    def run(self, context: Context) -> None:
+        """Find it, and tell it part by part; one core is left to the window."""
+        from inspector.evaluate.parallel import run_tasks
+        from inspector.evaluate.sensitivity import Case
+        from inspector.evaluate.tally import total
+        from inspector.session.search import allowed_widths
+        from inspector.session.sensitivity import bench_of, decibels_of, estimate
+
+        samples = preview_samples(self.dataset)
+        widths = allowed_widths(self.opened, self.recipe, BITS)
+        found = estimate(self.opened, self.calibration, samples, widths, context.cancelled)
+        estimates = {case: decibels_of(power) for case, power in found.items()}
+        context.tell(Part(widths=widths, estimates=estimates))
+        bench = bench_of(self.opened, self.calibration, samples, widths)
+        done, every = 0, len(SHOWN_WAYS) * sum(len(widths.layers(bits)) for bits in widths.choices)
+
+        def take(parts: tuple[Found, ...]) -> None:
+            nonlocal done
+            done += len(parts)
+            outcomes = {one.case: total(one.tallies) for one in parts if one.tallies}
+            context.tell(Part(outcomes=outcomes))
+            context.progress(done, every)
+
+        with ThreadPoolExecutor(max(cores() - 1, 1)) as pool:
+            for way in SHOWN_WAYS:  # the figures of most use first, of all layers
+                cases = [Case(n, bits, way) for bits in widths.choices for n in widths.layers(bits)]
+                run_tasks(
+                    lambda task: bench.run(task, context.cancelled),
+                    bench.tasks(cases),
+                    take,
+                    executor=pool,
+                    cancel=context.cancelled,
+                )
+
+
+class Sensitivities(QObject):
+    """What is known of how much each layer matters.
+
+    Signals:
+        changed: figures came, went out of date, or another width is shown.
+    """
+
+    changed = Signal()
+
+    def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._task: Task | None = None
+        self._of: tuple[object, object, str] = (None, None, "")
+        self._stopped = False
+        self.widths: Widths | None = None
+        self.outcomes: dict[tuple[str, int, Way], Outcome] = {}
+        self.estimates: dict[tuple[str, int, Way], float] = {}
+        self.bits = BITS[0]
+        bridge.model_changed.connect(self._reset)
+        bridge.calibration_changed.connect(self._data_changed)
+        bridge.specs_changed.connect(lambda _: self.changed.emit())
+        bridge.tasks.ended.connect(self._ended)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether figures are on their way."""
+        return self._task is not None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the user ended the work before it was done."""
+        return self._stopped
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is what it takes."""
+        document = self._bridge.document
+        return document.calibration is not None and document.dataset is not None
+
+    def run(self) -> None:
+        """Find all figures, in the place of those that are known."""
+        document = self._bridge.document
+        if not document.is_open:
+            return
+        calibration, dataset = document.calibration, document.dataset
+        if calibration is None or dataset is None:
+            self._bridge.refused.emit(
+                DataError(
+                    "There is no data to run the model on.",
+                    "Open calibration data first, or use random inputs for a first look.",
+                )
+            )
+            return
+        self._forget()
+        request = Request(document.opened, calibration, dataset, document.recipe)
+        self._of = calibration, dataset, document.recipe.target
+        self._task = self._bridge.tasks.submit(
+            CHANNEL, request.run, lambda _: self._done(), _TITLE, early=self._take
+        )
+        self.changed.emit()
+
+    def show(self, bits: int) -> None:
+        """Show the figures of another width."""
+        if bits != self.bits:
+            self.bits = bits
+            self.changed.emit()
+
+    def sqnr(self, name: str, way: Way = "both") -> float | None:
+        """Output SQNR in dB at the width that is shown; None where it is not known."""
+        found = self.outcomes.get((name, self.bits, way))
+        return None if found is None else found.fidelity.sqnr_db
+
+    def is_stale(self, name: str) -> bool:
+        """Whether a layer would be quantized in another way today."""
+        if self.widths is None or name not in self.widths.base:
+            return False
+        if self._of[2] != self._bridge.document.recipe.target:
+            return True
+        now, then = self._bridge.document.specs_of(name), self.widths.base[name]
+        return now is not then and _at(now, self.bits) != _at(then, self.bits)
+
+    def _take(self, part: Part) -> None:
+        if part.widths is not None and part.estimates is not None:
+            self.widths = part.widths
+            self.estimates = {_key(case): value for case, value in part.estimates.items()}
+            if self.bits not in part.widths.choices:
+                self.bits = next(iter(part.widths.choices))
+        self.outcomes.update((_key(case), one) for case, one in (part.outcomes or {}).items())
+        self.changed.emit()
+
+    def _done(self) -> None:
+        self._task = None
+        self.changed.emit()
+
+    def _ended(self, task: Task) -> None:
+        """Without an answer: the user stopped it, or it failed."""
+        if task is self._task:
+            self._task = None
+            self._stopped = True
+            self.changed.emit()
+
+    def _data_changed(self) -> None:
+        """Figures of other samples, or of ranges from other data, cannot be compared."""
+        document = self._bridge.document
+        if self._of[:2] != (document.calibration, document.dataset) and self._of[0] is not None:
+            self._reset()
+
+    def _forget(self) -> None:
+        self._task = None
+        self._stopped = False
+        self._bridge.tasks.cancel(CHANNEL)
+        self.widths = None
+        self.outcomes, self.estimates = {}, {}
+
+    def _reset(self) -> None:
+        self._forget()
+        self._of = (None, None, "")
+        self.changed.emit()
+
+
+def _key(case: Case) -> tuple[str, int, Way]:
+    return case.layer, case.bits, case.way
+
+
+def _at(specs: LayerSpecs, bits: int) -> LayerSpecs | None:
+    from inspector.session.widths import at_width
+
+    try:
+        return at_width(specs, bits)
+    except InspectorError:
+        return None
+
+
+class SensitivitySource(Source):
+    """The heat of the graph: output SQNR of each layer alone at the width that is shown."""
+
+    def __init__(self, sensitivities: Sensitivities, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._of = sensitivities
+        sensitivities.changed.connect(self.changed)
+
+    def value(self, name: str) -> float | None:
+        """Output SQNR in dB."""
+        return self._of.sqnr(name)
+
+    def is_stale(self, name: str) -> bool:
+        """As the sensitivities say."""
+        return self._of.sqnr(name) is not None and self._of.is_stale(name)
+
+    def numbers(self) -> Mapping[str, float]:
+        """All that are known at the width shown."""
+        return {
+            name: one.fidelity.sqnr_db
+            for (name, bits, way), one in self._of.outcomes.items()
+            if way == "both" and bits == self._of.bits
+        }
+
+    def stale_count(self) -> int:
+        """How many layers would be quantized in another way today."""
+        return sum(1 for name in self.numbers() if self._of.is_stale(name))
+
+    def notice(self) -> str:
+        """At which width, and what is missing."""
+        if not self._of.has_data:
+            return NO_DATA
+        known = len(self.numbers())
+        if self._of.is_running and not known:
+            return "Quantizing one layer after another…"
+        return f"At {self._of.bits} bits" if known else ""
+
+    def waits_for_user(self) -> bool:
+        """Whether figures are missing or out of date, and none is on its way."""
+        if self._of.is_running or not self._of.has_data:
+            return False
+        return not self._of.outcomes or self.stale_count() > 0
+
+    def ask(self) -> None:
+        """Find them, unless they are known or on their way."""
+        if self.waits_for_user() and not self._of.was_stopped:
+            self._of.run()
