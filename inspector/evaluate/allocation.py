@@ -89,10 +89,14 @@ def allocate(costs: Costs, harms: Harms, *, most: int = MOST_STATES) -> Front:
     return Front(total_cost, total_harm, is_exact, tuple(steps))
 
 
-def greedy(costs: Costs, harms: Harms) -> list[tuple[int, ...]]:
+def greedy(costs: Costs, harms: Harms, *, by_saving: bool = True) -> list[tuple[int, ...]]:
     """Plain greedy flipping: from the least harm on, step by step to the least cost.
 
-    Each step takes that layer one option down that does the least further harm for what it saves.
+    Args:
+        costs: for each layer what each of its options costs.
+        harms: for each layer the harm that each of its options does.
+        by_saving: each step takes that layer one option down that does the least further harm for
+            what it saves; else the one that does the least further harm, whatever it saves.
 
     Returns:
         The choices on the way, the first the one with the least harm.
@@ -110,7 +114,7 @@ def greedy(costs: Costs, harms: Harms) -> list[tuple[int, ...]]:
                 continue
             now, down = ladder[at[layer]], ladder[at[layer] + 1]
             saved = float(costs[layer][now] - costs[layer][down])
-            ratio = float(harms[layer][down] - harms[layer][now]) / saved
+            ratio = float(harms[layer][down] - harms[layer][now]) / (saved if by_saving else 1.0)
             if ratio < best_ratio:
                 best, best_ratio = layer, ratio
         if best is None:

@@ -145,7 +145,8 @@ class Search:
             CancelledError: `cancel` said so.
         """
         front = allocate(self.problem.costs, self.problem.harms)
-        path = greedy(self.problem.costs, self.problem.harms)
+        costs, harms = self.problem.costs, self.problem.harms
+        path = [*greedy(costs, harms), *greedy(costs, harms, by_saving=False)]
         proposals = self._proposals(front)
         self._expected = len(dict.fromkeys([*proposals, *path])) + _TRIES * _ROUNDS
         self._try(proposals, "program")

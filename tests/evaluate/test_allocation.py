@@ -53,11 +53,11 @@ def test_the_front_is_that_of_all_choices(problem: Problem) -> None:
         assert sums(problem, front.choice(index)) == (front.costs[index], front.harms[index])
 
 
-@given(problems())
+@given(problems(), st.booleans())
 @settings(max_examples=100, deadline=None)
-def test_greedy_goes_down_and_is_never_better(problem: Problem) -> None:
+def test_greedy_goes_down_and_is_never_better(problem: Problem, by_saving: bool) -> None:
     """From the least harm of all to the least cost of all; at each cost the front is as good."""
-    front, path = allocate(*problem), greedy(*problem)
+    front, path = allocate(*problem), greedy(*problem, by_saving=by_saving)
     found = [sums(problem, choice) for choice in path]
     assert found[0][1] == front.harms.min()
     assert found[-1][0] == front.costs.min()
