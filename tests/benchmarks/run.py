@@ -23,7 +23,7 @@ from tables import number, table
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "output" / "bench"
 RESULTS = HERE / "RESULTS.md"
-PARTS = ("cost", "quality", "graph", "live")
+PARTS = ("cost", "quality", "graph", "live", "mixed")
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
         "quality": lambda: quality_section(),
         "graph": lambda: graph_section(options),
         "live": lambda: live_section(options),
+        "mixed": lambda: mixed_section(options),
     }
     chosen = [options.only] if options.only else PARTS
     found = {part: sections[part]() for part in chosen}
@@ -114,6 +115,30 @@ def live_section(options: argparse.Namespace) -> str:
     )
 
 
+def mixed_section(options: argparse.Namespace) -> str:
+    """What sensitivities cost, and the fronts of mixed precision."""
+    import cases
+    import mixed
+
+    made = generate("resnet", options.work, samples=mixed.SAMPLES)
+    costs = {}
+    for ways in (("both",), ("both", "weights", "activations", "rest")):
+        name = f"ResNet-50-like, {', '.join(ways)}"
+        costs[name] = mixed.measure(made.model, made.data, ways)
+        _tell(mixed.cost_table({name: costs[name]}).splitlines()[-1])
+    found = {case.name: mixed.fronts(case, _tell) for case in cases.all_cases()}
+    return "\n\n".join(
+        [
+            "Each layer alone (and other ways) at 4 and 8 bits on 8 samples, beside as many "
+            "forward passes of the float model in plain onnxruntime in the same process:",
+            mixed.cost_table(costs),
+            "Mixed precision of 4 and 8 bits beside plain greedy flipping, at every budget that "
+            "greedy flipping passes through, both really run on 8 samples:",
+            mixed.fronts_table(found),
+        ]
+    )
+
+
 def quality_section() -> str:
     """The quality of every model there is data for."""
     import cases
@@ -177,6 +202,7 @@ def _write(found: dict[str, str]) -> None:
         "quality": "Quality",
         "graph": "Graph view",
         "live": "Live",
+        "mixed": "Mixed precision",
     }
     lines = ["# Benchmarks", "", "Written by `make bench`; see the files beside this one.", ""]
     for part, title in titles.items():
