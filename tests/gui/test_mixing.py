@@ -228,4 +228,4 @@ def test_a_front_of_earlier_choices_says_so(
     searched.open_path(sample_models / "digits_mobile.onnx")
     settle(qtbot, searched, idle)
     assert searched.plots.front().is_empty()
-    assert searched.mixing.mixed.points == []
+    assert searched.mixing.mixed.tried == []

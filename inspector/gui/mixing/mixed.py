@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from PySide6.QtCore import QObject, Signal
 from inspector.errors import DataError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
+from inspector.graph.model import Layer
 from inspector.gui.bridge import Bridge
 from inspector.gui.estimate import cores, preview_samples
 from inspector.gui.tasks import Context, Task
+from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.edits import Edit
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
@@ -31,12 +34,39 @@ _ANY = {"max_size": 1e12, "bit_operations": 1e12}
 _TITLE = "Looking for mixed precision"
 
 
+Key = tuple[tuple[QuantSpec | None, QuantSpec], ...]
+"""What a choice gives each layer, in graph order."""
+
+
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A choice that was run, and what its numbers mean."""
+class Tried:
+    """A choice that was run.
+
+    Attributes:
+        mix: what its numbers mean.
+        point: the choice.
+        bits: of a weight, on average.
+        key: what tells it from other choices.
+    """
 
     mix: Mix
     point: Point
+    bits: float
+    key: Key
+
+    @classmethod
+    def of(cls, mix: Mix, point: Point) -> Tried:
+        """Of a point. Cost: linear in the layers; for workers."""
+        specs = mix.problem.specs(point.chosen)
+        return cls(mix, point, mix.mean_bits(specs), key_of(mix.layers, specs))
+
+
+def key_of(layers: Sequence[Layer], specs: Mapping[str, LayerSpecs]) -> Key:
+    """What tells a choice from others: the specs of weights where there are any, and the rest."""
+    return tuple(
+        (None if layer.weight is None else specs[layer.name].weights, specs[layer.name].activations)
+        for layer in layers
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +96,7 @@ class Request:
                 widths,
                 Budget(self.cost, _ANY[self.cost]),
                 executor=pool,
-                told=lambda mix, point: context.tell(Told(mix, point)),
+                told=lambda mix, point: context.tell(Tried.of(mix, point)),
                 progress=lambda _, done, total: context.progress(done, total),
                 cancel=context.cancelled,
             )
@@ -88,7 +118,10 @@ class MixedSearch(QObject):
         self._request: Request | None = None
         self._stopped = False
         self.mix: Mix | None = None
-        self.points: list[Point] = []
+        self.tried: list[Tried] = []
+        self._numbers: dict[Key, int] = {}
+        self._today: tuple[Recipe, int] | None = None
+        self._number: int | None = None
         self.bits: tuple[int, ...] = WIDTHS[0]
         self.cost: Kind = COSTS[0]
         bridge.model_changed.connect(self._reset)
@@ -142,13 +175,21 @@ class MixedSearch(QObject):
         """The choices that no other beats, by ascending cost."""
         from inspector.evaluate.search import unbeaten
 
-        return unbeaten(self.points, "sqnr_db")
+        return unbeaten((one.point for one in self.tried), "sqnr_db")
 
-    def today(self) -> Point | None:
-        """The choice that the document has now; None if it was not run."""
-        if self.mix is None:
-            return None
-        return next((point for point in reversed(self.points) if self._is_today(point)), None)
+    def today(self) -> int | None:
+        """The number of the choice that the document has now; None if it was not run.
+
+        Cost: linear in the layers, once for each recipe.
+        """
+        document = self._bridge.document
+        state = document.recipe, len(self.tried)
+        if self._today is None or self._today[0] is not state[0] or self._today[1] != state[1]:
+            self._today = state
+            known = self.mix is not None and document.is_open
+            key = key_of(document.layers, document.specs) if known else ()
+            self._number = self._numbers.get(key)
+        return self._number
 
     def is_stale(self) -> bool:
         """Whether what was found belongs to choices, a target or data of before.
@@ -156,7 +197,7 @@ class MixedSearch(QObject):
         Choices that were found here are at home in the search that found them.
         """
         request, document = self._request, self._bridge.document
-        if request is None or not self.points:
+        if request is None or not self.tried:
             return False
         if document.recipe.target != request.recipe.target:
             return True
@@ -178,20 +219,10 @@ class MixedSearch(QObject):
         label = f"mixed precision, {mix.mean_bits(specs):.2f} bits a weight"
         self._bridge.apply(Edit(label, change, _MERGE))
 
-    def _is_today(self, point: Point) -> bool:
-        assert self.mix is not None
-        own = self.mix.problem.specs(point.chosen)
-        present = self._bridge.document.specs
-        layers = {layer.name: layer for layer in self.mix.layers}
-        return all(
-            present[name].activations == one.activations
-            and (layers[name].weight is None or present[name].weights == one.weights)
-            for name, one in own.items()
-        )
-
-    def _take(self, told: Told) -> None:
-        self.mix = told.mix
-        self.points.append(told.point)
+    def _take(self, tried: Tried) -> None:
+        self.mix = tried.mix
+        self._numbers[tried.key] = len(self.tried)
+        self.tried.append(tried)
         self.changed.emit()
 
     def _done(self) -> None:
@@ -216,7 +247,8 @@ class MixedSearch(QObject):
         self._task = None
         self._stopped = False
         self._bridge.tasks.cancel(CHANNEL)
-        self.mix, self.points = None, []
+        self.mix, self.tried, self._today = None, [], None
+        self._numbers = {}
 
     def _reset(self) -> None:
         self._forget()

@@ -55,6 +55,7 @@ class MixingPresenter(QObject):
         self._slot = slot
         self._chart: SensitivityPlot | None = None
         self._front: FrontPlot | None = None
+        self._has_column = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_GATHER_MS)
@@ -102,7 +103,7 @@ class MixingPresenter(QObject):
         run()
 
     def _try(self, number: int) -> None:
-        self.mixed.try_out(self.mixed.points[number])
+        self.mixed.try_out(self.mixed.tried[number].point)
 
     def _alone(self, name: str) -> Alone | None:
         """What the table says of a layer."""
@@ -122,7 +123,9 @@ class MixingPresenter(QObject):
     def _show(self) -> None:
         """Cost: linear in the number of layers and of choices."""
         self._timer.stop()
-        self._table.alone_changed()
+        if self.sensitivities.outcomes or self._has_column:
+            self._has_column = bool(self.sensitivities.outcomes)
+            self._table.alone_changed()
         if self._chart is not None:
             self._show_chart(self._chart)
         if self._front is not None:
@@ -195,33 +198,32 @@ class MixingPresenter(QObject):
         mixed = self.mixed
         for widget in (front.run, front.widths, front.cost):
             widget.setEnabled(mixed.has_data and not mixed.is_running)
-        front.run.setText("Search again" if mixed.points else "Search")
-        if not mixed.points or mixed.mix is None:
+        front.run.setText("Search again" if mixed.tried else "Search")
+        if not mixed.tried or mixed.mix is None:
             front.show_empty(self._front_text())
             return
         kept = {id(point) for point in mixed.front()}
         is_size = mixed.mix.measure.kind == "max_size"
-        small = max(point.cost for point in mixed.points) < (1e6 if is_size else 1e9)
+        small = max(one.point.cost for one in mixed.tried) < (1e6 if is_size else 1e9)
         unit = (1e6 if is_size else 1e9) / (1e3 if small else 1)
         axis = ("size, kB" if small else "size, MB") if is_size else "bit operations, "
         axis += "" if is_size else ("M" if small else "G")
         mixtures: list[Mixture] = []
-        for point in mixed.points:
-            specs = mixed.mix.problem.specs(point.chosen)
+        for one in mixed.tried:
+            point = one.point
             text = bytes_text(point.cost) if is_size else f"{count_text(point.cost)} bit operations"
             fidelity = point.outcome.fidelity
             mixtures.append(
                 Mixture(
                     point.cost / unit,
                     text,
-                    mixed.mix.mean_bits(specs),
+                    one.bits,
                     fidelity.sqnr_db,
                     fidelity.top1_agreement,
                     id(point) in kept,
                 )
             )
-        today = mixed.today()
-        number = None if today is None else mixed.points.index(today)
+        number = mixed.today()
         front.show_mixtures(
             mixtures,
             number,

@@ -170,7 +170,7 @@ class Sensitivities(QObject):
         if self._of[2] != self._bridge.document.recipe.target:
             return True
         now, then = self._bridge.document.specs_of(name), self.widths.base[name]
-        return now is not then and _at(now, self.bits) != _at(then, self.bits)
+        return now != then and _at(now, self.bits) != _at(then, self.bits)
 
     def _take(self, part: Part) -> None:
         if part.widths is not None and part.estimates is not None:
