@@ -216,6 +216,7 @@ def search_opened(
     *,
     executor: Executor | None = None,
     told: Callable[[Mix, Point], None] = lambda mix, point: None,
+    pause: Callable[[], None] = lambda: None,
     progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> Searched:
@@ -230,6 +231,7 @@ def search_opened(
         budget: the limit.
         executor: threads to find sensitivities on; by default one for each core.
         told: told of each choice that was run.
+        pause: called now and then, to let other work go first.
         progress: told of ("measure" | "search", done, all).
         cancel: asked now and then.
 
@@ -258,7 +260,7 @@ def search_opened(
             report(len(harms), len(cases))
 
     run_tasks(
-        lambda task: bench.run(task, cancel),
+        lambda task: bench.run(task, cancel, pause),
         bench.tasks(cases),
         take,
         executor=executor,

@@ -85,6 +85,10 @@ class Request:
         from inspector.session.mixing import Budget
         from inspector.session.search import allowed_widths, search_opened
 
+        def tell(mix: Mix, point: Point) -> None:
+            context.tell(Tried.of(mix, point))
+            context.breathe()
+
         samples = preview_samples(self.dataset)
         widths = allowed_widths(self.opened, self.recipe, self.bits)
         with ThreadPoolExecutor(max(cores() - 1, 1)) as pool:
@@ -96,7 +100,8 @@ class Request:
                 widths,
                 Budget(self.cost, _ANY[self.cost]),
                 executor=pool,
-                told=lambda mix, point: context.tell(Tried.of(mix, point)),
+                told=tell,
+                pause=context.breathe,
                 progress=lambda _, done, total: context.progress(done, total),
                 cancel=context.cancelled,
             )

@@ -82,7 +82,7 @@ class Request:
             for way in SHOWN_WAYS:  # the figures of most use first, of all layers
                 cases = [Case(n, bits, way) for bits in widths.choices for n in widths.layers(bits)]
                 run_tasks(
-                    lambda task: bench.run(task, context.cancelled),
+                    lambda task: bench.run(task, context.cancelled, context.breathe),
                     bench.tasks(cases),
                     take,
                     executor=pool,
