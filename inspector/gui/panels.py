@@ -1,4 +1,4 @@
-"""The panels that come up when they are asked for: the history, the palette, the recipe."""
+"""The panels that come up when they are asked for: history, palette, recipe, recovery."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from inspector.gui.history_list import HistoryList
 from inspector.gui.palette import CommandPalette
 from inspector.gui.recipe_presenter import RecipePresenter
 from inspector.gui.recipe_tab import RecipeTab
+from inspector.gui.recovery_presenter import RecoveryPresenter
+from inspector.gui.recovery_tab import RecoveryTab
 from inspector.gui.selection import Selection
 from inspector.gui.theme import Theme
 
@@ -31,7 +33,7 @@ class Panels(QObject):
         selection: what is chosen.
         actions: of the window.
         ask: asks for files.
-        tabs: the right column, which gets the tab of the recipe.
+        tabs: the right column, which gets the tabs of the recipe and of recovery.
     """
 
     def __init__(
@@ -49,6 +51,9 @@ class Panels(QObject):
         tabs.addTab(self.tab, "Recipe")
         tabs.tabBar().setDrawBase(False)  # a line that no theme colours
         self.recipe = RecipePresenter(bridge, bridge.tasks, selection, tabs, self.tab, self)
+        self.recovery_tab = RecoveryTab()
+        tabs.addTab(self.recovery_tab, "Recovery")
+        self.recovery = RecoveryPresenter(bridge, bridge.tasks, selection, self.recovery_tab, self)
         self.history = HistoryList(window)
         self.palette = CommandPalette(
             window,

@@ -21,6 +21,7 @@ __all__ = [
     "quantize_multiplier",
     "requantize",
     "requantize_integer",
+    "spread_grid",
     "storage_dtype",
     "unpack_subbyte",
     "whole_steps",
@@ -77,7 +78,7 @@ def quantize(x: ArrayLike, qp: QParams, name: str = "") -> Integers:
 def dequantize(q: ArrayLike, qp: QParams) -> FloatArray:
     """(q - zero_point) * scale in float32, as ONNX DequantizeLinear defines it."""
     codes = np.asarray(q)
-    scale, zero_point = _spread(qp, codes.shape)
+    scale, zero_point = spread_grid(qp, codes.shape)
     if qp.table is not None:
         return np.asarray(qp.table.steps[codes.astype(np.intp) - qp.qmin] * scale)
     return np.asarray((codes.astype(np.int32) - zero_point).astype(np.float32) * scale)
@@ -87,7 +88,7 @@ def fake_quantize(x: ArrayLike, qp: QParams) -> FloatArray:
     """dequantize(quantize(x)), bit for bit, without the integers in between; NaN stays NaN."""
     values = as_float32(x)
     steps, _ = _steps(values, qp)
-    scale, _ = _spread(qp, values.shape)
+    scale, _ = spread_grid(qp, values.shape)
     # Adding zero turns -0 into the +0 that the integer code 0 would give.
     np.add(steps, np.float32(0), out=steps)
     return np.multiply(steps, scale, out=steps)
@@ -119,7 +120,7 @@ def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:
         nearest = qp.table.steps[qp.table.places(quotients)]
         steps = np.where(np.isnan(quotients), np.float32(np.nan), nearest)
         return steps, np.zeros((), np.float32)
-    scale, integers = _spread(qp, values.shape)
+    scale, integers = spread_grid(qp, values.shape)
     zero_point = integers.astype(np.float32)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         steps = np.asarray(np.divide(values, scale))
@@ -131,7 +132,7 @@ def _steps(values: FloatArray, qp: QParams) -> tuple[FloatArray, FloatArray]:
 def _quotients(values: FloatArray, qp: QParams) -> FloatArray:
     """The quotients by the scales, in float32."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return np.asarray(np.divide(values, _spread(qp, values.shape)[0]))
+        return np.asarray(np.divide(values, spread_grid(qp, values.shape)[0]))
 
 
 def outside(x: ArrayLike, qp: QParams) -> NDArray[np.bool_]:
@@ -140,13 +141,13 @@ def outside(x: ArrayLike, qp: QParams) -> NDArray[np.bool_]:
     if qp.table is not None:
         quotients, ends = _quotients(values, qp), qp.table.firsts[[0, -1]]
         return np.asarray((quotients < ends[0]) | (quotients >= ends[1]))
-    scale, zero_point = _spread(qp, values.shape)
+    scale, zero_point = spread_grid(qp, values.shape)
     with np.errstate(over="ignore"):
         steps = np.rint(values / scale)
     return np.asarray((steps < qp.qmin - zero_point) | (steps > qp.qmax - zero_point))
 
 
-def _spread(qp: QParams, shape: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int32]]:
+def spread_grid(qp: QParams, shape: tuple[int, ...]) -> tuple[FloatArray, NDArray[np.int32]]:
     """Scale and zero point, shaped to broadcast against a tensor of ``shape``."""
     if qp.axis is None:
         return qp.scale, qp.zero_point

@@ -17,11 +17,27 @@ METHODS: dict[str, str] = {
     "(Nagel et al. 2019, section 4.1.3)",
     "smooth": "moves large channels of activations into the MatMul and Gemm that read them "
     "(SmoothQuant, Xiao et al. 2023)",
+    "awq": "gives the weights of large activations finer steps, where activations stay float "
+    "(AWQ, Lin et al. 2024)",
+    "gptq": "rounds weights column by column, each making good the errors before it "
+    "(GPTQ, Frantar et al. 2023)",
+    "adaround": "learns whether each weight is rounded up or down (AdaRound, Nagel et al. 2020)",
     "bias": "corrects the mean error of each output channel (Nagel et al. 2019, section 4.2)",
 }
 """Every method, in the order in which they are carried out, with what it does."""
 
-_ROUNDING: tuple[str, ...] = ()
+TITLES: dict[str, str] = {
+    "equalize": "Equalize layers",
+    "absorb": "Absorb high biases",
+    "smooth": "Smooth activations",
+    "awq": "Scale weights by activations",
+    "gptq": "GPTQ rounding",
+    "adaround": "AdaRound",
+    "bias": "Correct biases",
+}
+"""What people call each of them."""
+
+_ROUNDING = ("gptq", "adaround")
 """Methods that choose the codes of a weight; a layer can have one of them."""
 
 NOTHING = "none"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.graph.model import Layer
+from inspector.quant.recover import TITLES, Recover
 from inspector.quant.spec import QuantSpec, Role
 from inspector.session.fitting import fit_recipe, for_target
-from inspector.session.recipe import Recipe
+from inspector.session.recipe import Recipe, Rule
 from inspector.session.target_profile import Target
 
 
@@ -97,6 +98,34 @@ def set_default(
         lambda recipe: recipe.with_default(weights, activations),
         _drag_key(drag, ()),
     )
+
+
+def switch_recovery(layers: Sequence[Layer], method: str, on: bool) -> Edit:
+    """Switch on or off a method that makes quantizing cost less.
+
+    Args:
+        layers: for these alone; none of them for all that no rule speaks of.
+        method: one of `inspector.quant.recover.METHODS`.
+        on: whether it shall be on.
+    """
+    names = [layer.name for layer in layers]
+    what = f"{TITLES[method]} {'on' if on else 'off'}"
+    if not names:
+        return Edit(
+            f"All layers: {what}",
+            lambda recipe: replace(recipe, recover=recipe.recover.switched(method, on)),
+        )
+
+    def apply(recipe: Recipe) -> Recipe:
+        present = recipe.recover_all(layers)
+        by_choice: dict[Recover, list[str]] = {}
+        for name in names:
+            by_choice.setdefault(present[name].switched(method, on), []).append(name)
+        for chosen, those in by_choice.items():
+            recipe = recipe.with_rules(those, Rule("", recover=chosen))
+        return recipe
+
+    return Edit(f"{_names(names)}: {what}", apply)
 
 
 def reset_layers(names: Sequence[str], role: Role | None = None) -> Edit:

@@ -16,6 +16,7 @@ from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.preview import Preview, has_float8
 from inspector.evaluate.recovery.bias import correct_biases, corrected
 from inspector.evaluate.recovery.moving import MOVING, move
+from inspector.evaluate.recovery.reconstruct import ROUNDINGS, reconstruct
 from inspector.evaluate.recovery.shelf import shelf
 from inspector.evaluate.recovery.walk import Walk
 from inspector.evaluate.runtime import open_session
@@ -36,6 +37,9 @@ _STAGES = {
     "equalize": "Equalizing",
     "absorb": "Absorbing biases",
     "smooth": "Smoothing activations",
+    "awq": "Scaling weights",
+    "gptq": "Rounding weights",
+    "adaround": "Learning how to round",
     "bias": "Correcting biases",
 }
 
@@ -172,6 +176,9 @@ class _Job:
         for method in MOVING:
             if names := self._layers_with(method):
                 self._move_channels(method, names)
+        for method in ROUNDINGS:
+            if names := self._layers_with(method):
+                self._round_weights(method, names)
         if names := self._layers_with("bias"):
             self._correct_biases(names, left)
         return Recovery(
@@ -270,6 +277,23 @@ class _Job:
         if prepared is not self._opened.prepared:
             self._opened = with_prepared(self._opened, prepared)
         return report.left
+
+    def _round_weights(self, method: str, names: tuple[str, ...]) -> None:
+        opened = self._opened
+        with self._walk(method) as walk:
+            found = reconstruct(
+                walk,
+                opened.graph,
+                self._grids,
+                opened.prepared.constant,
+                dict.fromkeys(names, method),
+                self._layers_with("bias"),
+                len(self._samples),
+                cancel=self._cancel,
+            )
+        for name, values in found.weights.items():
+            self._weights[self._layer(name).weight or ""] = values
+        self._measure(method, tuple(found.weights), tuple(found.left))
 
     def _correct_biases(self, names: tuple[str, ...], left: tuple[str, ...]) -> None:
         graph = self._opened.graph

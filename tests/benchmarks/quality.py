@@ -167,7 +167,7 @@ def measure(
 
 def _measure_fold(case: Case, fold: int, recipes: Sequence[str], methods: Sequence[str]) -> Quality:
     calibration_feeds, evaluation_feeds = case.read(fold)
-    held_out = Dataset.of("held-out data", [_Samples(evaluation_feeds)])
+    held_out = dataset("held-out data", evaluation_feeds)
     ours: dict[str, Promise] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -188,8 +188,13 @@ def _measure_fold(case: Case, fold: int, recipes: Sequence[str], methods: Sequen
 
 
 def _calibrate(opened: OpenModel, feeds: Sequence[Feeds]) -> Calibration:
-    data = Dataset.of("calibration data", [_Samples(feeds)])
+    data = dataset("calibration data", feeds)
     return calibrate(opened.prepared, opened.placement.measured, data)
+
+
+def dataset(source: str, feeds: Sequence[Feeds]) -> Dataset:
+    """Samples held in memory as the program takes them."""
+    return Dataset.of(source, [_Samples(feeds)])
 
 
 def measure_ort(

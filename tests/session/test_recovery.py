@@ -129,3 +129,21 @@ def test_per_tensor_with_recovery_reaches_per_channel_without(
     assert best.verification.measured.sqnr_db >= plain.verification.measured.sqnr_db
     predicted = best.verification.predicted.sqnr_db
     assert best.verification.measured.sqnr_db == pytest.approx(predicted, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["gptq", "adaround"])
+def test_rounding_by_outputs_gains_at_four_bits_and_is_predicted(
+    sample_models: Path, tmp_path: Path, method: str
+) -> None:
+    """The codes that were chosen are those in the file."""
+    result = _quantize(
+        sample_models, tmp_path / "a.onnx", f"{method},bias", weights="int4:channel:mse"
+    )
+    assert result.recovery is not None
+    assert result.verification is not None
+    steps = {step.method: step for step in result.recovery.steps}
+    assert steps.keys() == {"", method, "bias"}
+    assert steps["bias"].fidelity.sqnr_db > steps[""].fidelity.sqnr_db + 2.0
+    measured, predicted = result.verification.measured, result.verification.predicted
+    assert measured.sqnr_db == pytest.approx(predicted.sqnr_db, abs=0.05)
+    assert predicted.sqnr_db == pytest.approx(steps["bias"].fidelity.sqnr_db, abs=1e-6)

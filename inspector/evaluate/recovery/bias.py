@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.evaluate.recovery.walk import Walk, channels_of, per_channel
+from inspector.evaluate.recovery.walk import Stop, Walk, channels_of, per_channel
 from inspector.graph.grids import quantize_bias
 
 Shifts = dict[str, NDArray[np.float64]]
@@ -37,19 +37,30 @@ def correct_biases(walk: Walk, layers: Collection[str]) -> Shifts:
     """
     found: Shifts = {}
     for stop in walk:
-        channels = channels_of(stop.layer)
-        if stop.layer.name not in layers or channels is None:
-            continue
-        total, count = np.zeros(channels), 0
-        for expected, computed in stop.outputs():
-            difference = per_channel(expected, stop.layer) - per_channel(computed, stop.layer)
-            total += difference.sum(axis=1)
-            count += difference.shape[1]
-        delta = total / max(count, 1)
-        if np.isfinite(delta).all():
-            stop.shift(delta)
+        if stop.layer.name in layers and (delta := take_out_mean_error(stop)) is not None:
             found[stop.layer.name] = delta
     return found
+
+
+def take_out_mean_error(stop: Stop) -> NDArray[np.float64] | None:
+    """Shifts what a layer computes so that no channel's mean is off.
+
+    Returns:
+        By how much, (channels,), in real units; None where that is no number.
+    """
+    channels = channels_of(stop.layer)
+    if channels is None:
+        return None
+    total, count = np.zeros(channels), 0
+    for expected, computed in stop.outputs():
+        difference = per_channel(expected, stop.layer) - per_channel(computed, stop.layer)
+        total += difference.sum(axis=1)
+        count += difference.shape[1]
+    delta = total / max(count, 1)
+    if not np.isfinite(delta).all():
+        return None
+    stop.shift(delta)
+    return delta
 
 
 def corrected(

@@ -6,17 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from inspector.evaluate.data import Dataset
+from inspector.evaluate.recovery.awq import activation_aware_scaling
 from inspector.evaluate.recovery.channel_stats import channel_stats
 from inspector.evaluate.recovery.scaling import absorbable, equalize, smooth
 from inspector.graph.links import Link, find_links
 from inspector.graph.model import Graph
+from inspector.graph.unfolding import unfolds
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.own_bias import bias_tensor
 from inspector.onnxio.passes.rescale import absorb, rescale
 from inspector.progress import Cancel, Progress
 from inspector.quant.spec import LayerSpecs
 
-MOVING = ("equalize", "absorb", "smooth")
+MOVING = ("equalize", "absorb", "smooth", "awq")
 """The methods that are done here."""
 
 SMOOTHING = 0.5
@@ -72,8 +74,9 @@ def move(
         if names.issuperset(_layers(graph, link)) and _suits(method, graph, link, specs)
     ]
     wanted = _tensors(method, links)
+    counts = None if method == "awq" else progress  # that is not its long part
     stats = channel_stats(
-        model, wanted, samples.samples(), len(samples), cancel=cancel, progress=progress
+        model, wanted, samples.samples(), len(samples), cancel=cancel, progress=counts
     )
     changed = links
     match method:
@@ -81,6 +84,11 @@ def move(
             model = rescale(model, graph, equalize(model, graph, links, stats))
         case "smooth":
             model = rescale(model, graph, smooth(model, graph, links, stats, stats, SMOOTHING))
+        case "awq":
+            found = activation_aware_scaling(
+                model, graph, links, specs, stats, samples, cancel=cancel, progress=progress
+            )
+            model = rescale(model, graph, found)
         case _:
             shifts = {link.source: (link, absorbable(link, stats[link.written])) for link in links}
             shifts = {name: one for name, one in shifts.items() if one[1].any()}
@@ -105,6 +113,10 @@ def _suits(method: str, graph: Graph, link: Link, specs: Mapping[str, LayerSpecs
         # Convolutions of one filter a channel would pay more in weights than activations gain.
         products = all(graph.layer(name).op_type in {"MatMul", "Gemm"} for name in link.readers)
         return products and not any(specs[name].activations.is_float for name in link.readers)
+    if method == "awq":
+        read = [specs[name] for name in link.readers]
+        alone = all(one.activations.is_float and not one.weights.is_float for one in read)
+        return alone and all(unfolds(graph.layer(name)) for name in link.readers)
     biased = all(bias_tensor(graph, graph.layer(name)) is not None for name in names)
     return between_layers and link.bare and biased
 
@@ -115,7 +127,7 @@ def _tensors(method: str, links: Sequence[Link]) -> dict[str, int]:
     for link in links:
         if method == "absorb" or link.clip is not None:
             found[link.written] = link.written_axis
-        if method == "smooth":
+        if method in {"smooth", "awq"}:
             found[link.read] = link.read_axis
     return found
 
@@ -123,7 +135,8 @@ def _tensors(method: str, links: Sequence[Link]) -> dict[str, int]:
 def _left(method: str, links: Sequence[Link], chosen: Collection[str]) -> tuple[str, ...]:
     if links:
         return ()
+    extra = " (of layers whose activations stay float)" if method == "awq" else ""
     return (
-        f"{method}: no operator makes channels that only layers read, with nothing between but "
-        "what treats each channel by itself",
+        f"{method}: no operator makes channels that only such layers read{extra}, with nothing "
+        "between but what treats each channel by itself",
     )

@@ -55,10 +55,10 @@ def equalize(
             values = weights[name]
             values *= input_factors(graph.layer(name), features, values.ndim)
 
-    bounds = [_bounds(link, stats.get(link.written)) for link in links]
+    bounds = [bounds(link, stats.get(link.written)) for link in links]
     totals = settle(len(links), wanted, scale, bounds)
     return [
-        Rescaling(link, total, _never_reached(link, stats.get(link.written)))
+        Rescaling(link, total, never_reached(link, stats.get(link.written)))
         for link, total in zip(links, totals, strict=True)
     ]
 
@@ -85,9 +85,9 @@ def smooth(
     for link in links:
         weights = {name: _weight(model, graph, name) for name in link.readers}
         activations = stats[link.read].largest.reshape(link.channels, link.repeat).max(axis=1)
-        low, high = _bounds(link, written.get(link.written))
+        low, high = bounds(link, written.get(link.written))
         factors = smoothing(activations, _read_extent(graph, link, weights), strength)
-        opened = _never_reached(link, written.get(link.written))
+        opened = never_reached(link, written.get(link.written))
         found.append(Rescaling(link, np.clip(factors, low, high), opened))
     return found
 
@@ -121,15 +121,15 @@ def _read_extent(graph: Graph, link: Link, weights: Mapping[str, Doubles]) -> Do
     return found
 
 
-def _never_reached(link: Link, stats: ChannelStats | None) -> bool:
+def never_reached(link: Link, stats: ChannelStats | None) -> bool:
     """Whether a link has a Clip whose upper end no sample reaches."""
     return link.clip is not None and stats is not None and bool((stats.high < link.top).all())
 
 
-def _bounds(link: Link, stats: ChannelStats | None) -> tuple[Doubles, Doubles]:
+def bounds(link: Link, stats: ChannelStats | None) -> tuple[Doubles, Doubles]:
     """The least and the most that channels may be divided by."""
     low, high = np.full(link.channels, 1.0 / LIMIT), np.full(link.channels, LIMIT)
-    if link.clip is None or _never_reached(link, stats):
+    if link.clip is None or never_reached(link, stats):
         return low, high
     if stats is None:
         return np.ones_like(low), np.ones_like(high)
