@@ -166,12 +166,12 @@ def _row(step: RecoveryStep) -> Row:
     fidelity = step.fidelity
     top1 = fidelity.top1_agreement
     cells = (
-        f"+ {TITLES[step.method]}" if step.method else "As it is",
+        f"+ {step.method}" if step.method else "without",
         decibel_text(fidelity.sqnr_db),
         "–" if top1 is None else percent_text(top1),
         str(len(step.layers)) if step.method else "",
     )
-    return Row(cells, "\n".join(step.left[:20]))
+    return Row(cells, "\n".join([TITLES.get(step.method, ""), *step.left[:20]]).strip())
 
 
 def _words(found: Recovery, stale: bool) -> str:

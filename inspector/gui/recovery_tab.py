@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -118,7 +119,7 @@ class RecoveryTab(QScrollArea):
         self.table.setVisible(bool(rows))
         self.source.setVisible(bool(source))
         self.source.setText(source)
-        self.table.setEnabled(not stale)
+        faded = self.palette().color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
         self.table.setRowCount(len(rows))
         for number, row in enumerate(rows):
             for column, text in enumerate(row.cells):
@@ -126,6 +127,8 @@ class RecoveryTab(QScrollArea):
                 item.setToolTip(row.tip or text)
                 right = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
                 item.setTextAlignment(right | Qt.AlignmentFlag.AlignVCenter)
+                if stale:
+                    item.setForeground(faded)
                 self.table.setItem(number, column, item)
         height = self.table.horizontalHeader().sizeHint().height() + _ROW * len(rows) + 4
         self.table.setFixedHeight(height)
@@ -145,9 +148,8 @@ class RecoveryTab(QScrollArea):
         column.addWidget(self.title)
         column.addWidget(self.subtitle)
         column.addSpacing(SPACE_XS)
-        for method, box in self.switches.items():
+        for box in self.switches.values():
             column.addWidget(box)
-            column.addWidget(_muted(_SHORT[method], indent=True))
         column.addSpacing(SPACE_S)
         column.addWidget(self.run)
         column.addWidget(self.reason)
@@ -157,24 +159,11 @@ class RecoveryTab(QScrollArea):
         self.setWidget(body)
 
 
-_SHORT = {
-    "equalize": "Gives channels between layers equal ranges of weights",
-    "absorb": "Moves what every value of a channel has into the next bias",
-    "smooth": "SmoothQuant: moves outlier channels of activations into MatMul weights",
-    "awq": "AWQ: finer steps for the weights of large activations, where these stay float",
-    "gptq": "Each column of weights makes good the errors of those before it",
-    "adaround": "Learns whether each weight is rounded up or down",
-    "bias": "Takes out the mean error of each output channel",
-}
-
-
-def _muted(text: str, *, indent: bool = False) -> QLabel:
+def _muted(text: str) -> QLabel:
     label = QLabel(text)
     label.setProperty("role", "small")
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    if indent:
-        label.setContentsMargins(24, 0, 0, SPACE_XS)
     return label
 
 

@@ -18,7 +18,7 @@ from inspector.errors import CancelledError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.recovery.channel_stats import ChannelStats
 from inspector.evaluate.recovery.reconstruct import POSITIONS
-from inspector.evaluate.recovery.scaling import bounds, never_reached
+from inspector.evaluate.recovery.scaling import allowed, never_reached
 from inspector.evaluate.runtime import open_session
 from inspector.graph.channels import input_factors
 from inspector.graph.grids import weight_grid
@@ -75,7 +75,7 @@ def activation_aware_scaling(
         moments = _moments(model, graph, group, samples, cancel)
         for link, known in zip(group, moments, strict=True):
             mean = stats[link.read].mean.reshape(link.channels, link.repeat).mean(axis=1)
-            low, high = bounds(link, stats.get(link.written))
+            low, high = allowed(link, stats.get(link.written))
             offers = [np.clip(activation_aware(mean, power), low, high) for power in STRENGTHS]
             errors = []
             for factors in offers:

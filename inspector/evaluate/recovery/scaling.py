@@ -55,7 +55,7 @@ def equalize(
             values = weights[name]
             values *= input_factors(graph.layer(name), features, values.ndim)
 
-    bounds = [bounds(link, stats.get(link.written)) for link in links]
+    bounds = [allowed(link, stats.get(link.written)) for link in links]
     totals = settle(len(links), wanted, scale, bounds)
     return [
         Rescaling(link, total, never_reached(link, stats.get(link.written)))
@@ -85,7 +85,7 @@ def smooth(
     for link in links:
         weights = {name: _weight(model, graph, name) for name in link.readers}
         activations = stats[link.read].largest.reshape(link.channels, link.repeat).max(axis=1)
-        low, high = bounds(link, written.get(link.written))
+        low, high = allowed(link, written.get(link.written))
         factors = smoothing(activations, _read_extent(graph, link, weights), strength)
         opened = never_reached(link, written.get(link.written))
         found.append(Rescaling(link, np.clip(factors, low, high), opened))
@@ -126,7 +126,7 @@ def never_reached(link: Link, stats: ChannelStats | None) -> bool:
     return link.clip is not None and stats is not None and bool((stats.high < link.top).all())
 
 
-def bounds(link: Link, stats: ChannelStats | None) -> tuple[Doubles, Doubles]:
+def allowed(link: Link, stats: ChannelStats | None) -> tuple[Doubles, Doubles]:
     """The least and the most that channels may be divided by."""
     low, high = np.full(link.channels, 1.0 / LIMIT), np.full(link.channels, LIMIT)
     if link.clip is None or never_reached(link, stats):
