@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from inspector.onnxio.saving import save_model, staged_model
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.session.clock import Clock
 from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.profiles import profile_of
@@ -415,21 +414,3 @@ def _result(
         passes=opened.passes,
         seconds=clock.seconds,
     )
-
-
-class Clock:
-    """Seconds that each stage of a job took."""
-
-    def __init__(self) -> None:
-        """Starts with no time spent on anything."""
-        stages = ("load", "calibrate", "quantize", "save", "verify")
-        self.seconds: dict[str, float] = dict.fromkeys(stages, 0.0)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Adds the time of the body to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

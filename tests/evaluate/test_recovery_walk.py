@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from inspector.errors import CancelledError
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.recovery.bias import correct_biases, corrected
+from inspector.evaluate.recovery.reconstruct import ROUNDINGS, reconstruct
 from inspector.evaluate.recovery.shelf import Shelf, shelf
 from inspector.evaluate.recovery.walk import Walk, per_channel
 from inspector.onnxio.passes.own_bias import bias_tensor, own_bias, replace_constants
@@ -206,3 +207,34 @@ def test_a_bias_added_behind_a_product_is_found(quantized: Quantize, rank: int) 
     assert found == {"product": "b", "bare": None}
     assert [reason.split(":")[0] for reason in report.left] == ["bare"]
     assert model is case.model
+
+
+@pytest.mark.parametrize("method", sorted(ROUNDINGS))
+@pytest.mark.parametrize("activations", ["uint8", "uint4", "float"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_layer_ends_worse_than_rounded_to_nearest(
+    quantized: Quantize, method: str, activations: str, seed: int
+) -> None:
+    """On the inputs that the layer has in the quantized model, against its float outputs."""
+    case = quantized(convs(seed=seed), "int4", activations)
+    preview = Preview(case.model, case.placement, threads=1)
+    graph, constant = case.placement.graph, case.model.constant
+    errors = {}
+    for layer in graph.layers:
+        for methods in ({}, {layer.name: method}):
+            with shelf() as held:
+                walk = Walk(preview, case.grids, case.feeds, held)
+                found = reconstruct(walk, graph, case.grids, constant, methods, (), len(case.feeds))
+            assert not found.left
+            assert found.weights.keys() == methods.keys()
+            weights = {graph.layer(n).weight or "": values for n, values in found.weights.items()}
+            chosen = Preview(replace_constants(case.model, weights), case.placement, threads=1)
+            with shelf() as held:
+                walk = Walk(
+                    preview, case.grids, case.feeds, held, chosen=chosen.numbers(case.grids)
+                )
+                for stop in walk:
+                    if stop.layer is layer:
+                        pairs = [(a - b) ** 2 for a, b in stop.outputs()]
+                        errors[bool(methods)] = float(np.mean(pairs))
+        assert errors[True] <= errors[False] * (1 + 1e-5)

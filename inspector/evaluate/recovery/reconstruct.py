@@ -22,13 +22,18 @@ from inspector.graph.unfolding import columns, from_rows, to_rows, unfolds
 from inspector.progress import Cancel
 from inspector.quant.kernels import spread_grid
 from inspector.quant.qparams import QParams
-from inspector.quant.rounding import DAMPING, Steps, adaround, gptq, row_errors
+from inspector.quant.rounding import Steps, adaround, gptq
 
 Doubles = NDArray[np.float64]
 Rounding = Callable[[Doubles, Doubles, Steps, Callable[[], None]], Doubles]
 
 ROUNDINGS: Mapping[str, Rounding] = {"gptq": gptq, "adaround": adaround}
 """How the codes of a layer can be chosen."""
+
+AIM_DAMPING = 1.0
+"""What is added to the diagonal of E[x x^T], over its mean, where the aim of a layer is moved. With
+less, weights follow noise of the samples: of 0.01, 0.1 and 1 the last was best on held-out data of
+digits_cnn, digits_mobile, digits_vit and a MobileNet, at 4 bits and at 8."""
 
 MOST_COLUMNS = 8192
 """A layer with more columns has second moments of more than half a gigabyte; it is left alone."""
@@ -37,31 +42,16 @@ POSITIONS = 32768
 """Positions that the second moments of a layer are gathered from, over all samples."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerGain:
-    """The error of one layer's outputs before and after its codes were chosen.
-
-    Attributes:
-        nearest: the mean squared error with each weight rounded to the nearest code.
-        chosen: with the codes that were chosen; never larger.
-    """
-
-    nearest: float
-    chosen: float
-
-
 @dataclass(slots=True)
 class Reconstruction:
     """What was chosen.
 
     Attributes:
         weights: by layer, real values on the layer's grid, in the weight's shape and type.
-        gains: by layer.
         left: why layers were left alone.
     """
 
     weights: dict[str, NDArray[Any]]
-    gains: dict[str, LayerGain]
     left: list[str]
 
 
@@ -92,7 +82,7 @@ def reconstruct(
         RunError: onnxruntime failed.
         CancelledError: `cancel` said so.
     """
-    found = Reconstruction({}, {}, [])
+    found = Reconstruction({}, [])
 
     def stop_if_cancelled() -> None:
         if cancel is not None and cancel():
@@ -112,17 +102,13 @@ def reconstruct(
         moments, missed = second_moments(stop, graph, count, centred=layer.name in centred)
         rows = to_rows(layer, weight.astype(np.float64))
         steps = grid_rows(layer, grid, weight.shape)
-        plain, rows = rows, aimed(rows, moments, missed)
-        chosen = ROUNDINGS[method](rows, moments, steps, stop_if_cancelled)
+        chosen = ROUNDINGS[method](aimed(rows, moments, missed), moments, steps, stop_if_cancelled)
+        chosen = better_rows(rows, moments, missed, steps.nearest(rows), chosen)
         values = from_rows(layer, chosen).astype(weight.dtype)
         stop.set_weight(values)
         found.weights[layer.name] = values
         if layer.name in centred:
             take_out_mean_error(stop)  # as a bias will: later layers are to see what they will see
-        before = row_errors(rows - steps.nearest(plain), moments)
-        found.gains[layer.name] = LayerGain(
-            float(before.mean()), float(row_errors(rows - chosen, moments).mean())
-        )
     return found
 
 
@@ -169,8 +155,9 @@ def second_moments(
 def aimed(rows: Doubles, moments: Doubles, missed: Doubles) -> Doubles:
     """The real weights that come nearest to the float layer's outputs on quantized inputs.
 
-    The least squares solution of W f = W* x, W* = W + W E[(f - x) x^T] E[x x^T]^-1, with a damped
-    inverse: what the layers before have lost is made good as far as it can be told from x.
+    The least squares solution of W f = W* x, W* = W + W E[(f - x) x^T] E[x x^T]^-1, with an inverse
+    damped so much that only strong directions are followed: what the layers before have lost is
+    made good as far as it can be told from x, without learning the samples' own noise.
 
     Args:
         rows: W, (groups, rows, columns).
@@ -181,9 +168,34 @@ def aimed(rows: Doubles, moments: Doubles, missed: Doubles) -> Doubles:
     mean = np.trace(moments, axis1=1, axis2=2) / size
     if not (np.isfinite(mean).all() and np.isfinite(missed).all()) or (mean <= 0).any():
         return rows
-    damped = moments + np.eye(size) * (DAMPING * mean)[:, None, None]
+    damped = moments + np.eye(size) * (AIM_DAMPING * mean)[:, None, None]
     better = np.linalg.solve(damped, (rows @ missed).swapaxes(1, 2)).swapaxes(1, 2)
     return np.asarray(rows + better)
+
+
+def better_rows(
+    rows: Doubles, moments: Doubles, missed: Doubles, nearest: Doubles, chosen: Doubles
+) -> Doubles:
+    """Of two roundings, the one with the lower error of the layer's outputs, row by row.
+
+    With d = V - W for codes V, E|V x - W f|^2 = d E[x x^T] d^T - 2 d (W E[(f - x) x^T])^T + what no
+    code changes.
+
+    Args:
+        rows: W, (groups, rows, columns).
+        moments: E[x x^T].
+        missed: E[(f - x) x^T].
+        nearest: taken where the other is not better.
+        chosen: the other.
+    """
+    pull = rows @ missed
+
+    def error(offer: Doubles) -> Doubles:
+        change = offer - rows
+        return np.asarray(((change @ moments - 2 * pull) * change).sum(axis=-1))
+
+    better = error(chosen) < error(nearest)
+    return np.where(better[:, :, None], chosen, nearest)
 
 
 def grid_rows(layer: Layer, grid: QParams, shape: tuple[int, ...]) -> Steps:
