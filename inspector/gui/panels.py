@@ -52,7 +52,7 @@ class Panels(QObject):
         tabs.tabBar().setDrawBase(False)  # a line that no theme colours
         self.recipe = RecipePresenter(bridge, bridge.tasks, selection, tabs, self.tab, self)
         self.recovery_tab = RecoveryTab()
-        tabs.addTab(self.recovery_tab, "Recovery")
+        tabs.addTab(self.recovery_tab, "Recover")
         self.recovery = RecoveryPresenter(bridge, bridge.tasks, selection, self.recovery_tab, self)
         self.history = HistoryList(window)
         self.palette = CommandPalette(

@@ -142,6 +142,7 @@ class RecoveryTab(QScrollArea):
 
     def _arrange(self) -> None:
         body = QWidget()
+        body.setObjectName("recoveryBody")
         column = QVBoxLayout(body)
         column.setContentsMargins(SPACE_L, SPACE_M, SPACE_L, SPACE_M)
         column.setSpacing(SPACE_S)
