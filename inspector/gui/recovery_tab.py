@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.gui.spec_panel import ElidedLabel
+from inspector.gui.still import ElidedLabel
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
 from inspector.quant.recover import METHODS, TITLES
 
