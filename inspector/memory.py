@@ -18,6 +18,20 @@ def give_memory_back() -> None:
         trim(0)
 
 
+def free_bytes() -> int | None:
+    """How much memory can be had without swapping; None where the system does not say.
+
+    Source: proc(5), /proc/meminfo: MemAvailable, in kB.
+    """
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
 def resident_bytes() -> int | None:
     """How much of this process is in memory now; None where the system does not say.
 

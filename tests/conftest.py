@@ -54,13 +54,12 @@ class Quantized:
         """What was quantized."""
         return self.grids.plan
 
-    def predicted(self) -> list[dict[str, Any]]:
-        """The simulation's outputs for each sample."""
-        from inspector.evaluate.preview import Preview, has_float8
+    def predicted(self, feeds: Any = None) -> list[dict[str, Any]]:
+        """The simulation's outputs for each sample, or for others."""
+        from inspector.evaluate.preview import Preview
 
-        float8 = has_float8(self.grids)
-        preview = Preview(self.model, self.placement, threads=1, float8=float8)
-        return [preview.run(self.grids, feeds) for feeds in self.feeds]
+        preview = Preview.suiting(self.grids, self.model, self.placement, threads=1)
+        return [preview.run(self.grids, one) for one in feeds or self.feeds]
 
     def measured(self, *, optimize: bool) -> list[dict[str, Any]]:
         """The written model's outputs in onnxruntime for each sample."""
@@ -76,7 +75,8 @@ def quantized() -> Callable[..., Quantized]:
     """Quantizes a ModelProto of float32 inputs with fixed shapes, in memory.
 
     The result takes (proto, weights, activations); either may be a mapping from layer names to
-    specs. Further: `samples`, `unsigned` (as for the target ort-cpu), `seed`.
+    specs. Further: `samples`, `unsigned` (as for the target ort-cpu), `seed`, `dynamic` (what is
+    quantized when the model runs is in the plan and not in the written model).
     """
     import numpy as np
 
@@ -120,13 +120,16 @@ def quantized() -> Callable[..., Quantized]:
         samples: int = 3,
         unsigned: bool = True,
         seed: int = 0,
+        dynamic: bool = False,
     ) -> Quantized:
         model = raise_opset(prepare(model_of(proto))[0], QDQ_OPSET)
         graph = extract_graph(model)
         placement = place(graph)
         specs = {
             layer.name: LayerSpecs(
-                spec(weights, layer.name, "weights"), spec(activations, layer.name, "activations")
+                spec(weights, layer.name, "weights"),
+                spec(activations, layer.name, "activations"),
+                dynamic,
             )
             for layer in graph.layers
         }

@@ -146,6 +146,7 @@ def recipe_of(
     recover: str | None = None,
     *,
     matmul_nbits: bool = False,
+    integer_io: bool = False,
 ) -> Recipe:
     """The recipe file, if there is one, and the options over it.
 
@@ -158,11 +159,11 @@ def recipe_of(
         target: the name of a hardware profile, or its file. Defaults that nobody chose follow it.
         recover: methods that make quantizing cost less, for layers that no rule speaks of.
         matmul_nbits: weights alone become MatMulNBits where it takes them.
+        integer_io: the file takes and gives integers.
 
     Raises:
         RecipeError: the file, a rule or the profile is wrong, or the target unknown.
         SpecError: a spec is wrong.
-        UnsupportedError: the format cannot be written.
     """
     from dataclasses import replace
 
@@ -179,7 +180,11 @@ def recipe_of(
         recipe = replace(recipe, recover=recovery_of("--recover", recover))
     for text in layers:
         recipe = recipe.with_rule(layer_rule(text))
-    recipe = replace(recipe, matmul_nbits=matmul_nbits or recipe.matmul_nbits)
+    recipe = replace(
+        recipe,
+        matmul_nbits=matmul_nbits or recipe.matmul_nbits,
+        integer_io=integer_io or recipe.integer_io,
+    )
     recipe.check()
     return recipe
 

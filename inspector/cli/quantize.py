@@ -67,6 +67,11 @@ Examples:
     help="Write products by weights of 2, 4 or 8 bits alone as onnxruntime's MatMulNBits.",
 )
 @click.option(
+    "--integer-io",
+    is_flag=True,
+    help="Let the file take and give integers; what they stand for is told and in its metadata.",
+)
+@click.option(
     "--target",
     metavar="NAME",
     help="The hardware to quantize for, such as tensorrt, or a profile of your own, FILE.toml.",
@@ -93,6 +98,7 @@ def command(
     recover: str | None,
     form: str | None,
     matmul_nbits: bool,
+    integer_io: bool,
     target: str | None,
     fit: bool,
     report: Path | None,
@@ -118,7 +124,15 @@ def command(
         model=model,
         output=output,
         recipe=recipe_of(
-            recipe, weights, activations, layers, form, target, recover, matmul_nbits=matmul_nbits
+            recipe,
+            weights,
+            activations,
+            layers,
+            form,
+            target,
+            recover,
+            matmul_nbits=matmul_nbits,
+            integer_io=integer_io,
         ),
         calibration=data.calibration,
         images=data.image_options(),
@@ -178,10 +192,12 @@ def summary(result: Mapping[str, Any]) -> str:
                     f" ({ratio:.2f}x smaller)",
                 ),
                 ("layers", _layer_counts(result["layers"])),
+                *_ends(result["integer_io"]),
                 *_fitted(result),
                 *_converted(result),
                 ("calibrated on", data_text(calibration)),
                 *(("note", note) for note in calibration.get("notes") or ()),
+                *(("note", note) for note in result.get("format_notes") or ()),
                 ("seconds", _seconds(result["seconds"])),
             ]
         )
@@ -191,6 +207,18 @@ def summary(result: Mapping[str, Any]) -> str:
     if result.get("measured"):
         parts += ["", _measured(result)]
     return "\n".join(parts)
+
+
+def _ends(ends: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the integers that a model takes and gives stand for."""
+    return [
+        (
+            side[:-1],
+            f"{name}: {end['dtype']}, scale {end['scale']:.9g}, zero point {end['zero_point']}",
+        )
+        for side in ("inputs", "outputs")
+        for name, end in ends[side].items()
+    ]
 
 
 def _fitted(result: Mapping[str, Any]) -> list[tuple[str, str]]:

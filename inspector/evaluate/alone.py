@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview, has_float8
+from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import GridChooser
 from inspector.graph.placement import Placement, Plan
@@ -124,8 +124,8 @@ class OneByOne:
 
     def _simulated(self, plan: Plan, feeds: _Arrays, cancel: Cancel | None) -> _Arrays:
         grids = self._chooser.choose(plan, cancel)
-        if self._preview is None or (has_float8(grids) and not self._preview.float8):
-            self._preview = Preview(self._prepared, self._placement, float8=has_float8(grids))
+        if self._preview is None or not self._preview.suits(grids):
+            self._preview = Preview.suiting(grids, self._prepared, self._placement)
         return self._preview.run(grids, feeds, cancel)
 
     def _references(self, cancel: Cancel | None) -> list[tuple[_Arrays, _Arrays]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from inspector.evaluate.integers import as_fed, ends_of_file
 from inspector.evaluate.runtime import Session, open_session, optimized_op_counts
 from inspector.evaluate.samples import Feeds
 from inspector.onnxio.loading import Model
@@ -86,7 +87,7 @@ def compare_latency(
 
     Args:
         first: a model.
-        second: the file of another one with the same inputs.
+        second: the file of another one with the same inputs, or integers in their place.
         feeds: the sample.
         threads: for onnxruntime.
         cancel: asked while a model runs.
@@ -100,14 +101,15 @@ def compare_latency(
     opened: tuple[tuple[Runnable | Path, Session], ...] = tuple(
         (what, open_session(what, threads=threads)) for what in (runnable(first), second)
     )
-    for _, session in opened:
-        session.run(feeds, cancel=cancel)  # the first run allocates
+    given = feeds, as_fed(feeds, ends_of_file(second))
+    for (_, session), sample in zip(opened, given, strict=True):
+        session.run(sample, cancel=cancel)  # the first run allocates
     spent: tuple[list[float], list[float]] = ([], [])
     until = time.perf_counter() + SECONDS
     while len(spent[0]) < _LEAST or (len(spent[0]) < RUNS and time.perf_counter() < until):
-        for (_, session), times in zip(opened, spent, strict=True):
+        for (_, session), sample, times in zip(opened, given, spent, strict=True):
             start = time.perf_counter()
-            session.run(feeds, cancel=cancel)
+            session.run(sample, cancel=cancel)
             times.append(1e3 * (time.perf_counter() - start))
     found = [
         Latency(*_quartiles(times), optimized_op_counts(what))

@@ -53,6 +53,7 @@ class Preview:
         threads: int = 0,
         float8: bool = False,
         held: ByteCache | None = None,
+        dynamic: bool = False,
     ) -> None:
         """Builds the session.
 
@@ -62,20 +63,37 @@ class Preview:
             threads: threads within an operator; 0 means one for every core.
             float8: whether activations may be float8 (`has_float8`), which costs a little.
             held: where quantized weights are kept; without a bound by default.
+            dynamic: follow plans that find grids when the model runs. Without it the activations of
+                such layers stay float.
 
         Raises:
             RunError: onnxruntime refuses the model.
         """
         self.float8 = float8
+        self.dynamic = dynamic
         self._model = model
         self._placement = placement
         self._layers = {layer.name: layer for layer in placement.graph.layers}
-        self._simulation = simulate(model, placement, float8=float8)
+        self._simulation = simulate(model, placement, float8=float8, dynamic=dynamic)
         title = str(model.path or "the model")
         self._session = open_session(self._simulation.runnable, threads=threads, title=title)
         if held is None:
             held = CachePool(sys.maxsize).section("Quantized weights")
         self._held = held
+
+    @classmethod
+    def suiting(
+        cls, grids: Grids, model: Model, placement: Placement, *, threads: int = 0
+    ) -> Preview:
+        """One that can follow these grids; see the class."""
+        dynamic = bool(grids.plan.dynamic)
+        float8 = has_float8(grids)
+        return cls(model, placement, threads=threads, float8=float8, dynamic=dynamic)
+
+    def suits(self, grids: Grids) -> bool:
+        """Whether it can follow these grids, and is not slower than one that can would be."""
+        enough = self.float8 or not has_float8(grids)
+        return enough and self.dynamic == bool(grids.plan.dynamic)
 
     @property
     def simulation(self) -> Simulation:
@@ -99,7 +117,7 @@ class Preview:
             RunError: onnxruntime failed.
             CancelledError: `cancel` said so.
         """
-        return self.run_with(self.numbers(grids), feeds, cancel)
+        return on_output_grids(self.run_with(self.numbers(grids), feeds, cancel), grids)
 
     def run_with(
         self,
@@ -150,6 +168,8 @@ class Preview:
             values[names.lowest], values[names.highest] = lowest, highest
             if names.float8 is not None:
                 values.update(rounding_numbers(names.float8, grid))
+            if names.switch is not None:
+                values[names.switch] = np.asarray(site.consumer in grids.plan.dynamic)
             if names.multiplier is not None:
                 is_step = site.consumer in read_in_steps
                 values[names.multiplier] = _scalar(1.0) if is_step else scale
@@ -185,7 +205,8 @@ class Preview:
         self, layer: Layer, inputs: LayerInputs, grids: Grids, step: np.float32 | None
     ) -> Numbers:
         values: Numbers = {}
-        unit = _unit(layer, grids) if inputs.unit is not None else np.float32(1.0)
+        found = self._is_dynamic(layer, grids)
+        unit = _unit(layer, grids, dynamic=found) if inputs.unit is not None else np.float32(1.0)
         if inputs.unit is not None:
             factor = unit if step is None else unit / step
             values[inputs.unit] = _to_shape(factor, layer, inputs.unit_shape)
@@ -249,13 +270,18 @@ class Preview:
         grid = grids.weights.get(layer.name)
         if grid is None:
             return self._model.constant(tensor)
-        key = identity(grid) + bytes([layer.name in grids.plan.integer])
+        dynamic = self._is_dynamic(layer, grids)
+        key = identity(grid) + bytes([dynamic or layer.name in grids.plan.integer])
         held: tuple[bytes, NDArray[Any]] | None = self._held.get((layer.name, tensor))
         if held is not None and held[0] == key:
             return held[1]
-        values = weight_input(layer, self._model.constant(tensor), grids)
+        values = self._model.constant(tensor)
+        values = whole_steps(values, grid) if dynamic else weight_input(layer, values, grids)
         self._held.put((layer.name, tensor), (key, values))
         return values
+
+    def _is_dynamic(self, layer: Layer, grids: Grids) -> bool:
+        return self.dynamic and layer.name in grids.plan.dynamic
 
     def _bias(self, layer: Layer, tensor: str, grids: Grids, unit: Any) -> NDArray[Any]:
         """A bias in the units of the layer's sums."""
@@ -267,6 +293,19 @@ class Preview:
         if layer.op_type == "ConvTranspose" and np.ndim(unit):
             unit = np.tile(unit, layer.group)
         return np.asarray(values / unit, np.float32)
+
+
+def on_output_grids(outputs: Mapping[str, NDArray[Any]], grids: Grids) -> Numbers:
+    """Outputs as a file gives them that gives integers; others as they are.
+
+    Args:
+        outputs: of `Preview.run_with`.
+        grids: what they were computed with.
+    """
+    found = dict(outputs)
+    for name, grid in grids.outputs.items():
+        found[name] = fake_quantize(found[name], grid)
+    return found
 
 
 def weight_input(layer: Layer, values: NDArray[Any], grids: Grids) -> NDArray[Any]:
@@ -293,9 +332,11 @@ def _pass_scale(layer: Layer) -> np.float32:
     return _PASS if len(layer.activations) == 1 else _PASS_BOTH
 
 
-def _unit(layer: Layer, grids: Grids) -> Any:
+def _unit(layer: Layer, grids: Grids, *, dynamic: bool) -> Any:
     """Real value of one unit of a layer's sums, float32 of shape () or (channels,)."""
     unit: Any = np.float32(1.0)
+    if dynamic:
+        return unit * grids.weights[layer.name].scale
     for name in layer.activations:
         grid = grids.at(name, layer.name)
         unit = unit * (_pass_scale(layer) if grid is None else np.float32(grid.scale))

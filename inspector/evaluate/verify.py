@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from inspector.evaluate.classes import ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview, has_float8
+from inspector.evaluate.integers import as_fed, as_real, ends_of_file
+from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import Session, open_session
 from inspector.graph.grids import Grids
 from inspector.graph.placement import Placement
 from inspector.onnxio.loading import Model
 from inspector.onnxio.runnable import runnable
+from inspector.onnxio.writers.integer_io import End
 from inspector.progress import Cancel, Progress
 
 TOLERANCE_DB = 0.5
@@ -113,14 +118,14 @@ def verify(
     """
     title = str(source.path or "the model")
     reference = open_session(runnable(source), title=title)
-    file = open_session(saved, title=name)
-    preview = Preview(prepared, placement, float8=has_float8(grids))
+    file, ends = open_session(saved, title=name), ends_of_file(saved)
+    preview = Preview.suiting(grids, prepared, placement)
     classes = class_output(placement.graph)
     predicted, measured = FidelityMeter(classes), FidelityMeter(classes)
     right = ClassMeter(classes), ClassMeter(classes)
     for number, feeds in enumerate(samples.samples()):
         expected = reference.run(feeds, cancel=cancel)
-        simulated, found = preview.run(grids, feeds, cancel), file.run(feeds, cancel=cancel)
+        simulated, found = preview.run(grids, feeds, cancel), _run(file, feeds, ends, cancel)
         predicted.add(expected, simulated)
         measured.add(expected, found)
         if samples.labels is not None:
@@ -148,6 +153,13 @@ def _accuracy(predicted: ClassMeter, measured: ClassMeter) -> Accuracy | None:
     return Accuracy(*first.accuracy, second.accuracy[1], first.labelled)
 
 
+def _run(
+    file: Session, feeds: Mapping[str, NDArray[Any]], ends: Sequence[End], cancel: Cancel | None
+) -> dict[str, NDArray[Any]]:
+    """A file's outputs in real numbers; it may take and give integers."""
+    return as_real(file.run(as_fed(feeds, ends), cancel=cancel), ends)
+
+
 def _cause(
     reference: Session,
     saved: Path,
@@ -170,10 +182,10 @@ def _cause(
         ),
     )
     for options, words in ways:
-        session = open_session(saved, **options)
+        session, ends = open_session(saved, **options), ends_of_file(saved)
         meter = FidelityMeter(classes)
         for feeds in samples.samples():
-            meter.add(reference.run(feeds, cancel=cancel), session.run(feeds, cancel=cancel))
+            meter.add(reference.run(feeds, cancel=cancel), _run(session, feeds, ends, cancel))
         if abs(meter.result().sqnr_db - predicted.sqnr_db) <= TOLERANCE_DB:
             return words
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,14 @@ class Grids:
         weights: the same of each quantized weight, by layer.
         bias_scales: real value of one step of the int32 bias, shape () or (channels,), by layer;
             for layers that run as integer kernels and have a bias.
+        outputs: grids of outputs that the plan leaves in float, where the file is to give integers.
     """
 
     plan: Plan
     points: tuple[QParams, ...]
     weights: Mapping[str, QParams]
     bias_scales: Mapping[str, NDArray[np.float32]]
+    outputs: Mapping[str, QParams] = field(default_factory=dict)
 
     def at(self, tensor: str, consumer: str) -> QParams | None:
         """The grid on which a consumer reads a tensor; None where it reads floats."""

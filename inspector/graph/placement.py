@@ -46,6 +46,7 @@ __all__ = [
     "Point",
     "Site",
     "clip_ends",
+    "float_outputs",
     "is_integer_kernel",
     "place",
 ]
@@ -111,7 +112,18 @@ def place(graph: Graph) -> Placement:
             continue
         sites.extend(_sites_of(graph, name, layers, native=name in native))
     measured = dict.fromkeys(site.tensor for site in sites)
+    if sites:
+        measured |= dict.fromkeys(float_outputs(graph))
     return Placement(graph, tuple(sites), fused, tuple(measured))
+
+
+def float_outputs(graph: Graph) -> tuple[str, ...]:
+    """The outputs that are computed in float32."""
+    return tuple(
+        name
+        for name in graph.outputs
+        if is_activation(graph, name) and graph.tensors[name].producer is not None
+    )
 
 
 def clip_ends(node: Node, constant: Callable[[str], NDArray[Any]]) -> tuple[float, float]:

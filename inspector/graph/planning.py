@@ -10,6 +10,7 @@ from inspector.graph.roles import (
     data_inputs,
     has_kernel_bias,
     is_byte,
+    is_dynamic,
     is_integer_kernel,
     is_own_grid,
     is_pass_through,
@@ -48,6 +49,7 @@ class Plan:
         weights: the spec of each layer whose weight is quantized.
         integer: the layers that run as integer kernels, so that their bias is int32.
         native: tensors that exist only on their grid: every reader sees the quantized values.
+        dynamic: the layers whose activations are put on a grid when the model runs.
         joins: (point of an input, point of the output) where tensors of one spec are joined, in
             graph order; see `inspector.graph.sharing`.
     """
@@ -58,6 +60,11 @@ class Plan:
     integer: frozenset[str]
     native: frozenset[str]
     joins: tuple[tuple[int, int], ...] = ()
+    dynamic: frozenset[str] = frozenset()
+
+    def multiplies_codes(self, layer: str) -> bool:
+        """Whether a layer computes with whole codes of its weight, whatever finds its grid."""
+        return layer in self.integer or layer in self.dynamic
 
 
 def finest(specs: Iterable[QuantSpec | None]) -> QuantSpec | None:
@@ -92,9 +99,16 @@ class Planner:
         self._fused = fused
         found = (graph.find_layer(node.name) for node in self._nodes)
         self._layers = {layer.name: layer for layer in found if layer is not None}
-        self._specs = {
+        chosen = {
             name: LayerSpecs(FLOAT, FLOAT) if stays_float(graph, layer) else specs[name]
             for name, layer in self._layers.items()
+        }
+        self._dynamic = frozenset(
+            name for name, found in chosen.items() if is_dynamic(graph, self._layers[name], found)
+        )
+        self._specs = {
+            name: LayerSpecs(found.weights, FLOAT) if found.dynamic else found
+            for name, found in chosen.items()
         }
         self._known = frozenset(sites)
         self._by_tensor: dict[str, list[Site]] = {}
@@ -267,4 +281,4 @@ class Planner:
         native = frozenset(self._point_of)
         roots = ((self._root(a), self._root(b)) for a, b in self._joins)
         joins = tuple((numbers[a], numbers[b]) for a, b in roots if a in numbers and b in numbers)
-        return Plan(tuple(points), sites, weights, frozenset(integer), native, joins)
+        return Plan(tuple(points), sites, weights, frozenset(integer), native, joins, self._dynamic)

@@ -38,6 +38,24 @@ def is_integer_kernel(layer: Layer, specs: LayerSpecs) -> bool:
     return granularity.axis is None or granularity.axis % rank == layer.channel_axis
 
 
+def is_dynamic(graph: Graph, layer: Layer, specs: LayerSpecs) -> bool:
+    """Whether a layer's activations can be, and are to be, put on a grid when the model runs.
+
+    ConvInteger has one zero point for all channels; a Gemm has to be a product and a sum.
+    """
+    if not specs.dynamic or not is_integer_kernel(layer, specs):
+        return False
+    if layer.op_type == "Conv":
+        granularity = specs.weights.granularity
+        one = granularity is None or granularity.kind == "tensor"
+        return one or bool(specs.weights.symmetric)
+    if layer.op_type == "MatMul":
+        return True
+    attributes = graph.node(layer.name).attributes
+    factors = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0))
+    return layer.weight_slot == 1 and factors == (1.0, 1.0) and not attributes.get("transA")
+
+
 def has_kernel_bias(graph: Graph, layer: Layer) -> bool:
     """Whether a layer's bias, if any, is one that integer kernels add: a constant per channel."""
     node = graph.node(layer.name)

@@ -19,7 +19,7 @@ from inspector.evaluate.classes import Classes, ClassMeter
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
 from inspector.evaluate.layer_errors import LayerErrors, LayerRequest
-from inspector.evaluate.preview import Preview, has_float8
+from inspector.evaluate.preview import Preview, has_float8, on_output_grids
 from inspector.evaluate.resume import Resumed
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.samples import Feeds
@@ -30,6 +30,7 @@ from inspector.onnxio.runnable import runnable
 from inspector.session.job import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
+from inspector.session.writing import with_output_grids
 
 MOST_SAMPLES = 8
 _MOST_LANES = 4
@@ -86,8 +87,9 @@ class Estimator:
     def __init__(self, opened: OpenModel, calibration: Calibration, caches: CachePool) -> None:
         self._opened, self._caches = opened, caches
         constant = opened.prepared.constant
+        self._distributions = calibration.tensors
         known = caches.section("Grids")
-        self._chooser = GridChooser(opened.graph, constant, calibration.tensors, known)
+        self._chooser = GridChooser(opened.graph, constant, self._distributions, known)
         self._lock = threading.Lock()
         self._preview: Preview | None = None
         self._resumed: Resumed | None = None
@@ -117,7 +119,7 @@ class Estimator:
             if data is None:
                 return Estimate(None, None, grids, time.perf_counter() - started)
             preview = self._preview
-            if preview is None or data is not self._data or _lacks_float8(preview, grids):
+            if preview is None or data is not self._data or not preview.suits(grids):
                 preview = self._prepare(data, grids, context)
                 started = time.perf_counter()  # what is done once says nothing of the next change
             assert self._resumed is not None
@@ -142,7 +144,8 @@ class Estimator:
 
     def _choose(self, recipe: Recipe, context: Context) -> Grids:
         plan = self._opened.placement.plan(resolve(self._opened, recipe))
-        return self._chooser.choose(plan, context.cancelled)
+        grids = self._chooser.choose(plan, context.cancelled)
+        return with_output_grids(self._opened.graph, recipe, grids, self._distributions)
 
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:
@@ -167,13 +170,14 @@ class Estimator:
             self._data, self._samples, self._resumed = data, samples, None
         lanes = min(cores(), len(samples), _MOST_LANES)
         known, threads = self._preview, max(1, cores() // lanes)
-        if known is None or lanes != self._lanes or _lacks_float8(known, grids):
+        if known is None or lanes != self._lanes or not known.suits(grids):
             self._lanes = lanes
             self._preview = Preview(
                 self._opened.prepared,
                 self._opened.placement,
                 threads=threads,
                 float8=has_float8(grids) or (known is not None and known.float8),
+                dynamic=bool(grids.plan.dynamic),
                 held=self._caches.section("Quantized weights"),
             )
             self._resumed = self._layer_errors = None
@@ -194,7 +198,9 @@ class Estimator:
         with ThreadPoolExecutor(self._lanes, thread_name_prefix="preview") as pool:
             return list(
                 pool.map(
-                    lambda sample: resumed.run(sample, numbers, context.cancelled),
+                    lambda sample: on_output_grids(
+                        resumed.run(sample, numbers, context.cancelled), grids
+                    ),
                     range(len(self._expected)),
                 )
             )
@@ -206,10 +212,6 @@ class Estimator:
             meter.add(expected, outputs)
             classes.add(expected, outputs, None if labels is None else labels[number])
         return meter.result(), classes.result()
-
-
-def _lacks_float8(preview: Preview, grids: Grids) -> bool:
-    return has_float8(grids) and not preview.float8
 
 
 def preview_samples(data: Dataset) -> Dataset:

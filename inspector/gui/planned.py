@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Site
 from inspector.graph.roles import stays_float
-from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
+from inspector.quant.spec import FLOAT, RUN_TIME, LayerSpecs, QuantSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,24 @@ def planned(graph: Graph, plan: Plan, layer: Layer, asked: LayerSpecs) -> Planne
             "" if wanted.is_float else why,
             "" if asked.activations.is_float else why,
         )
+    if asked.dynamic:
+        return _planned_dynamic(plan, layer, asked, weights)
     reasons = [
         _reason(graph, plan, tensor, at, layer)
         for tensor, at, got in zip(layer.activations, sites, activations, strict=True)
         if got != asked.activations
     ]
     return Planned(weights, activations, why_activations="\n".join(dict.fromkeys(reasons)))
+
+
+def _planned_dynamic(plan: Plan, layer: Layer, asked: LayerSpecs, weights: QuantSpec) -> Planned:
+    """What a layer gets whose grid is to be found when the model runs."""
+    if layer.name not in plan.dynamic:
+        why = "onnxruntime has no kernel that finds this layer's grid when the model runs."
+        return Planned(weights, tuple(FLOAT for _ in layer.activations), why_activations=why)
+    why = "The grid is found when the model runs, from the smallest and the largest value then."
+    differs = asked.activations != RUN_TIME
+    return Planned(weights, (RUN_TIME,), why_activations=why if differs else "")
 
 
 def _reason(graph: Graph, plan: Plan, tensor: str, at: int | None, layer: Layer) -> str:

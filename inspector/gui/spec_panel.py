@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.gui.format_box import FormatBox
 from inspector.gui.spec_allowed import Refusals
 from inspector.gui.spec_bar import SpecBar
 from inspector.gui.spec_editor import SpecEditor
@@ -157,6 +158,7 @@ class SpecPanel(QScrollArea):
         self.subtitle.setProperty("role", "muted")
         self.subtitle.setWordWrap(True)
         self.target = TargetBox(self)
+        self.format = FormatBox(self)
         self.misfit = QLabel(self)
         self.misfit.setObjectName("specMisfit")
         self.misfit.setTextFormat(Qt.TextFormat.PlainText)
@@ -248,6 +250,7 @@ class SpecPanel(QScrollArea):
         column.setContentsMargins(SPACE_M, SPACE_M, SPACE_M, SPACE_L)
         column.setSpacing(SPACE_S)
         column.addWidget(self.target)
+        column.addWidget(self.format)
         column.addSpacing(SPACE_XS)
         column.addWidget(self.title)
         self.row = QWidget(self)

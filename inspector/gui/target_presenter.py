@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 
 from inspector.errors import InspectorError
 from inspector.gui.bridge import Bridge
+from inspector.gui.format_presenter import FormatPresenter
 from inspector.gui.selection import Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.session.edits import fit_layers, set_target
@@ -39,6 +40,7 @@ class TargetPresenter(QObject):
         self._bridge, self._selection = bridge, selection
         self._box, self._panel, self._action = panel.target, panel, action
         self._shown: object = None
+        self._formats = FormatPresenter(bridge, panel.format, self)
         self._box.set_targets(list_targets())
         self._box.target_chosen.connect(self._choose)
         self._box.fit_asked.connect(self._fit_all)

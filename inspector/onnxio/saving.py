@@ -22,7 +22,11 @@ from inspector.files import (
 )
 from inspector.onnxio.draft import MAX_PROTO, whole_proto
 from inspector.onnxio.loading import Model, model_of
+from inspector.onnxio.streaming import write_model
 from inspector.onnxio.tensors import stored_bytes
+
+_STREAMED = 1 << 26
+"""Bytes from which on a model is written piece by piece, so that it need not be in memory."""
 
 _ALIGN = 1 << 16
 """External tensors begin at multiples of this, so that every system can map them (onnxruntime maps
@@ -66,6 +70,10 @@ def save_model(
         external = size + 32 * len(model.sources) > MAX_PROTO
     if external:
         _save_external(model, path)
+        return
+    if size > _STREAMED and size < MAX_PROTO:
+        with atomic_file(path) as file:
+            write_model(model, file)
         return
     write_atomically(path, whole_proto(model).SerializeToString())
 

@@ -138,8 +138,8 @@ class Pieces:
             return None
         index = self._readers[inputs.weight]
         written = self._nodes[index].output[0]
-        if inputs.unit is not None:
-            written = self._nodes[self._readers[inputs.unit]].output[0]
+        if inputs.factor is not None:
+            written = self._nodes[self._readers[inputs.factor]].output[0]
         return layer, self._nodes[index].input[layer.activation_slots[0]], written
 
     def _missing(self, tensor: str, done: set[int]) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ from inspector.onnxio.byte_kernels import (
 )
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.float8 import Float8Inputs, float8_inputs, switched_rounding
+from inspector.onnxio.found_grids import found_when_run
 from inspector.onnxio.loading import Model
 from inspector.onnxio.names import node_names
 from inspector.onnxio.runnable import Runnable, runnable
@@ -47,6 +48,8 @@ class SiteInputs:
         highest: the highest.
         multiplier: what steps are multiplied by; None where the reader computes with steps.
         float8: what says that values are rounded to float8; None where they cannot be.
+        switch: whether the grid is that of the values themselves, as DynamicQuantizeLinear finds
+            it; None where the reader has no kernel for that, or nobody wants it.
     """
 
     divisor: str
@@ -54,6 +57,7 @@ class SiteInputs:
     highest: str
     multiplier: str | None
     float8: Float8Inputs | None = None
+    switch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class LayerInputs:
         weight: None for a product of two activations.
         bias: None where there is none.
         unit: what the output is multiplied by; None where the layer computes with real values.
+        factor: no input: the unit times the scale that was found when the model ran, if one was.
         unit_shape: the shape that `unit` wants, broadcast against the output.
         clips: the ends of the Clip nodes that fold into the output's range, in order.
     """
@@ -71,6 +76,7 @@ class LayerInputs:
     weight: str | None
     bias: str | None
     unit: str | None
+    factor: str | None
     unit_shape: tuple[int, ...]
     clips: tuple[tuple[str, str], ...]
 
@@ -92,21 +98,25 @@ class Simulation:
     kernels: Mapping[str, KernelInputs]
 
 
-def simulate(model: Model, placement: Placement, *, float8: bool = False) -> Simulation:
+def simulate(
+    model: Model, placement: Placement, *, float8: bool = False, dynamic: bool = False
+) -> Simulation:
     """Builds the simulation of a prepared model in opset 13 or later.
 
     Args:
         model: the prepared model.
         placement: the sites of its graph.
         float8: whether activations may be float8, which costs every site a little.
+        dynamic: whether layers can be switched to grids that are found when the model runs.
 
     Cost: linear in the number of nodes; no weight is read.
     """
-    return _Builder(model, placement, float8).run()
+    return _Builder(model, placement, float8, dynamic).run()
 
 
 class _Builder:
-    def __init__(self, model: Model, placement: Placement, float8: bool) -> None:
+    def __init__(self, model: Model, placement: Placement, float8: bool, dynamic: bool) -> None:
+        self._dynamic = dynamic
         self._draft = Draft(model)
         self._float8 = float8
         self._placement = placement
@@ -119,6 +129,7 @@ class _Builder:
         self._layers: dict[str, LayerInputs] = {}
         self._kernels: dict[str, KernelInputs] = {}
         self._reads: dict[Site, str] = {}
+        self._found: dict[str, str] = {}  # layer -> the scale found when the model runs, or 1
         self._nodes: list[NodeProto] = []
         self._floats: dict[str, str] = {}
 
@@ -149,10 +160,13 @@ class _Builder:
         node = self._nodes_by_name[layer.name]
         steps = self._computes_with_steps(layer, node)
         shape = _unit_shape(layer)
+        unit = self._new_input(f"{layer.name}/unit", shape) if steps else None
+        switched = unit is not None and self._may_be_dynamic(layer)
         return LayerInputs(
             self._constant_input(layer, layer.weight, node),
             self._constant_input(layer, layer.bias, node),
-            self._new_input(f"{layer.name}/unit", shape) if steps else None,
+            unit,
+            self._draft.unique_name(f"{layer.name}/factor") if switched else unit,
             shape,
             self._clip_inputs(layer.output) if steps else (),
         )
@@ -194,6 +208,10 @@ class _Builder:
 
     def _write(self, node: NodeProto) -> None:
         copy = deepcopy(node)
+        layer = self._layers.get(node.name)
+        found = self._found.get(node.name)
+        if layer is not None and found is not None:
+            self._scale(node.name, layer, found, copy)
         for slot, name in enumerate(copy.input):
             copy.input[slot] = self._reads.get(Site(name, node.name), name)
         for slot, name in enumerate(copy.output):
@@ -201,14 +219,24 @@ class _Builder:
         if node.name in self._kernels:
             copy = switched(copy, self._kernels[node.name], self._draft.unique_name)
         self._nodes.append(copy)
-        layer = self._layers.get(node.name)
-        if layer is not None and layer.unit is not None:
+        if layer is not None and layer.factor is not None:
             real, copy.output[0] = copy.output[0], self._draft.unique_name(f"{node.name}/steps")
             self._nodes.append(
-                helper.make_node("Mul", [copy.output[0], layer.unit], [real], f"{node.name}/Mul")
+                helper.make_node("Mul", [copy.output[0], layer.factor], [real], f"{node.name}/Mul")
             )
         for name in node.output:
             self._after(name)
+
+    def _scale(self, name: str, layer: LayerInputs, found: str, node: NodeProto) -> None:
+        """Brings the scale that was found into what a layer's sums are in: the unit, the bias."""
+        assert layer.unit is not None
+        assert layer.factor is not None
+        inputs = [layer.unit, found]
+        self._nodes.append(helper.make_node("Mul", inputs, [layer.factor], f"{name}/factor"))
+        if layer.bias is not None:
+            node.input[2] = self._draft.unique_name(f"{name}/bias")
+            inputs = [layer.bias, found]
+            self._nodes.append(helper.make_node("Div", inputs, [node.input[2]], f"{name}/bias"))
 
     def _has_rest(self, tensor: str) -> bool:
         return any(site.consumer == REST for site in self._by_tensor.get(tensor, ()))
@@ -233,6 +261,14 @@ class _Builder:
         inputs = [self._new_input(f"{stem}/{part}") for part in parts]
         result = site.tensor if site.consumer == REST else self._draft.unique_name(f"{stem}/read")
         steps, rounded = (self._draft.unique_name(f"{stem}/{part}") for part in ("steps", "whole"))
+        switch = None
+        numbers = inputs[:3]
+        if in_steps and self._may_be_dynamic(self._placement.graph.layer(site.consumer)):
+            switch = self._new_input(f"{stem}/is_dynamic", elem_type=TensorProto.BOOL)
+            node, numbers, self._found[site.consumer] = found_when_run(
+                source, switch, inputs, stem, self._draft.unique_name
+            )
+            self._nodes.append(node)
         kept = result if in_steps else self._draft.unique_name(f"{stem}/kept")
         float8 = float8_inputs(stem, self._new_scalar) if self._float8 else None
         rounding = helper.make_node("Round", [steps], [rounded], f"{stem}/Round")
@@ -242,17 +278,21 @@ class _Builder:
                 steps, ends, float8, rounded, f"{stem}/Round", self._draft.unique_name
             )
         self._nodes += [
-            helper.make_node("Div", [source, inputs[0]], [steps], f"{stem}/Div"),
+            helper.make_node("Div", [source, numbers[0]], [steps], f"{stem}/Div"),
             rounding,
-            helper.make_node("Clip", [rounded, *inputs[1:3]], [kept], f"{stem}/Clip"),
+            helper.make_node("Clip", [rounded, *numbers[1:3]], [kept], f"{stem}/Clip"),
         ]
         if not in_steps:
             self._nodes.append(helper.make_node("Mul", [kept, inputs[3]], [result], f"{stem}/Mul"))
         divisor, lowest, highest, *multiplier = inputs
         self._sites[site] = SiteInputs(
-            divisor, lowest, highest, multiplier[0] if multiplier else None, float8
+            divisor, lowest, highest, multiplier[0] if multiplier else None, float8, switch
         )
         self._reads[site] = result
+
+    def _may_be_dynamic(self, layer: Layer) -> bool:
+        """Whether there are kernels for the layer on a grid that is found when the model runs."""
+        return self._dynamic and layer.weight is not None and layer.op_type != "ConvTranspose"
 
     def _new_scalar(self, name: str, elem_type: int) -> str:
         return self._new_input(name, (), elem_type)

@@ -230,13 +230,24 @@ class QuantSpec:
 
 FLOAT = QuantSpec("float")
 
+RUN_TIME = QuantSpec("uint8", Granularity("tensor"), RangeMethod("minmax"), symmetric=False)
+"""What DynamicQuantizeLinear does, with the values of each run (ONNX operator specification)."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerSpecs:
-    """What was chosen for one layer: its weights, and the activations that enter it."""
+    """What was chosen for one layer: its weights, and the activations that enter it.
+
+    Attributes:
+        weights: of its weight.
+        activations: of what it reads.
+        dynamic: the activations are put on their grid when the model runs, by the ends of their
+            values then.
+    """
 
     weights: QuantSpec
     activations: QuantSpec
+    dynamic: bool = False
 
     @property
     def is_float(self) -> bool:

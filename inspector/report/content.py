@@ -107,6 +107,31 @@ def conversion_table(data: ReportData) -> Table | None:
     )
 
 
+def ends_table(data: ReportData) -> Table | None:
+    """What the integers that the file takes and gives stand for; None where it has floats."""
+    ends = data.result.ends
+    if not ends:
+        return None
+    columns = (
+        Column("Tensor"),
+        Column(""),
+        Column("Type"),
+        Column("Scale", number=True),
+        Column("Zero point", number=True),
+    )
+    rows = tuple(
+        (
+            end.name,
+            "input" if end.is_input else "output",
+            end.dtype,
+            f"{end.scale:.9g}",
+            str(end.zero_point),
+        )
+        for end in ends
+    )
+    return Table(columns, rows)
+
+
 def latency_table(data: ReportData) -> Table | None:
     """Times of both models; None where they were not taken."""
     found = data.result.latency

@@ -98,7 +98,7 @@ class ReportData:
                 found.append("Verified on random inputs: the figures say nothing of real data.")
             if result.verification.cause:
                 found.append(f"Prediction and measurement differ: {result.verification.cause}")
-        return tuple(found)
+        return (*found, *result.format_notes)
 
 
 def report_data(

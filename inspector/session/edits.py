@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from inspector.graph.model import Layer
 from inspector.quant.recover import TITLES, Recover
 from inspector.quant.spec import QuantSpec, Role
-from inspector.session.fitting import fit_recipe, for_target
+from inspector.session.fitting import fit_recipe, for_format, for_target
+from inspector.session.formats import FORMATS, why_no_integer_io
 from inspector.session.recipe import Recipe, Rule
 from inspector.session.target_profile import Target
 
@@ -137,6 +138,32 @@ def reset_layers(names: Sequence[str], role: Role | None = None) -> Edit:
 def set_target(name: str, title: str = "") -> Edit:
     """Choose another target; defaults that nobody changed follow it (see `for_target`)."""
     return Edit(f"Target {title or name}", lambda recipe: for_target(recipe, name))
+
+
+def set_format(name: str) -> Edit:
+    """Choose another form of file; defaults that nobody changed follow it (see `for_format`).
+
+    A wish that the form cannot grant is given up with it.
+    """
+
+    def apply(recipe: Recipe) -> Recipe:
+        found = for_format(recipe, name)
+        return replace(found, integer_io=found.integer_io and not why_no_integer_io(name))
+
+    return Edit(f"Save as {FORMATS[name].title}", apply)
+
+
+def set_matmul_nbits(on: bool) -> Edit:
+    """Write weights alone as MatMulNBits where it takes them, or not."""
+    return Edit(
+        f"MatMulNBits {'on' if on else 'off'}", lambda recipe: replace(recipe, matmul_nbits=on)
+    )
+
+
+def set_integer_io(on: bool) -> Edit:
+    """Let the file take and give integers, or floats."""
+    what = "integers" if on else "floats"
+    return Edit(f"Inputs and outputs: {what}", lambda recipe: replace(recipe, integer_io=on))
 
 
 def fit_layers(target: Target, layers: Sequence[Layer], *, whole_model: bool = False) -> Edit:

@@ -64,7 +64,25 @@ def _dynamic() -> Target:
         "dynamic",
         "dynamic format",
         "Weights as integers, activations quantized when the model runs.",
-        weights=(Form(_BYTES, ("tensor", "channel"), output_channels=True, source=source),),
+        weights=(
+            Form(
+                _BYTES,
+                ("tensor", "channel"),
+                output_channels=True,
+                operators=("Gemm", "MatMul"),
+                source=source,
+            ),
+            Form(_BYTES, ("tensor",), operators=("Conv",), source=source),
+            Form(
+                _BYTES,
+                ("channel",),
+                output_channels=True,
+                symmetric=True,
+                operators=("Conv",),
+                note="onnxruntime 1.31 has one zero point for the weight of a ConvInteger",
+                source=source,
+            ),
+        ),
         activations=(Form(("uint8",), ("tensor",), run_time=True, source=source),),
         operators=(Operator(("Conv", "Gemm", "MatMul"), source=source),),
         pairs=(Pair(_BYTES, ("uint8", "float"), source=source),),
@@ -103,8 +121,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "data is needed.",
             _dynamic(),
             frozenset({"Conv", "ConvTranspose", PRODUCT}),
-            "onnxruntime's ConvInteger is 3 to 10 times slower than its float Conv, and there are "
-            "no dynamic kernels for other operators",
+            "onnxruntime's ConvInteger is 3 to 10 times slower than its float Conv, and other "
+            "operators have no dynamic kernels",
         ),
         "weight-only": Format(
             "Weight-only",
@@ -122,5 +140,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """By the name that a recipe has for it."""
 
-SAVED_FORMATS = ("qdq", "weight-only")
-"""What this version can write."""
+
+def why_no_integer_io(name: str) -> str:
+    """Why files of a format cannot take and give integers; empty if they can."""
+    if name not in {"dynamic", "weight-only"}:
+        return ""
+    return (
+        f"The format {name!r} has no grids for inputs and outputs, so its file cannot take and "
+        "give integers."
+    )

@@ -24,9 +24,11 @@ from inspector.graph.conversions import conversions
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
+from inspector.memory import free_bytes
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import save_model, staged_model
+from inspector.onnxio.writers.integer_io import ends_of, float_ends
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
@@ -39,7 +41,10 @@ from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
 from inspector.session.study import LayerStudy, study_layers
 from inspector.session.target_rules import ROLES
-from inspector.session.writing import check_form, write_model
+from inspector.session.writing import check_form, tensors_to_measure, with_output_grids, write_model
+
+_COPIES = 3.5
+"""How often a model's weights are in memory while its file is verified, at most; measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def quantize_model(
         if calibration is None and plan.points and calibration_data is not None:
             calibration = calibrate(
                 opened.prepared,
-                measured_tensors(plan),
+                tensors_to_measure(opened.graph, recipe, plan),
                 calibration_data,
                 progress=of_stage(progress, "calibrate"),
                 cancel=cancel,
@@ -212,6 +217,9 @@ def save_quantized(
             grids, model = grids_of(opened, plan, calibration), opened.prepared
         else:
             opened, grids, model = recovery.opened, recovery.grids, recovery.model
+            calibration = recovery.calibration
+        known = {} if calibration is None else calibration.tensors
+        grids = with_output_grids(opened.graph, recipe, grids, known)
         written = write_model(model, opened.placement, recipe, grids)
         layers = _layer_results(opened, specs, grids, model)
     verification, latency = None, None
@@ -225,7 +233,7 @@ def save_quantized(
         with clock("save"):
             save_model(written, staged)
         with clock("verify"):
-            if samples is not None and len(samples):
+            if samples is not None and len(samples) and not too_large_to_run(opened.source):
                 verification = verify(
                     opened.source,
                     model,
@@ -243,7 +251,20 @@ def save_quantized(
     result = _result(opened, recipe, calibration, written, output, layers, verification, clock)
     # Without activations on grids there is nothing to convert between.
     counts = conversions(opened.placement, grids).counts if grids.plan.points else None
-    return replace(result, recovery=recovery, conversions=counts, studies=studies, latency=latency)
+    unproved = ""
+    if samples is not None and verification is None and too_large_to_run(opened.source):
+        unproved = "The file was not run: that needs more memory than there is free."
+    result = replace(result, recovery=recovery, conversions=counts, unproved=unproved)
+    return replace(result, studies=studies, latency=latency)
+
+
+def too_large_to_run(model: Model) -> bool:
+    """Whether running a model, its simulation and its file would need more memory than is free.
+
+    onnxruntime lays weights out anew for its kernels, and a simulation holds its own.
+    """
+    free = free_bytes()
+    return free is not None and _COPIES * model.size_bytes > free
 
 
 def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
@@ -381,7 +402,9 @@ def _layer_results(
     opened: OpenModel, specs: Mapping[str, LayerSpecs], grids: Grids, written: Model
 ) -> tuple[LayerResult, ...]:
     def result(layer: Layer) -> LayerResult:
-        float_values, stored = opened.prepared.constant, written.constant
+        float_values = opened.prepared.constant
+        # A mapped weight is a new view each time: whether it is another does not show in it.
+        stored = None if written is opened.prepared else written.constant
         return LayerResult.of(layer, specs[layer.name], grids, float_values, stored)
 
     # One thread a core: numpy works on a weight without holding the interpreter.
@@ -407,6 +430,8 @@ def _result(
         layers=layers,
         float_bytes=opened.source.file_bytes,
         quantized_bytes=load_model(output).file_bytes,
+        ends=ends_of(written.metadata),
+        float_ends=float_ends(written),
         calibration_source=calibration.source if calibration else "",
         calibration_samples=calibration.samples if calibration else 0,
         random_data=bool(calibration and calibration.random),

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inspector.errors import InspectorError, RecipeError, UnsupportedError
+from inspector.errors import InspectorError, RecipeError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
 from inspector.quant.recover import NO_RECOVERY, Recover
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, Role
-from inspector.session.formats import FORMATS, SAVED_FORMATS, Format
+from inspector.session.formats import FORMATS, Format, why_no_integer_io
 from inspector.session.globs import escape, nearest_layers
 from inspector.session.recipe_toml import (
     MAX_BYTES,
@@ -57,6 +57,7 @@ class Recipe:
         format: the form of the saved file, one of `FORMATS`.
         recover: what is done so that quantizing costs less, in layers that no rule speaks of.
         matmul_nbits: weights alone that onnxruntime's MatMulNBits takes are written as that.
+        integer_io: the file takes and gives integers where its inputs and outputs are on grids.
         version: of the file form.
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     format: str = "qdq"
     recover: Recover = NO_RECOVERY
     matmul_nbits: bool = False
+    integer_io: bool = False
     version: int = VERSION
     _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -83,7 +85,8 @@ class Recipe:
 
     def resolve(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer, with every field filled in."""
-        return self.index.resolve(layer, self._default_of(layer))
+        dynamic = self.format == "dynamic"
+        return self.index.resolve(layer, self._default_of(layer), dynamic=dynamic)
 
     def chosen(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer as they were written, with the fields open that were left open."""
@@ -149,15 +152,13 @@ class Recipe:
 
         Raises:
             RecipeError: the format or target is unknown, or a rule matches no layer.
-            UnsupportedError: the format is known but cannot be written.
         """
         if self.format not in FORMATS:
             hint = close_matches(self.format, FORMATS, "The formats are")
             raise RecipeError(f"There is no format {self.format!r}.", hint)
-        if self.format not in SAVED_FORMATS:
-            raise UnsupportedError(
-                f"The format {self.format!r} cannot be written by this version.",
-                f"Choose {' or '.join(repr(name) for name in SAVED_FORMATS)}.",
+        if self.integer_io and (why := why_no_integer_io(self.format)):
+            raise RecipeError(
+                why, "Choose the format qdq, qoperator or simulated, or leave integer_io out."
             )
         if self.target not in target_names():
             hint = close_matches(self.target, target_names(), "The targets are")
@@ -290,6 +291,7 @@ class Recipe:
             recover=recipe.recover if fields.recover is None else fields.recover,
             target=recipe.target if fields.target is None else fields.target,
             matmul_nbits=fields.matmul_nbits,
+            integer_io=fields.integer_io,
         )
 
     def to_toml(self) -> str:
@@ -299,6 +301,7 @@ class Recipe:
                 target=self.target,
                 format=self.format,
                 matmul_nbits=self.matmul_nbits,
+                integer_io=self.integer_io,
                 weights=self.default.weights,
                 activations=self.default.activations,
                 recover=self.recover or None,

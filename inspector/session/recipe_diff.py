@@ -10,7 +10,9 @@ from inspector.graph.model import Layer
 from inspector.quant.spec import LayerSpecs, Role
 from inspector.session.recipe import Recipe
 
-Field = Literal["target", "format", "MatMulNBits", "weights", "activations", "recover"]
+Field = Literal[
+    "target", "format", "MatMulNBits", "integer ends", "weights", "activations", "recover"
+]
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
 
@@ -49,10 +51,11 @@ def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[D
         found.append(Difference("", "target", this.target, other.target))
     if this.format != other.format:
         found.append(Difference("", "format", this.format, other.format))
-    if this.matmul_nbits != other.matmul_nbits:
-        found.append(
-            Difference("", "MatMulNBits", _said(this.matmul_nbits), _said(other.matmul_nbits))
-        )
+    flags: tuple[tuple[Field, bool, bool], ...] = (
+        ("MatMulNBits", this.matmul_nbits, other.matmul_nbits),
+        ("integer ends", this.integer_io, other.integer_io),
+    )
+    found += [Difference("", flag, _said(a), _said(b)) for flag, a, b in flags if a != b]
     mine, theirs = this.resolve_all(layers), other.resolve_all(layers)
     done, other_done = this.recover_all(layers), other.recover_all(layers)
     for layer in layers:

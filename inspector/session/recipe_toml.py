@@ -17,7 +17,7 @@ from inspector.session.rules import Rule
 
 VERSION = 1
 MAX_BYTES = 1_000_000
-_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "default", "rule")
+_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "integer_io", "default", "rule")
 _RULE_KEYS = ("layers", "weights", "activations", "recover")
 _DEFAULT_KEYS = ("weights", "activations", "recover")
 _EXAMPLES: dict[str, str] = {
@@ -55,6 +55,7 @@ class RecipeFields:
     recover: Recover | None
     rules: tuple[Rule, ...]
     matmul_nbits: bool = False
+    integer_io: bool = False
 
 
 def read_toml(text: str, source: str = "") -> RecipeFields:
@@ -76,6 +77,7 @@ def write_toml(fields: RecipeFields) -> str:
     lines = [f"version = {VERSION}"]
     lines += _entries(("target", fields.target), ("format", fields.format))
     lines += ["matmul_nbits = true"] if fields.matmul_nbits else []
+    lines += ["integer_io = true"] if fields.integer_io else []
     specs = _entries(
         ("weights", fields.weights),
         ("activations", fields.activations),
@@ -145,6 +147,7 @@ class _Reader:
             recover=self._recover(default, _Place("default")),
             rules=self._rules(data),
             matmul_nbits=self._flag(data, "matmul_nbits"),
+            integer_io=self._flag(data, "integer_io"),
         )
 
     def _load(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from inspector.errors import DataError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview, has_float8
+from inspector.evaluate.preview import Numbers, Preview, has_float8
 from inspector.evaluate.recovery.bias import correct_biases, corrected
 from inspector.evaluate.recovery.moving import MOVING, move
 from inspector.evaluate.recovery.reconstruct import ROUNDINGS, reconstruct
@@ -213,7 +213,7 @@ class _Job:
         self._grids = choose_grids(self._opened.graph, plan, self._opened.prepared.constant, known)
 
     def _preview(self) -> Preview:
-        return self._preview_of(self._model())
+        return Preview.suiting(self._grids, self._model(), self._opened.placement)
 
     def _preview_of(self, model: Model) -> Preview:
         return Preview(model, self._opened.placement, float8=has_float8(self._grids))
@@ -228,10 +228,16 @@ class _Job:
                 self._grids,
                 self._samples.samples(),
                 held,
-                chosen=self._preview().numbers(self._grids) if self._weights else None,
+                chosen=self._chosen(),
                 cancel=self._cancel,
                 progress=of_stage(self._progress, _STAGES[method]),
             )
+
+    def _chosen(self) -> Numbers | None:
+        """The numbers of the simulation that is walked, where weights are others by now."""
+        if not self._weights:
+            return None
+        return Preview(self._model(), self._opened.placement).numbers(self._grids)
 
     def _measure(self, method: str, layers: tuple[str, ...], left: tuple[str, ...] = ()) -> None:
         """Adds a step with what the model does now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ from inspector.graph.grids import Constants, Grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Site
 from inspector.onnxio.passes import PassReport
+from inspector.onnxio.writers.integer_io import End
 from inspector.quant.kernels import fake_quantize
 from inspector.quant.metrics import rounding_sqnr_db, sqnr_db
-from inspector.quant.spec import LayerSpecs
+from inspector.quant.spec import RUN_TIME, LayerSpecs
+from inspector.session.formats import FORMATS
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery
 from inspector.session.study import LayerStudy
+from inspector.session.target_profile import PRODUCT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class LayerResult:
             from an integer kernel is on one grid, the finest that was asked for.
         weight_sqnr_db: of the weight; None where it has none or stays float.
         integer: whether onnxruntime has an integer kernel for it.
+        dynamic: whether the grid of its activations is found when the model runs.
     """
 
     name: str
@@ -42,6 +47,12 @@ class LayerResult:
     activations: str
     weight_sqnr_db: float | None
     integer: bool
+    dynamic: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its operator as profiles name it."""
+        return PRODUCT if self.weights is None else self.op_type
 
     @property
     def is_quantized(self) -> bool:
@@ -75,15 +86,17 @@ class LayerResult:
                 sqnr = rounding_sqnr_db(values, grid)
             else:
                 sqnr = sqnr_db(values, fake_quantize(stored, grid))
+        dynamic = layer.name in grids.plan.dynamic
         read = grids.plan.sites.get(Site(layer.activations[0], layer.name))
         effective = specs.activations if read is None else grids.plan.points[read].spec
         return cls(
             layer.name,
             layer.op_type,
             None if layer.weight is None else str(specs.weights if grid else "float"),
-            str(effective) if read is not None else "float",
+            str(RUN_TIME) if dynamic else str(effective) if read is not None else "float",
             sqnr,
-            layer.name in grids.plan.integer,
+            grids.plan.multiplies_codes(layer.name),
+            dynamic,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +108,7 @@ class LayerResult:
             "activations": self.activations,
             "weight_sqnr_db": self.weight_sqnr_db,
             "integer_kernel": self.integer,
+            "dynamic": self.dynamic,
         }
 
 
@@ -118,6 +132,9 @@ class QuantizeResult:
         seconds: by stage.
         notes: what the user should know of how the samples were taken.
         fitted: layers whose choice was changed because the target does not take it.
+        ends: the inputs and outputs that are integers.
+        float_ends: those that are float32.
+        unproved: why the file was not run although it was to be; empty otherwise.
         recovery: what was done so that quantizing costs less; None where nothing was.
         conversions: how often values change between floats and integers; None where not counted.
         studies: a closer look at each layer, where a report asked for it.
@@ -139,10 +156,40 @@ class QuantizeResult:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
+    ends: tuple[End, ...] = ()
+    float_ends: tuple[str, ...] = ()
+    unproved: str = ""
     recovery: Recovery | None = None
     conversions: Counts | None = None
     studies: tuple[LayerStudy, ...] = ()
     latency: Latencies | None = None
+
+    @property
+    def format_notes(self) -> tuple[str, ...]:
+        """What to know of the form of the file: what it left in float, and what is slow in it."""
+        form, found = FORMATS[self.recipe.format], []
+        if self.unproved:
+            found.append(self.unproved)
+        left = Counter(
+            layer.op_type
+            for layer in self.layers
+            if not layer.is_quantized and layer.kind in form.on_request
+        )
+        if left:
+            counts = ", ".join(f"{count} x {name}" for name, count in sorted(left.items()))
+            found.append(
+                f"Left in float: {counts}. {form.why_on_request}. A rule that gives them specs "
+                "quantizes those that can be."
+            )
+        convs = sum(layer.dynamic and layer.op_type == "Conv" for layer in self.layers)
+        if convs:
+            found.append(
+                f"ConvInteger ({convs} of them) is slow in onnxruntime: 3 to "
+                "10 times slower than the float Conv was measured."
+            )
+        if self.recipe.integer_io and self.float_ends:
+            found.append(f"Stay float, as no quantizer is at them: {', '.join(self.float_ends)}.")
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the form that other programs build on."""
@@ -151,6 +198,12 @@ class QuantizeResult:
             "model": str(self.model),
             "output": str(self.output),
             "format": self.recipe.format,
+            "format_notes": list(self.format_notes),
+            "integer_io": {
+                side: {end.name: end.to_json() for end in self.ends if end.is_input == is_input}
+                for side, is_input in (("inputs", True), ("outputs", False))
+            }
+            | {"float": list(self.float_ends)},
             "target": self.recipe.target,
             "opset": self.opset,
             "layers": [layer.to_json() for layer in self.layers],

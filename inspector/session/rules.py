@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from inspector.graph.model import Layer
 from inspector.quant.recover import Recover
-from inspector.quant.spec import LayerSpecs, QuantSpec, Role
+from inspector.quant.spec import RUN_TIME, LayerSpecs, QuantSpec, Role
 from inspector.session.globs import Pattern, compile_pattern
 
 
@@ -88,9 +88,9 @@ class RuleIndex:
         rules = (self._rules[position] for position in self.matching(layer))
         return any(rule.weights or rule.activations for rule in rules)
 
-    def resolve(self, layer: Layer, default: LayerSpecs) -> LayerSpecs:
+    def resolve(self, layer: Layer, default: LayerSpecs, *, dynamic: bool = False) -> LayerSpecs:
         """The specs of a layer with every field set; equal ones are the same object."""
-        return filled_specs(*self.chosen(layer, default))
+        return filled_specs(*self.chosen(layer, default), dynamic=dynamic)
 
     def chosen(self, layer: Layer, default: LayerSpecs) -> tuple[QuantSpec, QuantSpec]:
         """What was written for a layer: the default, and over it each matching rule by field."""
@@ -129,9 +129,14 @@ class RuleIndex:
 
 
 @lru_cache(maxsize=4096)
-def filled_specs(weights: QuantSpec, activations: QuantSpec) -> LayerSpecs:
+def filled_specs(
+    weights: QuantSpec, activations: QuantSpec, *, dynamic: bool = False
+) -> LayerSpecs:
     """Both specs with every field set; one object for equal specs, so that comparing is cheap."""
-    return LayerSpecs(weights.filled("weights"), activations.filled("activations"))
+    dynamic = dynamic and not activations.is_float
+    if dynamic and activations.range is None:
+        activations = replace(activations, range=RUN_TIME.range)
+    return LayerSpecs(weights.filled("weights"), activations.filled("activations"), dynamic)
 
 
 def _missing(index: Mapping[str, list[int]], present: set[str]) -> list[int]:

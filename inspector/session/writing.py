@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from inspector.graph.grids import Grids
-from inspector.graph.placement import Placement, Plan
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from inspector.graph.grids import Grids, activation_grid, point_distribution
+from inspector.graph.model import Graph
+from inspector.graph.placement import REST, Placement, Plan, Point, Site, float_outputs
 from inspector.onnxio.loading import Model
+from inspector.onnxio.writers.dynamic import write_dynamic
+from inspector.onnxio.writers.integer_io import to_integer_io
 from inspector.onnxio.writers.matmul_nbits import write_matmul_nbits
 from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
+from inspector.onnxio.writers.qoperator import to_qoperator
+from inspector.onnxio.writers.simulated import to_simulated
+from inspector.quant.distribution import Histogram
+from inspector.quant.spec import QuantSpec
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.targets import load_target
+
+_REWRITES: dict[str, Callable[[Model], Model]] = {
+    "qoperator": to_qoperator,
+    "simulated": to_simulated,
+}
+"""Formats that are made of a QDQ model."""
 
 
 def check_form(opened: OpenModel, recipe: Recipe, plan: Plan) -> None:
@@ -36,10 +52,45 @@ def write_model(model: Model, placement: Placement, recipe: Recipe, grids: Grids
 
     Cost: linear in the nodes; codes of weights are computed when the model is saved.
     """
-    options = QdqOptions(
-        unsigned_kernels=load_target(recipe.target).unsigned_kernels,
-        metadata={RECIPE_KEY: recipe.to_toml()},
-    )
+    unsigned = load_target(recipe.target).unsigned_kernels
+    options = QdqOptions(unsigned, metadata={RECIPE_KEY: recipe.to_toml()})
+    graph = placement.graph
+    model, grids = write_dynamic(model, graph, grids, unsigned_kernels=unsigned)
     if recipe.matmul_nbits:
-        model, grids = write_matmul_nbits(model, placement.graph, grids)
-    return write_qdq(model, placement, grids, options)
+        model, grids = write_matmul_nbits(model, graph, grids)
+    written = write_qdq(model, placement, grids, options)
+    rewrite = _REWRITES.get(recipe.format)
+    if rewrite is not None:
+        written = rewrite(written)
+    return to_integer_io(written, grids.outputs) if recipe.integer_io else written
+
+
+def tensors_to_measure(graph: Graph, recipe: Recipe, plan: Plan) -> tuple[str, ...]:
+    """The tensors whose values a recipe needs to know."""
+    found = dict.fromkeys(name for point in plan.points for name in point.tensors)
+    if recipe.integer_io and plan.points:
+        found |= dict.fromkeys(float_outputs(graph))
+    return tuple(found)
+
+
+def with_output_grids(
+    graph: Graph, recipe: Recipe, grids: Grids, distributions: Mapping[str, Histogram]
+) -> Grids:
+    """Grids with those of outputs that the plan leaves in float, where a recipe wants integers.
+
+    They follow the default of activations, or uint8 where that is no type of its own.
+
+    Raises:
+        DataError: an output was not measured.
+    """
+    if not recipe.integer_io or not grids.plan.points:
+        return grids
+    default = recipe.default.activations
+    fitting = default.is_affine and default.bits in {8, 16}
+    spec = (default if fitting else QuantSpec("uint8")).filled("activations")
+    found = {
+        name: activation_grid(point_distribution(Point(spec, (name,)), distributions), spec)
+        for name in float_outputs(graph)
+        if Site(name, REST) not in grids.plan.sites
+    }
+    return replace(grids, outputs=found)

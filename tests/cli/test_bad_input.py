@@ -81,7 +81,7 @@ def test_wrong_usage(
         ((*GIVEN, "--weights", "fp8e4m3:kl"), "Write 'fp8e4m3:channel:mse:sym'"),
         ((*GIVEN, "--activations", "log4"), "Activations cannot be log4"),
         ((*GIVEN, "--layer", "op:Gemm=weights:binary:block32"), "Write 'binary:channel:mse:sym'"),
-        ((*GIVEN, "--format", "qoperator"), "cannot be written by this version"),
+        ((*GIVEN, "--format", "qoperator", "--weights", "int3"), "takes weights as int8"),
         # forms of the file
         ((*GIVEN, "--format", "weight-only", "--activations", "uint8"), "takes activations as f"),
         # layers

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspector.errors import RecipeError, SaveError, UnsupportedError
+from inspector.errors import RecipeError, SaveError
 from inspector.graph.model import Layer
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
 from inspector.session.formats import FORMATS
@@ -52,6 +52,7 @@ RECIPES = st.builds(
     target=TEXTS,
     format=st.sampled_from([name for name, form in FORMATS.items() if not form.on_request]),
     matmul_nbits=st.booleans(),
+    integer_io=st.booleans(),
 )
 
 
@@ -229,13 +230,6 @@ def test_check_accepts_the_default(layers: tuple[Layer, ...]) -> None:
     """On both targets."""
     DEFAULT_RECIPE.check(layers)
     Recipe(target="generic", rules=(Rule("*", INT4),)).check(layers)
-
-
-@pytest.mark.parametrize("form", ["qoperator", "dynamic"])
-def test_check_refuses_formats_that_come_later(form: str) -> None:
-    """They are known, so it is told apart from a wrong name."""
-    with pytest.raises(UnsupportedError, match=f"'{form}' cannot be written.*'qdq'"):
-        Recipe.parse(f'version = 1\nformat = "{form}"').check()
 
 
 @pytest.mark.parametrize(
