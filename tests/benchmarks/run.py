@@ -142,11 +142,14 @@ def mixed_section(options: argparse.Namespace) -> str:
 def quality_section() -> str:
     """The quality of every model there is data for."""
     import cases
+    import formats
     import quality
 
     found = []
+    forms: list[list[str]] = []
     for case in cases.all_cases():
         found.append(quality.measure(case))
+        forms += formats.rows_of(case)
         _tell(quality.quality_table(found[-1:]).splitlines()[-1])
     failures = quality.failures(found)
     return "\n\n".join(
@@ -157,6 +160,9 @@ def quality_section() -> str:
             quality.quality_table(found),
             "Predicted and measured SQNR, and how far they are apart, in dB:",
             quality.promise_table(found),
+            "Forms without calibration data, beside onnxruntime's quantizers for them, in dB. The "
+            "4-bit weights are asymmetric here, in blocks as large as theirs:",
+            formats.formats_table(forms),
             *(["What onnxruntime's quantizer could not do:", failures] if failures else []),
         ]
     )
