@@ -47,10 +47,14 @@ A SPEC says how one tensor is quantized: DTYPE[:GRANULARITY][:RANGE][:FLAG...], 
 out follows from what the tensor is.
 
 \b
-  DTYPE        float, int2 to int16, uint2 to uint16
+  DTYPE        float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2;
+               for weights also log2 to log8, binary, ternary
   GRANULARITY  tensor, channel, channel@AXIS, blockN, blockN@AXIS
-  RANGE        minmax, movavg, percentile99.99, kl, mse, range[LO,HI]
-  FLAG         sym, asym
+  RANGE        minmax, mse, kl, kl2048/128 (bins/levels), percentile99.99,
+               percentile[0,99.9] (one-sided), range[LO,HI], movavg, movavg0.99,
+               meanminmax, meanminmax8 (mean over batches of 8 samples);
+               as onnxruntime chooses: ort-minmax, ort-entropy, ort-percentile99.999
+  FLAG         sym, asym, pow2 (the scale is a power of two)
 
 Calibration data is an .npz or .npy file, a folder of those, a folder of images, ONNX test data
 (input_0.pb), or statistics that `calibrate` saved.

@@ -22,7 +22,8 @@ SYMMETRY = "Where real zero lies on the grid: in its middle, or wherever the ran
 POWER_OF_TWO = (
     "Power of two: the scale is rounded up to 2ⁿ, so that scaling is a shift of bits.\n"
     "For hardware that has nothing else, such as many DSPs and microcontrollers.\n"
-    "Nothing more is clipped, but steps are up to twice as coarse (up to 6 dB)."
+    "Nothing more is clipped, but steps are up to twice as coarse (up to 6 dB).\n"
+    "Percentile and KL take the power below where that loses less; mse tries them all."
 )
 PERCENTILE = (
     "Percentile: the share of the values that the range keeps; the outermost are clipped.\n"
@@ -41,6 +42,17 @@ _MOVAVG = (
     "Moving average of the smallest and largest value of each batch.\n"
     "A batch that is unlike the others counts less than with min/max."
 )
+_MEAN = (
+    "Mean of the smallest and of the largest value of each sample.\n"
+    "Clips what only a few samples reach. In a recipe, meanminmax8 takes batches of 8 samples."
+)
+_OF_ORT = {
+    "ort-minmax": "As onnxruntime's MinMax calibrator: min/max.",
+    "ort-entropy": "As onnxruntime's Entropy calibrator. It has as many bins as levels,\n"
+    "so it clips nothing: min/max.",
+    "ort-percentile": "As onnxruntime's Percentile calibrator at 99.999 %:\n"
+    "the left edge of a bin of 2048.",
+}
 _PERCENTILE = (
     "Percentile: keeps this share of the values and clips the outermost.\n"
     "For activations with a few large outliers; begin with 99.99 %.\n"
@@ -148,7 +160,11 @@ def range_choices(role: Role) -> tuple[Choice, ...]:
         Choice("range", _BY_HAND, "range"),
     ]
     if role == "activations":
-        choices.insert(1, Choice("movavg", _MOVAVG, "movavg"))
+        choices[1:1] = [
+            Choice("movavg", _MOVAVG, "movavg"),
+            Choice("meanminmax", _MEAN, "meanminmax"),
+        ]
+        choices += [Choice(name, tip, name) for name, tip in _OF_ORT.items()]
     return tuple(choices)
 
 

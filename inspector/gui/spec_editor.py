@@ -117,13 +117,14 @@ class SpecEditor(QWidget):
         ranges = [spec.range for spec in full if spec.range is not None]
         kinds = {one.kind for one in ranges}
         shares = {one.percentile for one in ranges if one.percentile is not None}
-        self.share.show_percentile(shares.pop() if len(shares) == 1 else fields.DEFAULT_PERCENTILE)
-        for field, wanted in ((self.share, {"percentile"}), (self.limits, {"range"})):
-            if self._form.isRowVisible(field) != (kinds == wanted):
-                self._form.setRowVisible(field, kinds == wanted)
-        first = ranges[0] if ranges else None
-        if first is not None and first.lo is not None and first.hi is not None:
-            self.limits.show_limits(first.lo, first.hi)
+        self.share.show_percentile(min(shares) if len(shares) == 1 else fields.DEFAULT_PERCENTILE)
+        visible = (kinds == {"percentile"} and bool(shares), kinds == {"range"})
+        for field, wanted in zip((self.share, self.limits), visible, strict=True):
+            if self._form.isRowVisible(field) != wanted:
+                self._form.setRowVisible(field, wanted)
+        by_hand = [one for one in ranges[:1] if one.kind == "range"]
+        for one in by_hand:
+            self.limits.show_limits(one.lo or 0.0, one.hi or 0.0)
 
     def _show_text(self, full: Sequence[QuantSpec]) -> None:
         texts = sorted({str(spec) for spec in full})

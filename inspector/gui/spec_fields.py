@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from inspector.quant.spec import FLOAT, Granularity, QuantSpec, RangeMethod, Role
+from inspector.quant.spec_parts import PLAIN_RANGES
 
 DEFAULT_PERCENTILE = 99.99
 DEFAULT_LIMIT = 1.0
+ORT_PERCENTILE = 99.999
+"""What onnxruntime's Percentile calibrator keeps, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,6 @@ def range_of(kind: str, percentile: float, lo: float, hi: float) -> RangeMethod:
         return RangeMethod("percentile", percentile=percentile)
     if kind == "range":
         return RangeMethod("range", lo=lo, hi=hi)
-    plain: dict[str, RangeMethod] = {
-        "minmax": RangeMethod("minmax"),
-        "movavg": RangeMethod("movavg"),
-        "kl": RangeMethod("kl"),
-        "mse": RangeMethod("mse"),
-    }
-    return plain[kind]
+    if kind == "ort-percentile":
+        return RangeMethod("ort-percentile", percentile=ORT_PERCENTILE)
+    return RangeMethod(PLAIN_RANGES[kind])

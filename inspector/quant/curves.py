@@ -34,7 +34,10 @@ def go_on() -> None:
 
 
 def methods_of(spec: QuantSpec) -> tuple[RangeMethod, ...]:
-    """The methods worth comparing: the usual four, with the percentage that is in use."""
+    """The methods worth comparing: the usual four, and the one that is in use.
+
+    A percentage that is in use takes the place of the usual one.
+    """
     chosen = spec.range
     share = 99.99
     if chosen is not None and chosen.kind == "percentile" and chosen.percentile is not None:
@@ -47,8 +50,9 @@ def methods_of(spec: QuantSpec) -> tuple[RangeMethod, ...]:
     )
     if not spec.is_affine:
         usual = tuple(method for method in usual if method.kind != "kl")
-    moving = RangeMethod("movavg")
-    return (*usual, moving) if chosen == moving else usual
+    if chosen is None or chosen.kind == "range" or chosen in usual:
+        return usual
+    return (*usual, chosen)
 
 
 def some_rows(dist: Distribution, most: int, *, widest: bool = False) -> Distribution:
@@ -119,7 +123,8 @@ def sqnr_by_bits(
     for part in _parts(dist, pause):
         power += float(powers(part).sum())
         # Only these two look at the grid before they choose a range.
-        fixed = None if method.kind in ("kl", "mse") else choose_range(part, specs[0])
+        looks = method.kind in ("kl", "mse") or spec.pow2
+        fixed = None if looks else choose_range(part, specs[0])
         for number, wanted in enumerate(specs):
             pause()
             error[number] += _error_within(part, wanted, fixed or choose_range(part, wanted))

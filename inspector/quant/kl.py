@@ -38,6 +38,8 @@ def kl_range(dist: Distribution, spec: QuantSpec) -> RealRange:
     onnxruntime's Entropy calibrator differs: 128 bins over [-max, max] and 128 levels, so that
     nothing is ever cut, smoothing of empty bins by 1e-4, and Q truncated to whole counts.
 
+    Both numbers can be given with the method (``kl2048/128``).
+
     A `Histogram` is rebinned in proportion from its 4096 to 8192 finer bins.
 
     Args:
@@ -46,42 +48,45 @@ def kl_range(dist: Distribution, spec: QuantSpec) -> RealRange:
     """
     whole = with_zero(dist.lo, dist.hi)
     reach = np.maximum(-whole.lo, whole.hi)
-    counts = magnitude_counts(dist, reach)
+    bins = (spec.range and spec.range.bins) or KL_BINS
+    given = spec.range and spec.range.levels
+    counts = magnitude_counts(dist, reach, bins)
     one_sided = (whole.lo >= 0) | (whole.hi <= 0)
     threshold = reach.copy()
     for row in range(dist.rows):
         levels = 1 << (spec.bits - 1)
         if one_sided[row] and not spec.symmetric:
             levels *= 2
-        if levels < KL_BINS and reach[row] > 0.0:
+        levels = given or levels
+        if levels < bins and reach[row] > 0.0:
             counts[row, 0] = counts[row, 1]
             best = kl_threshold(counts[row], levels)
-            threshold[row] = (best + 0.5) * reach[row] / KL_BINS
+            threshold[row] = (best + 0.5) * reach[row] / bins
     return RealRange(np.maximum(whole.lo, -threshold), np.minimum(whole.hi, threshold))
 
 
-def magnitude_counts(dist: Distribution, reach: Floats) -> Floats:
-    """(rows, 2048) counts of |x| in equal bins from 0 to ``reach``."""
+def magnitude_counts(dist: Distribution, reach: Floats, bins: int = KL_BINS) -> Floats:
+    """(rows, bins) counts of |x| in equal bins from 0 to ``reach``."""
     if isinstance(dist, Histogram):
         edges = dist.edges()
         below = np.concatenate(([0.0], np.cumsum(dist.counts)))
-        wanted = np.linspace(0.0, reach[0], KL_BINS + 1)
+        wanted = np.linspace(0.0, reach[0], bins + 1)
         upper = np.interp(wanted, edges, below)
         lower = np.interp(-wanted, edges, below)
         inside = upper - lower
         # A single value makes a step that interpolation cannot see.
         if edges[0] == edges[-1]:
-            inside = np.where(np.arange(KL_BINS + 1) == KL_BINS, below[-1], 0.0)
+            inside = np.where(np.arange(bins + 1) == bins, below[-1], 0.0)
         return np.asarray(np.diff(inside)[None], np.float64)
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
-    result = np.zeros((dist.rows, KL_BINS))
+    result = np.zeros((dist.rows, bins))
     for row in range(dist.rows):
         if reach[row] > 0.0:
             values = np.abs(dist.values[row, : dist.count[row]])
-            index = (values * (KL_BINS / reach[row])).astype(np.int32)
-            np.minimum(index, KL_BINS - 1, out=index)
-            result[row] = np.bincount(index, minlength=KL_BINS)
+            index = (values * (bins / reach[row])).astype(np.int32)
+            np.minimum(index, bins - 1, out=index)
+            result[row] = np.bincount(index, minlength=bins)
     return result
 
 

@@ -167,8 +167,8 @@ def weight_qparams(
 ) -> QParams:
     """The grid of a weight, in one call.
 
-    minmax, movavg (one batch of weights has no other average) and hand-set ranges only look for the
-    ends; the other methods sort the weight once.
+    minmax, averages (weights are one batch) and hand-set ranges only look for the ends; the other
+    methods sort the weight once.
 
     Args:
         values: the weight, any shape.
@@ -184,7 +184,7 @@ def weight_qparams(
     array = as_float32(values, name)
     where, block = weight_axis(spec, axis, array.ndim, name)
     kind = spec.range.kind if spec.range is not None else "minmax"
-    if kind in ("minmax", "movavg", "range"):
+    if kind in ("minmax", "meanminmax", "movavg", "range", "ort-minmax", "ort-entropy"):
         r = _ends(array, where, block, name)
         if spec.range is not None and kind == "range":
             r = given_range(spec.range, r.lo.size)

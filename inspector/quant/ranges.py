@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution, Histogram
-from inspector.quant.grid import Floats, RealRange, with_zero
+from inspector.quant.grid import Floats, RealRange, grid_parameters, with_zero
 from inspector.quant.kl import kl_range
 from inspector.quant.mse import mse_range
+from inspector.quant.ort_ranges import ort_percentile_range
 from inspector.quant.spec import QuantSpec, RangeMethod
+from inspector.quant.squared_error import cost_of
 
 __all__ = ["MOVAVG_MOMENTUM", "RealRange", "choose_range", "given_range"]
 
@@ -32,19 +34,48 @@ def choose_range(dist: Distribution, spec: QuantSpec) -> RealRange:
     """
     spec.require_computable()
     method = spec.range or RangeMethod("minmax")
+    found = _range_of(dist, spec, method)
+    return _nearer_power(dist, spec, found) if spec.pow2 and method.kind in _CLIPPING else found
+
+
+def _range_of(dist: Distribution, spec: QuantSpec, method: RangeMethod) -> RealRange:
     match method.kind:
         case "range":
             return given_range(method, dist.rows)
         case "movavg":
-            return movavg_range(dist)
+            return movavg_range(dist, method.momentum or MOVAVG_MOMENTUM)
+        case "meanminmax":
+            return mean_range(dist, method.batch or 1)
+        case "percentile" if method.percentile is None:
+            return between_percentiles(dist, method.lo or 0.0, method.hi or 100.0)
         case "percentile":
             return percentile_range(dist, method.percentile or 100.0, bool(spec.symmetric))
+        case "ort-percentile":
+            return ort_percentile_range(dist, method.percentile or 100.0, bool(spec.symmetric))
         case "kl":
             return kl_range(dist, spec)
         case "mse":
             return mse_range(dist, spec)
-        case _:
+        case _:  # onnxruntime's MinMax too, and its Entropy: see `inspector.quant.ort_ranges`
             return with_zero(dist.lo, dist.hi)
+
+
+_CLIPPING = ("percentile", "ort-percentile", "kl")
+"""Methods that give up the outermost values: their power of two need not reach farther."""
+
+
+def _nearer_power(dist: Distribution, spec: QuantSpec, found: RealRange) -> RealRange:
+    """The range, or half of it where that power of two has the smaller squared error.
+
+    A power-of-two scale is the one at or above what a range asks for, up to twice as coarse. Where
+    a method clips anyway, the one below may serve better; the method `mse` tries them all.
+    """
+    cost = cost_of(dist, *spec.code_range(), spec.table)
+    factors = np.array([1.0, 0.5])
+    lo, hi = found.lo[:, None] * factors, found.hi[:, None] * factors
+    errors = cost(*grid_parameters(lo, hi, spec))
+    half = errors[:, 1] < errors[:, 0]
+    return RealRange(np.where(half, lo[:, 1], found.lo), np.where(half, hi[:, 1], found.hi))
 
 
 def given_range(method: RangeMethod, rows: int) -> RealRange:
@@ -58,7 +89,7 @@ def movavg_range(dist: Distribution, momentum: float = MOVAVG_MOMENTUM) -> RealR
     a_0 = m_0, a_t = momentum * a_{t-1} + (1 - momentum) * m_t, as in Jacob et al. 2018
     (arXiv:1712.05877), section 3.1, and TensorFlow's FakeQuant training ops; their momentum is
     0.999, for thousands of training steps, while calibration sees tens of batches. onnxruntime's
-    ``moving_average`` is a plain mean over the batches instead.
+    ``moving_average`` is a plain mean over the batches instead: `mean_range`.
 
     Weights are one batch: their moving average is minmax.
     """
@@ -68,6 +99,32 @@ def movavg_range(dist: Distribution, momentum: float = MOVAVG_MOMENTUM) -> RealR
     for batch in dist.batches[1:, 1:]:
         average = momentum * average + (1.0 - momentum) * batch
     return with_zero(average[:1], average[1:])
+
+
+def mean_range(dist: Distribution, size: int = 1) -> RealRange:
+    """The mean over batches of their minima and of their maxima.
+
+    With batches of one sample this is onnxruntime's MinMax calibrator with its option
+    ``CalibMovingAverage``. Weights are one batch: their mean is minmax.
+
+    Args:
+        dist: what is known of the tensor.
+        size: samples that make up a batch; the last one may have fewer.
+    """
+    if not isinstance(dist, Histogram) or not len(dist.batches):
+        return with_zero(dist.lo, dist.hi)
+    starts = np.arange(0, len(dist.batches), size)
+    lo = np.minimum.reduceat(dist.batches[:, 1], starts).mean()
+    hi = np.maximum.reduceat(dist.batches[:, 2], starts).mean()
+    return with_zero([lo], [hi])
+
+
+def between_percentiles(dist: Distribution, low: float, high: float) -> RealRange:
+    """The range between two quantiles, each given in %; see `percentile_range`.
+
+    With 0 for the lower one only the upper end is cut, and the other way round.
+    """
+    return with_zero(_quantile(dist, low / 100.0), _quantile(dist, high / 100.0))
 
 
 def percentile_range(dist: Distribution, percentile: float, symmetric: bool) -> RealRange:

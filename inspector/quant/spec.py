@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from inspector.errors import SpecError, UnsupportedError
-from inspector.quant.spec_parts import PLAIN_RANGES, Granularity, RangeKind, RangeMethod
+from inspector.quant.spec_parts import (
+    PLAIN_RANGES,
+    RANGE_STARTS,
+    Granularity,
+    RangeKind,
+    RangeMethod,
+    RangeSyntaxError,
+)
 from inspector.quant.tables import LevelTable, table_of
 
 __all__ = [
@@ -28,7 +35,6 @@ _INTEGER = re.compile(r"(u?)int([0-9]+)", re.ASCII)
 _LOG = re.compile(r"log([0-9]+)", re.ASCII)
 _CHANNEL = re.compile(r"channel(?:@(.*))?", re.ASCII | re.DOTALL)
 _BLOCK = re.compile(r"block([^@]*)(?:@(.*))?", re.ASCII | re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
 
 MIN_BITS, MAX_BITS = 2, 16
@@ -55,7 +61,8 @@ class QuantSpec:
         granularity: which values share a scale.
         range: how the real range is chosen.
         symmetric: True keeps real zero in the middle of the grid; False lets the zero point move.
-        pow2: the scale is a power of two, the one at or above what the range asks for.
+        pow2: the scale is a power of two, the one at or above what the range asks for; or the one
+            below it, where a method that clips anyway (percentile, KL) loses less with that.
 
     Raises:
         SpecError: the dtype is unknown, or ``float`` was given other fields.
@@ -303,7 +310,7 @@ class _Parser:
             if part.startswith(("channel", "block")) or part == "tensor":
                 self._once(spec.granularity is None, "granularity")
                 return replace(spec, granularity=self._granularity(part))
-            if part in PLAIN_RANGES or part.startswith(("percentile", "range")):
+            if part in PLAIN_RANGES or part.startswith(RANGE_STARTS):
                 self._once(spec.range is None, "range method")
                 return replace(spec, range=self._range(part))
         except SpecError as error:
@@ -351,21 +358,10 @@ class _Parser:
         return int(text)
 
     def _range(self, part: str) -> RangeMethod:
-        if part in PLAIN_RANGES:
-            return RangeMethod(PLAIN_RANGES[part])
-        if part.startswith("percentile"):
-            number = part.removeprefix("percentile")
-            if not _NUMBER.fullmatch(number):
-                raise self._error(
-                    "lacks a percentage", "Write how much is kept, as in percentile99.99."
-                )
-            return RangeMethod("percentile", percentile=float(number))
-        inner = part.removeprefix("range")
-        ends = [end.strip() for end in inner[1:-1].split(",")]
-        framed = inner.startswith("[") and inner.endswith("]")
-        if not framed or len(ends) != 2 or not all(_NUMBER.fullmatch(end) for end in ends):
-            raise self._error("is not a range of two numbers", "Write it as in range[-1,1].")
-        return RangeMethod("range", lo=float(ends[0]), hi=float(ends[1]))
+        try:
+            return RangeMethod.parse(part)
+        except RangeSyntaxError as error:
+            raise self._error(error.message, error.hint) from None
 
 
 def _suggest_part(word: str) -> str:

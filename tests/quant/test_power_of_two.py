@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from inspector.quant.grid import MIN_SCALE, RealRange, power_of_two
 from inspector.quant.kernels import fake_quantize, quantize
 from inspector.quant.qparams import QParams, choose_qparams, qparams_from_range, weight_qparams
 from inspector.quant.ranges import choose_range
+from inspector.quant.requantize import quantize_multiplier, requantize_integer
 from inspector.quant.spec import DTYPES, QuantSpec
 
 INTEGERS = [dtype for dtype in DTYPES if QuantSpec(dtype).is_affine]
@@ -198,3 +200,38 @@ def test_the_file_has_powers_and_does_what_was_predicted(
     for one, other in zip(predicted, measured, strict=True):
         for name, values in one.items():
             assert np.abs(values - other[name]).max() <= 1.01 * step
+
+
+@pytest.mark.parametrize("method", ["percentile99", "ort-percentile99"])
+@pytest.mark.parametrize("dtype", ["int8", "int4", "uint4", "fp8e4m3"])
+def test_where_a_method_clips_the_better_power_is_taken(dtype: str, method: str) -> None:
+    """Of the powers above and below, by the squared error of really rounding."""
+    lower = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        values = (rng.standard_t(4, 3000) * rng.uniform(0.5, 2)).astype(np.float32)
+        dist = ExactDistribution.of(values)
+        found = choose_qparams(dist, QuantSpec.parse(f"{dtype}:tensor:{method}:sym:pow2"))
+        plain = choose_qparams(dist, QuantSpec.parse(f"{dtype}:tensor:{method}:sym"))
+        above = power_of_two(plain.scale)
+        errors = []
+        for scale in (above, above / 2):
+            grid = replace(found, scale=np.asarray(scale, np.float32))
+            wrong = values - fake_quantize(values, grid)
+            errors.append(float(np.square(wrong, dtype=np.float64).sum()))
+        assert float(found.scale) == float(above if errors[0] <= errors[1] else above / 2)
+        lower += int(float(found.scale) < float(above))
+    assert lower > 0 or dtype not in ("int4", "uint4")
+
+
+def test_requantization_between_powers_of_two_is_a_shift() -> None:
+    """The multiplier of any three such scales is one half: only the shift says how much."""
+    acc = np.arange(-40_000, 40_000, 37, dtype=np.int32)
+    for exponents in ((-7, -9, -3), (-1, -14, -2), (3, -14, -2)):
+        read, weight, written = (2.0**exponent for exponent in exponents)
+        multiplier, shift = quantize_multiplier(read * weight / written)
+        assert multiplier == 1 << 30
+        assert shift - 1 == exponents[0] + exponents[1] - exponents[2]
+        found = requantize_integer(acc, multiplier, shift)
+        exact = np.clip(np.rint(acc * (read * weight / written)), -128, 127)
+        assert np.abs(found - exact).max() <= 1

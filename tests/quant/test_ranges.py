@@ -191,3 +191,53 @@ def test_percentiles_of_magnitudes_are_those_of_the_sorted_magnitudes(
     low, high = values.min(axis=1), values.max(axis=1)
     np.testing.assert_allclose(found.hi, np.clip(np.minimum(high, expected), 0, None), rtol=1e-12)
     np.testing.assert_allclose(found.lo, np.clip(np.maximum(low, -expected), None, 0), rtol=1e-12)
+
+
+def _batches(*batches: list[float]) -> Histogram:
+    found = Histogram.empty()
+    for number, batch in enumerate(batches):
+        found = found.merge(Histogram.of(batch, batch=number))
+    return found
+
+
+def _kept(dist: Histogram | ExactDistribution, text: str) -> tuple[float, float]:
+    found = choose_range(dist, QuantSpec.parse(f"uint8:tensor:{text}").filled("activations"))
+    return float(found.lo[0]), float(found.hi[0])
+
+
+def test_averages_by_hand() -> None:
+    """The moving average with its constant, and the mean over samples or over batches of them."""
+    dist = _batches([-1.0, 2.0], [-3.0, 4.0], [-5.0, 12.0])
+    assert _kept(dist, "minmax") == (-5.0, 12.0)
+    assert _kept(dist, "meanminmax") == (-3.0, 6.0)
+    assert _kept(dist, "meanminmax2") == (-4.0, 8.0)
+    assert _kept(dist, "meanminmax9") == (-5.0, 12.0)
+    half = (((-1 - 3) / 2 - 5) / 2, ((2 + 4) / 2 + 12) / 2)
+    assert _kept(dist, "movavg0.5") == pytest.approx(half)
+    slow = _kept(dist, "movavg0.99")
+    assert slow == pytest.approx(
+        (-(0.99**2) - 0.99 * 0.03 - 0.05, 2 * 0.99**2 + 0.99 * 0.04 + 0.12)
+    )
+
+
+def test_one_and_two_sided_percentiles() -> None:
+    """Each end is cut at its own quantile, numpy's where all values are known."""
+    values = _normal(3, 5000)
+    exact = ExactDistribution.of(values)
+    for low, high in ((0.0, 99.0), (1.0, 100.0), (0.5, 90.0)):
+        found = _kept(exact, f"percentile[{low},{high}]")
+        assert found == pytest.approx(tuple(np.percentile(values, [low, high])), rel=1e-6)
+        assert _kept(Histogram.of(values), f"percentile[{low},{high}]") == pytest.approx(
+            found, abs=0.02
+        )
+    assert _kept(exact, "percentile[0.5,99.5]") == _kept(exact, "percentile99:asym")
+
+
+def test_entropy_with_its_bins() -> None:
+    """The numbers of the talk are the usual ones; with as many levels as bins nothing is cut."""
+    values = ExactDistribution.of(_normal(4, 20_000))
+    whole = _kept(values, "minmax")
+    talk = choose_range(values, QuantSpec.parse("int8:tensor:kl:sym"))
+    assert _kept(values, "kl2048/128:sym") == (float(talk.lo[0]), float(talk.hi[0]))
+    assert _kept(values, "kl512/512") == whole
+    assert _kept(values, "kl4096/64") != _kept(values, "kl4096/256")

@@ -15,6 +15,7 @@ from inspector.quant.spec import (
     QuantSpec,
     RangeMethod,
 )
+from inspector.quant.spec_parts import PLAIN_RANGES
 
 axes = st.none() | st.integers(-4, 4)
 granularities = (
@@ -24,7 +25,20 @@ granularities = (
 )
 ends = st.floats(-3e38, 3e38, allow_nan=False)
 ranges = (
-    st.sampled_from(["minmax", "movavg", "kl", "mse"]).map(RangeMethod)
+    st.sampled_from(list(PLAIN_RANGES.values())).map(RangeMethod)
+    | st.floats(50, 100, exclude_min=True).map(
+        lambda p: RangeMethod("ort-percentile", percentile=p)
+    )
+    | st.floats(0, 1, exclude_min=True, exclude_max=True).map(
+        lambda m: RangeMethod("movavg", momentum=m)
+    )
+    | st.integers(1, 10**9 - 1).map(lambda n: RangeMethod("meanminmax", batch=n))
+    | st.tuples(st.integers(16, 4096), st.none() | st.integers(2, 16)).map(
+        lambda pair: RangeMethod("kl", bins=pair[0], levels=pair[1])
+    )
+    | st.tuples(st.floats(0, 100), st.floats(0, 100))
+    .filter(lambda pair: pair[0] != pair[1])
+    .map(lambda pair: RangeMethod("percentile", lo=min(pair), hi=max(pair)))
     | st.floats(50, 100, exclude_min=True).map(lambda p: RangeMethod("percentile", percentile=p))
     | st.tuples(ends, ends)
     .filter(lambda pair: pair != (0, 0))
@@ -82,6 +96,11 @@ def test_a_filled_spec_is_complete_and_stays_so(spec: QuantSpec, role: str) -> N
         ("int8:pow2:sym:kl:channel@0", "int8:channel@0:kl:sym:pow2"),
         ("log4", "log4"),
         ("fp8e5m2:tensor", "fp8e5m2:tensor"),
+        ("uint8:movavg0.990", "uint8:movavg0.99"),
+        ("uint8:meanminmax8:asym", "uint8:meanminmax8:asym"),
+        ("int8:kl4096/256", "int8:kl4096/256"),
+        ("uint8:percentile[0, 99.90]", "uint8:percentile[0,99.9]"),
+        ("uint8:ort-percentile99.999", "uint8:ort-percentile99.999"),
     ],
 )
 def test_what_is_printed(text: str, printed: str) -> None:
@@ -116,6 +135,17 @@ def test_what_is_printed(text: str, printed: str) -> None:
         ("int8:range(1,2)", "range(1,2)", 6, "range[-1,1]"),
         ("int8:range[nan,1]", "range[nan,1]", 6, "range[-1,1]"),
         ("int8:range[-1,1e39]", "range[-1,1e39]", 6, ""),
+        ("int8:movavg1", "movavg1", 6, "between 0 and 1"),
+        ("int8:movavgx", "movavgx", 6, "movavg0.99"),
+        ("int8:meanminmax0", "meanminmax0", 6, "meanminmax8"),
+        ("int8:kl8", "kl8", 6, "kl2048"),
+        ("int8:kl999999999", "kl999999999", 6, "kl2048"),
+        ("int8:kl64/128", "kl64/128", 6, "kl2048/128"),
+        ("int8:klx", "klx", 6, "kl"),
+        ("int8:percentile[99,1]", "percentile[99,1]", 6, "lower one first"),
+        ("int8:percentile[1]", "percentile[1]", 6, "percentile[0.01,99.99]"),
+        ("int8:ort-percentile", "ort-percentile", 6, "ort-percentile99.99"),
+        ("int8:ort-kl", "ort-kl", 6, "ort-entropy"),
         ("int8:block", "block", 6, "block32"),
         ("int8:block0", "block0", 6, "block32"),
         ("int8:block8@", "block8@", 6, "block8@0"),
@@ -146,6 +176,12 @@ def test_an_error_quotes_the_spec_and_says_where_and_what_would_be_right(
         lambda: RangeMethod("minmax", percentile=99.0),
         lambda: RangeMethod("range", lo=0.0),
         lambda: RangeMethod("kl", lo=0.0, hi=1.0),
+        lambda: RangeMethod("kl", momentum=0.5),
+        lambda: RangeMethod("kl", levels=4),
+        lambda: RangeMethod("minmax", bins=64),
+        lambda: RangeMethod("movavg", batch=2),
+        lambda: RangeMethod("percentile", lo=1.0),
+        lambda: RangeMethod("ort-percentile"),
         lambda: RangeMethod("range", lo=float("nan"), hi=1.0),
         lambda: RangeMethod("widest"),  # type: ignore[arg-type]
         lambda: QuantSpec("int99"),

@@ -26,12 +26,13 @@ Floats = NDArray[np.float64]
 
 _COLOURS = {
     "minmax": ("#5d6470", "#aab3c2"),
-    "movavg": ("#1e6b3a", "#6fd08c"),
     "percentile": ("#2560c8", "#78a9ff"),
     "kl": ("#8a3264", "#e08cc0"),
     "mse": ("#c45f00", "#f5a623"),
 }
-"""Light and dark; told apart by every kind of colour vision, and named beside the curves."""
+_OTHER = ("#1e6b3a", "#6fd08c")
+"""Light and dark, the last for what is seldom chosen; told apart by every kind of colour vision,
+and named beside the curves."""
 _FLOOR = -120.0
 """Errors fainter than this are drawn at it."""
 _NAMES_ROOM = 4.6
@@ -42,7 +43,7 @@ _WORSE, _BETTER = 26.0, 9.0
 
 def colour_of(method: RangeMethod, *, dark: bool) -> str:
     """The colour of a method's curve."""
-    return _COLOURS[method.kind][int(dark)]
+    return _COLOURS.get(method.kind, _OTHER)[int(dark)]
 
 
 class CurveItem(PixelItem):

@@ -27,10 +27,24 @@ from inspector.report.units import value_text
 
 HEIGHT = 22
 _TEXT, _GAP = 13.0, 8.0
-_NAMES = {"minmax": "min/max", "movavg": "average", "kl": "KL", "mse": "MSE", "range": "by hand"}
+_NAMES = {
+    "minmax": "min/max",
+    "meanminmax": "mean",
+    "movavg": "average",
+    "percentile": "%",
+    "kl": "KL",
+    "mse": "MSE",
+    "range": "by hand",
+    "ort-minmax": "ORT min/max",
+    "ort-entropy": "ORT entropy",
+}
 _TIPS = {
     "minmax": "From the smallest to the largest value: nothing is clipped",
     "movavg": "Moving average of each batch's smallest and largest value",
+    "meanminmax": "Mean of each batch's smallest and largest value",
+    "ort-minmax": "As onnxruntime's MinMax calibrator",
+    "ort-entropy": "As onnxruntime's Entropy calibrator, which clips nothing",
+    "ort-percentile": "As onnxruntime's Percentile calibrator: the left edge of a bin of 2048",
     "percentile": "Keeps this share of the values and clips the rest",
     "kl": "Least Kullback-Leibler divergence between the values before and after:\n"
     "keeps the shape of what is frequent, and clips what is rare",
@@ -41,7 +55,8 @@ _TIPS = {
 def method_name(method: RangeMethod) -> str:
     """A method as a plot has room for."""
     if method.percentile is not None:
-        return f"{method.percentile:.6g}\u2009%"
+        ort = "ORT " if method.kind == "ort-percentile" else ""
+        return f"{ort}{method.percentile:.6g}\u2009%"
     return _NAMES[method.kind]
 
 

@@ -185,9 +185,9 @@ class RolePlots:
         present = Present(method, subject.facts.spec.bits, exact)
         rows = subject.values.rows
         sampled = subject.row is None and rows > SOME
-        spec = subject.facts.spec
-        note = f"now {decibel_text(exact)} at {present.bits} bit{'s' if present.bits > 1 else ''}"
-        note += "" if spec.is_affine else f" ({spec.dtype}); curves of integers"
+        even = subject.facts.spec.is_affine
+        note = f"now {decibel_text(exact)}"
+        note += f" at {present.bits} bits" if even else "; lines: integers"
         note += f", curves ≈ from {SOME} of {rows} {subject.what}s" if sampled else ""
         self.bits().show_curves(curves, present, note)
 
