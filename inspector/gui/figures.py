@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
 from inspector.graph.grids import identity
@@ -17,6 +19,7 @@ from inspector.gui.misfits import Misfit
 from inspector.gui.planned import Planned
 from inspector.gui.spec_origin import origin_text
 from inspector.gui.spec_panel import Selection
+from inspector.quant.conventions import Offsets
 from inspector.quant.distribution import Distribution
 from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams
@@ -161,11 +164,28 @@ def tensor_figures(facts: TensorFacts | None, why: str = "") -> list[tuple[str, 
     figures += [
         ("Grid", f"{value_text(low)} … {value_text(high)}"),
         ("Scale", scale),
+        *_zero_point(facts.spec, qp),
         ("SQNR", f"{sign}{decibel_text(profile.total_sqnr_db)}"),
         ("Clipped", f"{sign}{percent_text(float(profile.clipped.mean()))}"),
         ("To zero", f"{sign}{percent_text(float(profile.zeroed.mean()))}"),
     ]
     return figures
+
+
+def _zero_point(spec: QuantSpec, qp: QParams) -> list[tuple[str, str]]:
+    """Where real zero lies on signed and on unsigned codes; nothing in the middle of these."""
+    if not spec.is_affine or (spec.signed and not qp.zero_point.any()):
+        return []
+    offsets = Offsets.of(qp.zero_point, spec.bits, signed=spec.signed)
+    ways = [(offsets.signed, "int"), (offsets.unsigned, "uint")]
+    own, other = ways if spec.signed else ways[::-1]
+    text = f"{_span(own[0])} ({other[1]}{spec.bits}: {_span(other[0])})"
+    return [("Zero point", text.replace("-", "\N{MINUS SIGN}"))]
+
+
+def _span(numbers: NDArray[np.int64]) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return str(low) if low == high else f"{low} … {high}"
 
 
 def on_grid(facts: TensorFacts, values: Distribution, grid: QParams) -> TensorFacts:

@@ -155,3 +155,20 @@ def predicted(window: MainWindow) -> float:
     for feeds in preview_samples(document.dataset).samples():
         meter.add(session.run(feeds), preview.run(grids, feeds))
     return meter.result().sqnr_db
+
+
+def test_the_zero_point_is_shown_on_both_kinds_of_codes(calibrated: MainWindow, idle: Idle) -> None:
+    """As uint8 and as int8, 128 apart; symmetric signed codes have nothing to show."""
+    calibrated.presenter.select((LAYER,))
+    idle()
+    names = {
+        name.text(): value.text() for name, value in calibrated.panel.activation_figures._cells
+    }
+    own, _, other = names["Zero point"].removesuffix(")").partition(" (int8: ")
+    number = int(own)
+    assert 0 <= number <= 255
+    assert int(other.replace("\N{MINUS SIGN}", "-")) == number - 128
+    weights = {
+        name.text() for name, _ in calibrated.panel.weight_figures._cells if name.isVisible()
+    }
+    assert "Zero point" not in weights
