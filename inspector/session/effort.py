@@ -11,6 +11,8 @@ _SORT_MS, _ROUND_MS = 5e-6, 4e-4
 """For each value: to order magnitudes, and to round it to many grids."""
 _LOOK_UP_MS, _KL_MS, _MSE_MS = 0.007, 3.0, 0.6
 """For each row: to look a few values up, and to try many ranges."""
+_UNEVEN = 3.0
+"""So many times more where levels are looked up in a table."""
 
 
 def is_quick(dist: ExactDistribution, spec: QuantSpec) -> bool:
@@ -32,5 +34,6 @@ def range_ms(values: int, rows: int, spec: QuantSpec) -> float:
     if kind == "kl":
         return values * _SORT_MS + rows * _KL_MS
     if kind == "mse":
-        return min(values * _ROUND_MS, rows * _MSE_MS)
+        each = _UNEVEN if spec.table is not None else 1.0
+        return each * min(values * _ROUND_MS, rows * _MSE_MS)
     return 0.0
