@@ -216,7 +216,9 @@ def _magnitude_at(
     row = np.arange(len(values))
     # -0.0 counts among the others: searching for 0 finds the first of both zeros.
     zero = np.float32(0.0)
-    below = np.array([line[:n].searchsorted(zero) for line, n in zip(values, count, strict=True)])
+    below = np.array(
+        [line[:n].searchsorted(zero) for line, n in zip(values, count, strict=True)], np.int64
+    )
 
     def negative(at: NDArray[np.int64]) -> Floats:
         """The magnitude of the negative value number `at`, from zero outwards; else infinite."""

@@ -103,7 +103,7 @@ class Recipe:
             weights, activations = index.chosen(layer, default)
             key = id(weights), id(activations)  # both live as long as the recipe
             if key not in known:
-                known[key] = filled_specs(weights, activations)
+                known[key] = filled_specs(weights, activations, dynamic=False)
             found[layer.name] = known[key]
         return found
 

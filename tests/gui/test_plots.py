@@ -281,6 +281,9 @@ def test_copy_and_save(
 def test_every_plot_can_be_saved(calibrated: MainWindow, idle: Idle) -> None:
     """Each has numbers of equal columns, and an image."""
     calibrated.presenter.select((calibrated.document.layers[1].name,))
+    for name in ("actionSensitivity", "actionSearch"):
+        calibrated.actions_[name].trigger()
+        idle()
     for number in range(calibrated.plots.pages.tabs.count()):
         calibrated.plots.pages.tabs.setCurrentIndex(number)
         idle()
