@@ -58,6 +58,7 @@ class Bridge(QObject):
         facts_changed: names of the layers whose weight figures are new.
         misfits_changed: names of the layers that another target may take, or not take any more.
         calibration_changed: the activations are known, or not any more.
+        dataset_changed: there are other samples, or none any more.
         fidelity_changed: the end-to-end figures are new, or are out of date.
         saved_changed: whether there are unsaved changes.
         refused: an InspectorError that the user must know of.
@@ -68,6 +69,7 @@ class Bridge(QObject):
     facts_changed = Signal(object)
     misfits_changed = Signal(object)
     calibration_changed = Signal()
+    dataset_changed = Signal()
     fidelity_changed = Signal()
     saved_changed = Signal(bool)
     refused = Signal(object)
@@ -287,6 +289,7 @@ class Bridge(QObject):
                 self.evaluation.ask()
             case DatasetChanged():
                 self.evaluation.ask()
+                self.dataset_changed.emit()
             case SavedChanged(dirty):
                 self.saved_changed.emit(dirty)
 

@@ -19,6 +19,7 @@ from inspector.gui.estimate import preview_samples
 from inspector.gui.layer_rows import ALONE
 from inspector.gui.main_window import MainWindow
 from inspector.gui.mixing.sensitivities import CHANNEL
+from inspector.gui.mixing.sensitivity_plot import SensitivityPlot
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.onnxio.runnable import runnable
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
@@ -47,6 +48,22 @@ def searched(qtbot: QtBot, calibrated: MainWindow, idle: Idle) -> MainWindow:
     calibrated.actions_["actionSearch"].trigger()
     settle(qtbot, calibrated, idle)
     return calibrated
+
+
+def test_data_that_comes_later_is_seen(
+    qtbot: QtBot, opened: MainWindow, idle: Idle, sample_models: Path
+) -> None:
+    """Also while the page is in front: it does not go on asking for data."""
+    opened.plots.pages.turn_to("Widths")
+    settle(qtbot, opened, idle)
+    chart = opened.findChild(SensitivityPlot)
+    assert chart is not None
+    assert not chart.run.isEnabled()
+
+    opened.open_path(sample_models / "digits_calibration.npz")
+    settle(qtbot, opened, idle)
+    assert chart.run.isEnabled()
+    assert "when it alone is quantized" in chart.empty.text()
 
 
 def click_plot(qtbot: QtBot, card: PlotCard, place: QPointF) -> None:

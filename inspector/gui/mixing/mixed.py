@@ -130,7 +130,8 @@ class MixedSearch(QObject):
         self.bits: tuple[int, ...] = WIDTHS[0]
         self.cost: Kind = COSTS[0]
         bridge.model_changed.connect(self._reset)
-        bridge.calibration_changed.connect(self._data_changed)
+        for source in (bridge.calibration_changed, bridge.dataset_changed):
+            source.connect(self._data_changed)
         bridge.specs_changed.connect(lambda _: self.changed.emit())
         bridge.tasks.ended.connect(self._ended)
 
@@ -243,10 +244,10 @@ class MixedSearch(QObject):
 
     def _data_changed(self) -> None:
         request, document = self._request, self._bridge.document
-        if request is None:
-            return
-        if (document.calibration, document.dataset) != (request.calibration, request.dataset):
+        present = document.calibration, document.dataset
+        if request is not None and present != (request.calibration, request.dataset):
             self._reset()
+        self.changed.emit()
 
     def _forget(self) -> None:
         self._task = None

@@ -110,7 +110,8 @@ class Sensitivities(QObject):
         self.estimates: dict[tuple[str, int, Way], float] = {}
         self.bits = BITS[0]
         bridge.model_changed.connect(self._reset)
-        bridge.calibration_changed.connect(self._data_changed)
+        for source in (bridge.calibration_changed, bridge.dataset_changed):
+            source.connect(self._data_changed)
         bridge.specs_changed.connect(lambda _: self.changed.emit())
         bridge.tasks.ended.connect(self._ended)
 
@@ -197,6 +198,7 @@ class Sensitivities(QObject):
         document = self._bridge.document
         if self._of[:2] != (document.calibration, document.dataset) and self._of[0] is not None:
             self._reset()
+        self.changed.emit()
 
     def _forget(self) -> None:
         self._task = None
