@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug, recipe_of
+from inspector.cli.choices import Choices, choice_options
+from inspector.cli.options import PATH, Data, as_json, data_options, debug
 from inspector.cli.output import data_text, facts, print_json
 from inspector.cli.work import run_work
 
@@ -36,20 +36,7 @@ Examples:
     help="Also write the float model whose tensors the file names: foldings change some.",
 )
 @data_options("The data to calibrate with")
-@click.option("--recipe", type=PATH, metavar="FILE", help="The choices, as a recipe (TOML).")
-@click.option("--weights", metavar="SPEC", help="Default of the weights, such as int8:channel.")
-@click.option("--activations", metavar="SPEC", help="Default of the activations.")
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    metavar="GLOB=ROLE:SPEC",
-    help="A rule for some layers, such as 'op:Gemm=weights:int16'; may be repeated.",
-)
-@click.option(
-    "--target", metavar="NAME", help="The hardware; by default the one that the format is for."
-)
-@click.option("--fit", is_flag=True, help="Change what the target does not take.")
+@choice_options
 @as_json
 @debug
 def command(
@@ -59,12 +46,7 @@ def command(
     version: str | None,
     float_model: Path | None,
     data: Data,
-    recipe: Path | None,
-    weights: str | None,
-    activations: str | None,
-    layers: Sequence[str],
-    target: str | None,
-    fit: bool,
+    choices: Choices,
     as_json: bool,
 ) -> None:
     """Write the scales and zero points that MODEL would be quantized with as FILE.
@@ -75,23 +57,10 @@ def command(
     data.check()
     from inspector.onnxio.encodings import format_of
     from inspector.session.handover import HandoverRequest, hand_over
-    from inspector.session.job import QuantizeRequest
 
     form = format_of(to)
     form.version(version)
-    if target is None and recipe is None:
-        target = form.target
-    job = QuantizeRequest(
-        model=model,
-        output=output,
-        recipe=recipe_of(recipe, weights, activations, layers, None, target),
-        calibration=data.calibration,
-        images=data.image_options(),
-        samples=data.samples,
-        random_samples=data.random_data,
-        seed=data.seed,
-        fit=fit or not (recipe or weights or activations or layers),
-    )
+    job = choices.request(model, output, data, target=form.target)
     request = HandoverRequest(job, to, version, float_model)
     result = run_work(
         lambda progress, cancel: hand_over(request, progress=progress, cancel=cancel)

@@ -10,21 +10,19 @@ from typing import Any
 
 import click
 
+from inspector.cli.choices import Choices, choice_options
 from inspector.cli.options import (
     PATH,
     Data,
     as_json,
     data_options,
     debug,
-    recipe_of,
 )
 from inspector.cli.output import data_text, facts, print_json, table
 from inspector.cli.work import run_work
 from inspector.files import check_not_read, check_target
-from inspector.quant.recover import METHODS_TEXT
 from inspector.report.conversion_text import conversions_line
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
-from inspector.session.formats import FORMATS
 
 _MOST_REASONS = 4
 
@@ -44,39 +42,7 @@ Examples:
 @click.argument("model", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="OUT", help="The file to write.")
 @data_options("What to calibrate with (or statistics that `calibrate` saved)")
-@click.option("--recipe", type=PATH, metavar="FILE", help="What to choose, a TOML file.")
-@click.option("--weights", metavar="SPEC", help="Weights of layers that no rule speaks of.")
-@click.option("--activations", metavar="SPEC", help="Their activations.")
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    metavar="GLOB=ROLE:SPEC",
-    help="A rule for layers, after those of the recipe; ROLE is weights, activations or recover, "
-    "GLOB a pattern for names or op:OPERATOR.",
-)
-@click.option(
-    "--recover",
-    metavar="METHODS",
-    help="What to do so that quantizing costs less: " + METHODS_TEXT + ".",
-)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Form of the saved file.")
-@click.option(
-    "--matmul-nbits",
-    is_flag=True,
-    help="Write products by weights of 2, 4 or 8 bits alone as onnxruntime's MatMulNBits.",
-)
-@click.option(
-    "--integer-io",
-    is_flag=True,
-    help="Let the file take and give integers; what they stand for is told and in its metadata.",
-)
-@click.option(
-    "--target",
-    metavar="NAME",
-    help="The hardware to quantize for, such as tensorrt, or a profile of your own, FILE.toml.",
-)
-@click.option("--fit", is_flag=True, help="Change what the target does not take, and say so.")
+@choice_options
 @click.option(
     "--report",
     type=PATH,
@@ -91,16 +57,7 @@ def command(
     model: Path,
     output: Path,
     data: Data,
-    recipe: Path | None,
-    weights: str | None,
-    activations: str | None,
-    layers: Sequence[str],
-    recover: str | None,
-    form: str | None,
-    matmul_nbits: bool,
-    integer_io: bool,
-    target: str | None,
-    fit: bool,
+    choices: Choices,
     report: Path | None,
     verify: bool,
     force: bool,
@@ -114,36 +71,14 @@ def command(
     """
     data.check()
     check_target(output)
-    check_not_read(output, (data.calibration, recipe))
-    _check_report(report, output, (model, data.calibration, recipe))
+    check_not_read(output, (data.calibration, choices.recipe))
+    _check_report(report, output, (model, data.calibration, choices.recipe))
     from inspector.cli.report import write
     from inspector.report.data import report_data
-    from inspector.session.job import QuantizeRequest, quantize_model
+    from inspector.session.job import quantize_model
 
-    request = QuantizeRequest(
-        model=model,
-        output=output,
-        recipe=recipe_of(
-            recipe,
-            weights,
-            activations,
-            layers,
-            form,
-            target,
-            recover,
-            matmul_nbits=matmul_nbits,
-            integer_io=integer_io,
-        ),
-        calibration=data.calibration,
-        images=data.image_options(),
-        samples=data.samples,
-        random_samples=data.random_data,
-        seed=data.seed,
-        force=force,
-        verify=verify,
-        # Defaults follow the target into each layer; what somebody chose is not changed unasked.
-        fit=fit or not (recipe or weights or activations or layers),
-        study=report is not None,
+    request = choices.request(
+        model, output, data, force=force, verify=verify, study=report is not None
     )
     done = run_work(
         lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)

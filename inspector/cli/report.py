@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug, recipe_of
+from inspector.cli.choices import Choices, choice_options
+from inspector.cli.options import PATH, Data, as_json, data_options, debug
 from inspector.cli.output import print_json, printable
 from inspector.cli.render import choose_platform
 from inspector.cli.work import run_work
@@ -42,32 +42,14 @@ Examples:
     help="The file to write: .html, .pdf, .json, .csv or .md.",
 )
 @data_options("The data to calibrate with")
-@click.option("--recipe", type=PATH, metavar="FILE", help="The choices, as a recipe (TOML).")
-@click.option("--weights", metavar="SPEC", help="Default of the weights, such as int8:channel.")
-@click.option("--activations", metavar="SPEC", help="Default of the activations.")
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    metavar="GLOB=ROLE:SPEC",
-    help="A rule for some layers, such as 'op:Gemm=weights:int16'; may be repeated.",
-)
-@click.option("--format", "form", metavar="NAME", help="Form of the quantized model.")
-@click.option("--target", metavar="NAME", help="The hardware to quantize for.")
-@click.option("--fit", is_flag=True, help="Change what the target does not take, and say so.")
+@choice_options
 @as_json
 @debug
 def command(
     model: Path,
     output: Path,
     data: Data,
-    recipe: Path | None,
-    weights: str | None,
-    activations: str | None,
-    layers: Sequence[str],
-    form: str | None,
-    target: str | None,
-    fit: bool,
+    choices: Choices,
     as_json: bool,
 ) -> None:
     """Quantize MODEL as `quantize` would, and say as FILE what that does to it.
@@ -79,22 +61,12 @@ def command(
     from inspector.report.write import check_report
 
     check_report(output, more=(".pdf",))
-    check_not_read(output, (model, data.calibration, recipe))
-    from inspector.session.job import QuantizeRequest, quantize_model
+    check_not_read(output, (model, data.calibration, choices.recipe))
+    from inspector.session.job import quantize_model
 
     with tempfile.TemporaryDirectory(prefix="quant-inspector-") as folder:
-        request = QuantizeRequest(
-            model=model,
-            output=Path(folder) / f"{model.stem}_quantized.onnx",
-            recipe=recipe_of(recipe, weights, activations, layers, form, target),
-            calibration=data.calibration,
-            images=data.image_options(),
-            samples=data.samples,
-            random_samples=data.random_data,
-            seed=data.seed,
-            fit=fit or not (recipe or weights or activations or layers),
-            study=True,
-        )
+        written = Path(folder) / f"{model.stem}_quantized.onnx"
+        request = choices.request(model, written, data, study=True)
         result = run_work(
             lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
         )

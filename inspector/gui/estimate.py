@@ -27,7 +27,7 @@ from inspector.evaluate.statistics import Calibration
 from inspector.graph.grids import GridChooser, Grids
 from inspector.gui.tasks import Context
 from inspector.onnxio.runnable import runnable
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.writing import with_output_grids

@@ -16,7 +16,7 @@ from inspector.graph.grids import Grids, identity
 from inspector.graph.model import Layer
 from inspector.gui.tasks import Context
 from inspector.quant.profile import error_profile
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 

@@ -10,8 +10,9 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.tasks import Context
+from inspector.session.chosen import resolve
 from inspector.session.document import Document
-from inspector.session.job import resolve, save_quantized
+from inspector.session.job import save_quantized
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import recover

@@ -15,15 +15,8 @@ from inspector.onnxio.encodings import Encodings, Format, collect, format_of
 from inspector.onnxio.loading import Model
 from inspector.onnxio.saving import save_model
 from inspector.progress import Cancel, StageProgress, of_stage
-from inspector.session.job import (
-    QuantizeRequest,
-    check_weights,
-    grids_of,
-    measured_tensors,
-    read_data,
-    recipe_for_target,
-    resolve,
-)
+from inspector.session.chosen import check_weights, grids_of, measured_tensors, resolve
+from inspector.session.job import QuantizeRequest, read_data, recipe_for_target
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import recover

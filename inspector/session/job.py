@@ -8,9 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from inspector.errors import DataError, RecipeError, SaveError, UnsupportedError
+from inspector.errors import DataError, SaveError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
@@ -21,17 +19,21 @@ from inspector.evaluate.statistics import is_statistics, load_calibration
 from inspector.evaluate.verify import Verification, verify
 from inspector.files import check_not_read, check_target
 from inspector.graph.conversions import conversions
-from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.grids import Grids
 from inspector.graph.model import Layer
-from inspector.graph.placement import Plan
 from inspector.memory import free_bytes
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.saving import save_model, staged_model
 from inspector.onnxio.writers.integer_io import ends_of, float_ends
 from inspector.progress import Cancel, StageProgress, of_stage
-from inspector.quant.rows import extrema
-from inspector.quant.spec import LayerSpecs, QuantSpec
+from inspector.quant.spec import LayerSpecs
+from inspector.session.chosen import (
+    check_weights,
+    grids_of,
+    no_data_error,
+    resolve,
+)
 from inspector.session.clock import Clock
 from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
@@ -40,7 +42,6 @@ from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery, recover
 from inspector.session.result import LayerResult, QuantizeResult
 from inspector.session.study import LayerStudy, study_layers
-from inspector.session.target_rules import ROLES
 from inspector.session.writing import check_form, tensors_to_measure, with_output_grids, write_model
 
 _COPIES = 3.5
@@ -265,84 +266,6 @@ def too_large_to_run(model: Model) -> bool:
     """
     free = free_bytes()
     return free is not None and _COPIES * model.size_bytes > free
-
-
-def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
-    """The specs of every layer, checked.
-
-    Raises:
-        InspectorError: the recipe does not fit the model, or asks for what cannot be done.
-    """
-    recipe.check(opened.graph.layers)
-    specs = recipe.resolve_all(opened.graph.layers)
-    for name, chosen in specs.items():
-        for role in ROLES:
-            spec: QuantSpec = getattr(chosen, role)
-            if spec.is_float:
-                continue
-            try:
-                spec.require_computable(role)
-            except UnsupportedError as error:
-                raise UnsupportedError(f"Layer {name!r}: {error.message}", error.hint) from None
-            kind = spec.granularity.kind if spec.granularity else "tensor"
-            if role == "activations" and kind != "tensor":
-                raise RecipeError(
-                    f"Layer {name!r}: activations cannot be quantized per {kind} ({spec}).",
-                    "Use the granularity tensor for activations.",
-                )
-        _check_axis(opened.graph.layer(name), chosen.weights)
-    return specs
-
-
-def _check_axis(layer: Layer, spec: QuantSpec) -> None:
-    axis = spec.granularity.axis if spec.granularity is not None else None
-    rank = len(layer.weight_shape or ())
-    if axis is not None and layer.weight is not None and not -rank <= axis < rank:
-        raise RecipeError(
-            f"Layer {layer.name!r}: its weight has {rank} dimensions, no axis {axis} ({spec}).",
-            f"Name an axis from 0 to {rank - 1}.",
-        )
-
-
-def check_weights(opened: OpenModel, plan: Plan) -> None:
-    """Makes sure, before any work, that the weights to quantize are numbers.
-
-    Raises:
-        DataError: one holds NaN or infinity; it is named.
-
-    Cost: one pass over the weights.
-    """
-    for name in plan.weights:
-        weight = opened.graph.layer(name).weight or ""
-        values = np.asarray(opened.prepared.constant(weight), np.float32)
-        if values.size:
-            extrema(values, None, weight)
-
-
-def measured_tensors(plan: Plan) -> tuple[str, ...]:
-    """The tensors whose values a plan needs to know."""
-    return tuple(dict.fromkeys(name for point in plan.points for name in point.tensors))
-
-
-def grids_of(opened: OpenModel, plan: Plan, calibration: Calibration | None) -> Grids:
-    """All numbers of a plan from what calibration gathered.
-
-    Raises:
-        DataError: activations are to be quantized and nothing is known of them.
-    """
-    if plan.points and calibration is None:
-        raise no_data_error()
-    tensors = calibration.tensors if calibration is not None else {}
-    return choose_grids(opened.graph, plan, opened.prepared.constant, tensors)
-
-
-def no_data_error() -> DataError:
-    """What to tell a user who quantizes activations without data."""
-    return DataError(
-        "Activations are to be quantized, and there is no data to calibrate them with.",
-        "Give data with --calibration PATH, or --random-data N for a try, "
-        "or leave activations alone with --activations float.",
-    )
 
 
 def read_data(

@@ -19,7 +19,7 @@ from inspector.evaluate.tally import Outcome
 from inspector.graph.model import Layer
 from inspector.onnxio.tensors import stored_bytes as bytes_of_type
 from inspector.quant.spec import LayerSpecs
-from inspector.session.job import grids_of, resolve
+from inspector.session.chosen import grids_of, resolve
 from inspector.session.opening import OpenModel
 from inspector.session.quantities import stored_bytes
 from inspector.session.recipe import Recipe

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from inspector.errors import UnsupportedError
 from inspector.graph.model import Layer
 from inspector.quant.spec import MAX_BITS, MIN_BITS, LayerSpecs, QuantSpec, Role
+from inspector.session.chosen import resolve
 from inspector.session.fitting import fit, violations
-from inspector.session.job import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.profiles import profile_of
 from inspector.session.recipe import Recipe

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.random_data import random_data
 from inspector.graph.grids import Grids, choose_grids
-from inspector.session.job import measured_tensors, resolve, save_quantized
+from inspector.session.chosen import measured_tensors, resolve
+from inspector.session.job import save_quantized
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import Recipe
 

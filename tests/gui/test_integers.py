@@ -30,7 +30,7 @@ from inspector.quant.kernels import dequantize, quantize
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import QuantSpec
 from inspector.report.conversion_text import headline
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 from inspector.session.target_profile import ASSUMED, Accumulator
 
 Idle = Callable[[], None]

@@ -19,7 +19,7 @@ from inspector.gui.main_window import MainWindow
 from inspector.gui.theme import DARK, LIGHT
 from inspector.quant.spec import QuantSpec
 from inspector.report.units import decibel_text
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 
 Idle = Callable[[], None]
 

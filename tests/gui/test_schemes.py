@@ -22,7 +22,7 @@ from inspector.quant.metrics import sqnr_db
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import LayerSpecs
 from inspector.report.units import decibel_text
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 
 Idle = Callable[[], None]
 LAYER = "/block1/conv1/conv/Conv"

@@ -24,7 +24,7 @@ from inspector.gui.status_strip import StatusStrip, duration_text
 from inspector.onnxio.runnable import runnable
 from inspector.quant.spec import QuantSpec
 from inspector.report.units import cosine_text, decibel_text, percent_text
-from inspector.session.job import resolve
+from inspector.session.chosen import resolve
 
 Idle = Callable[[], None]
 LEFT = Qt.MouseButton.LeftButton

@@ -27,8 +27,8 @@ from inspector.quant.metrics import sqnr_db
 from inspector.quant.profile import error_profile
 from inspector.quant.spec import QuantSpec
 from inspector.report.units import cosine_text, decibel_text, percent_text
+from inspector.session.chosen import resolve
 from inspector.session.edits import set_default
-from inspector.session.job import resolve
 
 EDITS = 200
 _WEIGHTS = (

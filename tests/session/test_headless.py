@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from inspector.errors import DataError
 from inspector.graph.model import Graph
 from inspector.quant.spec import QuantSpec
+from inspector.session.chosen import measured_tensors
 from inspector.session.describe import describe, describe_opened
 from inspector.session.gather import all_tensors
-from inspector.session.job import measured_tensors
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import DEFAULT_RECIPE
 from inspector.session.samples import SampleRequest

@@ -28,12 +28,8 @@ from inspector.evaluate.runtime import optimized_op_counts
 from inspector.evaluate.statistics import save_calibration
 from inspector.quant.spec import QuantSpec
 from inspector.session import job
-from inspector.session.job import (
-    QuantizeRequest,
-    measured_tensors,
-    quantize_model,
-    resolve,
-)
+from inspector.session.chosen import measured_tensors, resolve
+from inspector.session.job import QuantizeRequest, quantize_model
 from inspector.session.opening import open_model
 from inspector.session.recipe import Recipe, Rule
 
