@@ -17,6 +17,7 @@ from inspector.gui.layer_table import LayerPane
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
+from inspector.gui.tasks import FRAME_MS
 from inspector.gui.weight_size import WeightSize, total_size, weight_size
 from inspector.quant.spec import Role
 from inspector.report.units import plural
@@ -55,6 +56,10 @@ class Presenter(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._show_gathered)
+        self._size = QTimer(self)
+        self._size.setSingleShot(True)
+        self._size.setInterval(FRAME_MS)
+        self._size.timeout.connect(self._show_size)
         self._connect()
 
     def show_plots(self, plots: PlotPane) -> None:
@@ -87,7 +92,8 @@ class Presenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether the views show all that is known."""
-        return not self._timer.isActive() and self._bridge.is_settled()
+        waits = self._timer.isActive() or self._size.isActive()
+        return not waits and self._bridge.is_settled()
 
     def _connect(self) -> None:
         bridge = self._bridge
@@ -197,12 +203,17 @@ class Presenter(QObject):
         return row if alone is None else replace(row, alone=alone)
 
     def _weigh(self, names: Iterable[str]) -> None:
-        """What all layers take, once those that changed are weighed anew."""
+        """Weigh those that changed anew; what all take is shown when the rest is painted."""
         document = self._bridge.document
         for name in names:
             given = self._bridge.weights_of(name)
             self._bytes[name] = weight_size(document, document.layer(name), given)
-        if not self._changed and len(self._bytes) == len(document.layers):
+        if not self._changed and not self._size.isActive():
+            self._size.start()
+
+    def _show_size(self) -> None:
+        """What all layers take, once each has been weighed."""
+        if not self._changed and len(self._bytes) == len(self._bridge.document.layers):
             self._strip.show_size(*total_size(self._bytes.values()))
 
     def _show_selection(self) -> None:

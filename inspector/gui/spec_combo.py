@@ -59,9 +59,10 @@ class SpecCombo(CalmComboBox):
             self.setPlaceholderText(MIXED if values else NOTHING)
             self.setCurrentIndex(-1)
         else:
-            self.setPlaceholderText(str(first))
-            found = (at for at in range(self.count()) if self.itemData(at) == first)
-            self.setCurrentIndex(next(found, -1))
+            at = next((at for at in range(self.count()) if self.itemData(at) == first), -1)
+            if at < 0:  # else it is not seen, and yet all around it would be laid out anew
+                self.setPlaceholderText(str(first))
+            self.setCurrentIndex(at)
         at = self.currentIndex()
         self.setToolTip(str(self.itemData(at, _TIP)) if at >= 0 else self._what)
 

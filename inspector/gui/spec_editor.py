@@ -14,7 +14,7 @@ from inspector.gui.spec_check import MixedCheckBox
 from inspector.gui.spec_combo import MIXED, SpecCombo
 from inspector.gui.spec_limits import LimitFields
 from inspector.gui.spec_percentile import PercentileField
-from inspector.gui.still import Still
+from inspector.gui.still import CopyLabel, Still
 from inspector.quant.spec import QuantSpec, Role
 
 __all__ = ["MIXED", "SpecEditor"]
@@ -39,6 +39,8 @@ class SpecEditor(QWidget):
         self.role: Role = role
         self._limits = (-fields.DEFAULT_LIMIT, fields.DEFAULT_LIMIT)
         self._refused = ANYTHING
+        self._shown: tuple[tuple[QuantSpec, ...], tuple[float, float] | None] | None = None
+        """What was shown last, while nobody has touched a control since."""
         prefix = _PREFIX[role]
         self.dtype = self._combo("Dtype", "type", choices.dtype_choices(), choices.TYPE, False)
         self.granularity = self._combo(
@@ -55,7 +57,7 @@ class SpecEditor(QWidget):
         self.percentile = self.share.box
         self.limits = LimitFields(role, prefix, self)
         self.low, self.high = self.limits.low, self.limits.high
-        self.text = QLabel(self)
+        self.text = CopyLabel(self)
         self.text.setObjectName(f"{prefix}Spec")
         self._arrange()
         self._connect()
@@ -71,6 +73,9 @@ class SpecEditor(QWidget):
             specs: as written (fields may be open), one for each layer.
             limits: the range kept now, with which a hand-set range begins.
         """
+        if self._shown == (tuple(specs), limits):
+            return
+        self._shown = tuple(specs), limits
         if limits is not None:
             self._limits = limits
         few = list(dict.fromkeys(specs))  # many layers have few different specs
@@ -144,6 +149,8 @@ class SpecEditor(QWidget):
     # What the user does
 
     def _connect(self) -> None:
+        self.changed.connect(self._touched)
+        self.let_go.connect(self._touched)
         self.dtype.currentIndexChanged.connect(self._dtype_chosen)
         self.granularity.currentIndexChanged.connect(self._granularity_chosen)
         self.range.currentIndexChanged.connect(self._range_chosen)
@@ -153,6 +160,9 @@ class SpecEditor(QWidget):
         self.limits.changed.connect(self._limits_changed)
         self.share.let_go.connect(self.let_go)
         self.limits.let_go.connect(self.let_go)
+
+    def _touched(self) -> None:
+        self._shown = None
 
     def _emit(
         self, label: str, change: Callable[[QuantSpec], QuantSpec], drag: str | None = None
@@ -226,7 +236,6 @@ class SpecEditor(QWidget):
 
     def _arrange(self) -> None:
         self.text.setProperty("role", "code")
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._line = Still(self.text, self)
         form = QFormLayout()
         form.setSpacing(6)

@@ -22,7 +22,7 @@ from inspector.gui.format_box import FormatBox
 from inspector.gui.spec_allowed import Refusals
 from inspector.gui.spec_bar import SpecBar
 from inspector.gui.spec_editor import SpecEditor
-from inspector.gui.still import ElidedLabel
+from inspector.gui.still import CopyLabel, ElidedLabel
 from inspector.gui.target_box import TargetBox
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
 from inspector.quant.spec import QuantSpec, Role
@@ -106,11 +106,10 @@ class FigureGrid(QWidget):
         self._place()
 
     def _label(self, role: str) -> QLabel:
-        label = QLabel(self)
+        label = CopyLabel(self) if role == "number" else QLabel(self)
         label.setProperty("role", role)
         label.ensurePolished()
         if role == "number":
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return label
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from PySide6.QtCore import QObject, QPoint
+from PySide6.QtCore import QObject, QPoint, QTimer
 from PySide6.QtGui import QGuiApplication
 
 from inspector.errors import InspectorError
@@ -36,6 +36,7 @@ from inspector.gui.spec_edits import (
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.spec_presets import PRESETS, Preset
 from inspector.gui.stage import Stage
+from inspector.gui.tasks import FRAME_MS
 from inspector.quant.spec import QuantSpec, Role
 from inspector.report.units import plural
 from inspector.session.edits import Edit
@@ -47,6 +48,9 @@ _ROLES: tuple[Role, ...] = ("weights", "activations")
 _MOST_GROUPS = 3
 _MIXED = "The selected layers have different specs: select one whose spec is to be given."
 _ACTIONS = ("actionCopySpec", "actionPasteSpec")
+_Words = Mapping[Role, tuple[str, ...]]
+_Offer = tuple[Target | None, _Words, _Words]
+"""A target, and by role the operators and the types that are chosen."""
 
 
 class SpecPresenter(QObject):
@@ -80,7 +84,12 @@ class SpecPresenter(QObject):
         actions["actionCopySpec"].triggered.connect(self.copy)
         actions["actionPasteSpec"].triggered.connect(self.paste)
         bridge.model_changed.connect(self.refresh)
-        self._offered: object = None
+        self._offered: _Offer | None = None
+        self._wanted: _Offer = (None, {}, {})
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(FRAME_MS)
+        self._later.timeout.connect(self._offer)
         bridge.specs_changed.connect(lambda _: self.refresh())
         selection.changed.connect(lambda _: self.refresh())
         self.refresh()
@@ -95,19 +104,19 @@ class SpecPresenter(QObject):
         cases = cases_of(layers or document.layers, document.specs) if target is not None else ()
         kinds = {role: operators_of(cases, role) for role in _ROLES}
         dtypes = {role: self._dtypes(role, cases if layers else ()) for role in _ROLES}
-        offered = target, *kinds.values(), *dtypes.values()
-        if offered != self._offered:  # what is chosen hardly ever makes a difference
-            self._offered = offered
-            self._offer(target, kinds, dtypes)
+        self._wanted = target, kinds, dtypes
+        if self._offered is None or self._offered[:2] != self._wanted[:2]:
+            self._offer()
+        elif not self._later.isActive():  # what is chosen hardly ever makes a difference
+            self._later.start()
         self._panel.show_misfit(_misfit(target, cases) if target is not None and layers else "")
 
-    def _offer(
-        self,
-        target: Target | None,
-        kinds: Mapping[Role, tuple[str, ...]],
-        dtypes: Mapping[Role, tuple[str, ...]],
-    ) -> None:
+    def _offer(self) -> None:
         """Let be chosen what the target can run."""
+        self._later.stop()
+        if self._wanted == self._offered:
+            return
+        self._offered = target, kinds, dtypes = self._wanted
         for role in _ROLES:
             refused = ANYTHING
             if target is not None:

@@ -6,8 +6,8 @@ what moves by no pixel is painted again all the same. These have a room of their
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QEnterEvent, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
@@ -54,6 +54,59 @@ class ElidedLabel(QLabel):
             self.foregroundRole(),
         )
         painter.end()
+
+
+class StillLabel(QLabel):
+    """A label that wraps its text in whatever room it is given."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._words = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+
+    def set_words(self, text: str) -> None:
+        """Another text."""
+        if text != self._words:
+            self._words = text
+            self.setAccessibleName(text)
+            self.update()
+
+    def text(self) -> str:
+        """All of it."""
+        return self._words
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint it as the label would."""
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter,
+            self.contentsRect(),
+            int(self.alignment()) | int(Qt.TextFlag.TextWordWrap),
+            self.palette(),
+            self.isEnabled(),
+            self._words,
+            self.foregroundRole(),
+        )
+        painter.end()
+
+
+class CopyLabel(QLabel):
+    """A label whose text can be selected with the mouse, once the pointer is on it.
+
+    A text that can be selected is a document of its own, laid out and painted twice with each
+    change: ten of them would take a millisecond or two of every frame.
+    """
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Let it be selected."""
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        super().enterEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Be a plain text again, unless something is selected still."""
+        if not self.hasSelectedText():
+            self.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        super().leaveEvent(event)
 
 
 class Still(QWidget):

@@ -22,9 +22,9 @@ from inspector.gui.graph_view.painting import (
 )
 from inspector.gui.graph_view.picture import Picture
 
-__all__ = ["AreaPainter", "numbers_within"]
+__all__ = ["OUTLINE", "AreaPainter", "numbers_within"]
 
-_OUTLINE = 8.0
+OUTLINE = 8.0
 """How far lines, arrowheads and the pile of a group reach beyond their boxes."""
 _SHORT = 7.0
 """Links shorter than this many pixels are not drawn among distant cards."""
@@ -43,7 +43,7 @@ class AreaPainter:
         """Paint what lies in an area; the painter has picture coordinates."""
         picture, look = self.picture, self.look
         painter.fillRect(area, look.brushes.canvas)
-        around = area.adjusted(-_OUTLINE, -_OUTLINE, _OUTLINE, _OUTLINE)
+        around = area.adjusted(-OUTLINE, -OUTLINE, OUTLINE, OUTLINE)
         cards = numbers_within(picture.boxes, around)
         if scale < DISTANT_SCALE:
             self._distant(painter, area, scale, cards)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from PySide6.QtCore import QRectF, QSizeF
+from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QPainter
 
-from inspector.gui.graph_view.area import AreaPainter
+from inspector.gui.graph_view.area import OUTLINE, AreaPainter
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.marks import numbers_of
@@ -22,11 +22,12 @@ class Surface:
     """Holds a picture, its look and its tiles.
 
     Args:
-        changed: called when something is to be painted anew.
+        changed: called when all is to be painted anew.
+        spoiled: called with the part of the picture that is to be painted anew.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    def __init__(self, changed: Callable[[], None], spoiled: Callable[[QRectF], None]) -> None:
+        self._changed, self._spoiled = changed, spoiled
         self.look = Look(Brushes(LIGHT))
         self.area: AreaPainter | None = None
         self.is_sharp = False
@@ -93,9 +94,12 @@ class Surface:
         self.look = look
         if self._picture is not None:
             self.area = AreaPainter(self._picture, look)
-            numbers = sorted(numbers_of(self._picture, names))
-            self._tiles.spoil(self._picture.boxes[numbers])
-        self._changed()
+            boxes = self._picture.boxes[sorted(numbers_of(self._picture, names))]
+            self._tiles.spoil(boxes)
+            if len(boxes):
+                low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+                around = QRectF(QPointF(*low.tolist()), QPointF(*high.tolist()))
+                self._spoiled(around.adjusted(-OUTLINE, -OUTLINE, OUTLINE, OUTLINE))
 
     def _restyle(self, look: Look) -> None:
         """Paint everything anew; what is there stays until then."""

@@ -83,7 +83,7 @@ class GraphView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._picture: Picture | None = None
         self._known: Graph | None = None
-        self.surface = Surface(self.update)
+        self.surface = Surface(self.update, self._repaint)
         self._marking = Marking()
         self._opened = self._ring = self._left = self._is_new = False
         self._veil = QTimer(self)
@@ -369,6 +369,10 @@ class GraphView(QWidget):
         self.view_changed.emit()
 
     # Inside
+
+    def _repaint(self, area: QRectF) -> None:
+        """Paint a part of the picture anew."""
+        self.update(self.camera.view.to_widget(area).adjusted(-2, -2, 2, 2).toAlignedRect())
 
     def _size(self) -> QSizeF:
         return QSizeF(self.width(), self.height())

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 
 from inspector.gui.plots.items import PixelItem
 from inspector.gui.plots.plot_view import PlotView
-from inspector.gui.still import ElidedLabel
+from inspector.gui.still import ElidedLabel, StillLabel
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, TEXT_SMALL, Theme
 
 BOTTOM_PIXELS = 30
@@ -93,7 +93,7 @@ class PlotCard(QFrame):
         self.view.setAccessibleName(title)
         self.plot = self.view.plot
         self.box = self.plot.box
-        self.empty = QLabel(self)
+        self.empty = StillLabel(self)
         self.empty.setProperty("role", "muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
@@ -137,7 +137,7 @@ class PlotCard(QFrame):
 
     def show_empty(self, text: str) -> None:
         """Say why there is nothing to plot."""
-        self.empty.setText(text)
+        self.empty.set_words(text)
         self._reading = False
         self._set_words("")
         self._stack.setCurrentIndex(1)

@@ -35,6 +35,7 @@ class Plot(pg.GraphicsWidget):  # type: ignore[misc]  # pyqtgraph is not typed
             axis.linkToView(self.box)
             axis.setZValue(0.5)  # over what is plotted
             axis.setFlag(axis.GraphicsItemFlag.ItemNegativeZStacksBehindParent)
+            axis.setCacheMode(axis.CacheMode.DeviceCoordinateCache)  # they hardly ever change
             grid.addItem(axis, row, column)
             self._axes[side] = axis
         grid.setRowStretchFactor(0, 1)
