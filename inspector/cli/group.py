@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "sensitivity": ("inspector.cli.sensitivity", "What each layer does to the outputs, alone."),
     "search": ("inspector.cli.search", "Widths for all layers, within a budget or above a floor."),
+    "import": ("inspector.cli.takeover", "The encodings of another tool as a recipe."),
     "report": ("inspector.cli.report", "What quantizing does to a model, as a document."),
     "render": ("inspector.cli.render", "The graph of a model as a picture: SVG, PNG or PDF."),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.roles import (
@@ -17,7 +17,7 @@ from inspector.graph.roles import (
     is_range_folded,
     stays_float,
 )
-from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
+from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, RangeMethod
 
 REST = ""
 """The consumer of a site that stands for every reader which is no candidate for quantization."""
@@ -71,6 +71,13 @@ def finest(specs: Iterable[QuantSpec | None]) -> QuantSpec | None:
     """The spec with the most bits; the first of equals, so that plans are deterministic."""
     present = [spec for spec in specs if spec is not None]
     return max(present, key=lambda spec: spec.bits) if present else None
+
+
+def of_other_values(spec: QuantSpec) -> QuantSpec:
+    """A spec for a tensor that it was not chosen for: ends set by hand are those of another."""
+    if spec.range is None or spec.range.kind != "range":
+        return spec
+    return replace(spec, range=RangeMethod("mse"))
 
 
 class Planner:
@@ -164,6 +171,8 @@ class Planner:
         graph = self._graph
         if is_range_folded(node) or is_own_grid(graph, node) or is_pass_through(node):
             wish = finest(self._wants.get(name) for name in node.outputs)
+            if wish is not None and is_own_grid(graph, node):
+                wish = of_other_values(wish)
             return [(name, wish) for name in data_inputs(graph, node)]
         return []
 
@@ -198,7 +207,7 @@ class Planner:
     def _write_kernel(self, node: Node, own: QuantSpec) -> None:
         """Puts an integer kernel's output (behind its folded activations) on a byte grid."""
         tensor = self._fused.get(node.outputs[0], node.outputs[0])
-        spec = self._wants.get(tensor, own)
+        spec = self._wants.get(tensor) or of_other_values(own)
         if is_byte(spec) and tensor in self._by_tensor:
             self._make_native(tensor, self._new_point(spec, tensor))
 

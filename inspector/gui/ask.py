@@ -14,7 +14,10 @@ _OPEN_FILTER = (
     "Models, data and recipes (*.onnx *.npz *.npy *.toml *.png *.jpg *.jpeg *.bmp);;"
     "ONNX models (*.onnx);;Calibration data (*.npz *.npy);;Recipes (*.toml);;All files (*)"
 )
-_RECIPE_FILTER = "Recipes and models saved with one (*.toml *.onnx);;All files (*)"
+_RECIPE_FILTER = (
+    "Recipes, models saved with one, encodings (*.toml *.onnx *.encodings *.json *.cache *.table);;"
+    "All files (*)"
+)
 _DATA_FILTER = "Calibration data (*.npz *.npy *.png *.jpg *.jpeg *.bmp);;All files (*)"
 
 

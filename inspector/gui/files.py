@@ -141,10 +141,11 @@ class Files(QObject):
                 )
             )
         elif kind == "recipe":
+            opened, target = self.document.opened, self.document.recipe.target
             self._tasks.submit(
                 RECIPE,
-                lambda _: read_recipe(path),
-                lambda recipe: self._recipe_arrived(path, recipe),
+                lambda _: read_recipe(path, opened, target),
+                lambda found: self._recipe_arrived(path, *found),
                 f"Opening {path.name}",
             )
         else:
@@ -251,7 +252,7 @@ class Files(QObject):
         offer = Offer("Use its recipe", lambda: self._recipe_arrived(path, recipe))
         self.offered.emit("info", text, "", offer)
 
-    def _recipe_arrived(self, path: Path, recipe: Recipe) -> None:
+    def _recipe_arrived(self, path: Path, recipe: Recipe, notes: Sequence[str] = ()) -> None:
         try:
             changed = self.document.set_recipe(recipe, f"Open recipe {path.name}")
         except InspectorError as error:
@@ -262,6 +263,8 @@ class Files(QObject):
         if not changed:
             text = f"Recipe of {path.name}: nothing is different, it was in use already."
         self.message.emit("success", text, "")
+        for note in notes:
+            self.message.emit("info", note, "")
 
     def _data_arrived(self, arrived: tuple[Dataset | None, Calibration]) -> None:
         data, calibration = arrived

@@ -19,6 +19,7 @@ from inspector.gui.stage import PICTURE
 from inspector.gui.tasks import Context
 from inspector.session.opening import OpenModel, open_model, read_structure
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of_model
+from inspector.session.takeover import SUFFIXES, take_over
 
 Kind = Literal["model", "data", "recipe"]
 _DRAWING_SECONDS = 10.0
@@ -45,7 +46,7 @@ def kind_of(path: Path) -> Kind:
         raise InspectorError(f"{path} does not exist.", "Check the name, or choose another file.")
     if path.is_dir() or path.suffix.lower() in _DATA_SUFFIXES:
         return "data"
-    return "recipe" if path.suffix.lower() == ".toml" else "model"
+    return "recipe" if path.suffix.lower() in {".toml", *SUFFIXES} else "model"
 
 
 def read_model(path: Path, context: Context) -> Opened:
@@ -77,14 +78,26 @@ def _carried(opened: OpenModel) -> Recipe | None:
         return None
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Load a recipe from a file of its own, or from a model that was saved with one.
+def read_recipe(path: Path, opened: OpenModel, target: str) -> tuple[Recipe, tuple[str, ...]]:
+    """Load a recipe from its own file, from a model that was saved with one, or from encodings.
+
+    Args:
+        path: the file.
+        opened: the model that encodings are for.
+        target: the hardware of a recipe that is made from encodings, which name none.
+
+    Returns:
+        The recipe, and what of encodings it cannot say.
 
     Raises:
         RecipeError: it is wrong, or the model holds none.
         ModelError: the file is no model that can be read.
+        UnsupportedError: these are no encodings, or those of another model.
     """
-    return load_recipe(path)
+    if path.suffix.lower() in SUFFIXES:
+        found = take_over(opened, path, target)
+        return found.recipe, found.notes
+    return load_recipe(path), ()
 
 
 def read_data(path: Path, opened: OpenModel, images: ImageOptions) -> Dataset | Calibration:

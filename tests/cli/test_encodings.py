@@ -80,3 +80,22 @@ def test_nothing_that_is_read_is_written_over(cli, model: Path, data: Path, tmp_
         assert ran.code == 1
         assert (model.read_bytes(), data.read_bytes()) == before
         assert not both.exists()
+
+
+def test_what_was_exported_can_be_taken_over(cli, model: Path, data: Path, tmp_path: Path) -> None:
+    """As a recipe that `quantize` takes."""
+    out, recipe = tmp_path / "net.encodings", tmp_path / "recipe.toml"
+    cli("encodings", model, "--to", "aimet", "-o", out, "--calibration", data, "--samples", 16)
+    ran = cli("import", model, out, "-o", recipe)
+    assert (ran.code, ran.err) == (0, "")
+    assert "AIMET" in ran.out
+    again = cli(
+        *("quantize", model, "-o", tmp_path / "small.onnx", "--recipe", recipe, "--json"),
+        *("--calibration", data, "--samples", 16),
+    )
+    assert again.json["measured"]["sqnr_db"] > 25
+    assert all("range[" in layer["activations"] for layer in again.json["layers"])
+    bad = cli("import", model, data, "-o", tmp_path / "bad.toml")
+    assert bad.code == 1
+    assert data.name in bad.err
+    assert not (tmp_path / "bad.toml").exists()

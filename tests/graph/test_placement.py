@@ -79,6 +79,27 @@ def test_a_chain_of_kernels_has_one_grid_at_each_step() -> None:
     assert placement.measured == ("x", "r", "y")
 
 
+def test_ends_set_by_hand_stay_with_their_tensor() -> None:
+    """What a kernel or an Add writes has values of its own, so its range is found from them."""
+    hand = "uint8:tensor:range[0,1]:asym"
+    graph = _graph(
+        [
+            ("Conv", "x w", "a"),
+            ("Conv", "x w", "b"),
+            ("Add", "a b", "s"),
+            ("Relu", "s", "r"),
+            ("Conv", "r w", "y"),
+        ],
+        ["y"],
+    )
+    _, plan = _plan(graph, "int8", hand)
+    specs = {point.tensors: str(point.spec) for point in plan.points}
+    assert specs[("x",)] == hand
+    assert specs[("r",)] == hand
+    for tensor in ("a", "b", "y"):
+        assert specs[(tensor,)] == "uint8:tensor:mse:asym"
+
+
 def test_the_finest_reader_decides_for_all() -> None:
     """One tensor that a kernel wrote is on one grid; one that is float can be read on several."""
     nodes = [("Conv", "x w", "a"), ("Conv", "a w", "y"), ("Conv", "a w", "z"), ("Conv", "x w", "v")]

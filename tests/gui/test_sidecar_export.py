@@ -110,3 +110,27 @@ def test_without_a_calibration_it_says_so(opened: MainWindow, idle: Idle, qtbot:
     assert "calibrate" in dialog.notes.text()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: opened.findChild(SidecarDialog) is None)
+
+
+def test_encodings_that_are_dropped_become_the_recipe(
+    calibrated: MainWindow, dialog: SidecarDialog, idle: Idle, tmp_path: Path
+) -> None:
+    """One step that can be undone; what the layers get is what the file says."""
+    choose(dialog, "aimet", idle)
+    assert dialog.numbers is not None
+    path = tmp_path / "net.encodings"
+    path.write_text(FORMATS["aimet"].write(dialog.numbers.encodings(), "1.0.0").text)
+    dialog.reject()
+    before = calibrated.document.recipe
+    calibrated.open_path(path)
+    idle()
+    assert "net.encodings" in calibrated.messages.text()
+    layer = calibrated.document.layers[0]
+    assert "range[" in str(calibrated.document.specs_of(layer.name).activations)
+    calibrated.bridge.undo()
+    assert calibrated.document.recipe == before
+    path.write_text("{}")
+    calibrated.open_path(path)
+    idle()
+    assert "holds no encodings" in calibrated.messages.text()
+    assert calibrated.document.recipe == before
