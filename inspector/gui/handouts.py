@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QWidget
 
 from inspector.gui.actions import Actions
-from inspector.gui.report_export import ReportExport
-from inspector.gui.sidecar_export import SidecarExport
 from inspector.gui.tasks import Tasks
 from inspector.session.document import Document
 
+if TYPE_CHECKING:
+    from inspector.gui.report_export import ReportExport
+    from inspector.gui.sidecar_export import SidecarExport
+
 
 class Handouts:
-    """Brings the commands for them to those who make them.
+    """Brings the commands for them to those who make them, who are imported when first asked.
 
     Args:
         document: whose choices.
         tasks: of the window.
         window: the parent of dialogs.
+        tell: shows (kind, text, hint) and perhaps an Offer in the message bar.
     """
 
-    def __init__(self, document: Document, tasks: Tasks, window: QWidget) -> None:
-        self.sidecars = SidecarExport(document, tasks, window)
-        self.reports = ReportExport(document, tasks, window)
+    def __init__(
+        self, document: Document, tasks: Tasks, window: QWidget, tell: Callable[..., Any]
+    ) -> None:
+        self._of = document, tasks, window
+        self._tell = tell
 
-    def connect(self, actions: Actions, tell: Callable[..., Any]) -> None:
-        """Let actions start them, and the message bar tell what came of it."""
-        actions["actionEncodings"].triggered.connect(self.sidecars.ask)
-        self.sidecars.message.connect(tell)
-        actions["actionReport"].triggered.connect(self.reports.make)
-        self.reports.offered.connect(tell)
+    def connect(self, actions: Actions) -> None:
+        """Let actions start them."""
+        actions["actionEncodings"].triggered.connect(lambda: self.sidecars.ask())
+        actions["actionReport"].triggered.connect(lambda: self.reports.make())
+
+    @cached_property
+    def sidecars(self) -> SidecarExport:
+        """Who writes encodings."""
+        from inspector.gui.sidecar_export import SidecarExport
+
+        made = SidecarExport(*self._of)
+        made.message.connect(self._tell)
+        return made
+
+    @cached_property
+    def reports(self) -> ReportExport:
+        """Who makes reports."""
+        from inspector.gui.report_export import ReportExport
+
+        made = ReportExport(*self._of)
+        made.offered.connect(self._tell)
+        return made

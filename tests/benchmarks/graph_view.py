@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from graphs import transformer
 from tables import number, table
 
 PROBE = Path(__file__).with_name("graph_probe.py")
+PACKAGE = PROBE.parents[2] / "inspector"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ CASES = (
 def measure(
     folder: Path, *, rounds: int, told: Callable[[str], None], cases: tuple[Case, ...] = CASES
 ) -> dict[str, dict[str, float]]:
-    """The medians of every figure, by the title of the case."""
+    """The medians of every figure, by the title of the case.
+
+    The program is compiled first, as an installed one is.
+    """
+    compileall.compile_dir(PACKAGE, quiet=1)
     found = {}
     for case in cases:
         model = case.make(folder)
