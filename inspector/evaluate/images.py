@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inspector.errors import DataError
 from inspector.evaluate.image_options import Channels, ImagePlan
 from inspector.evaluate.inputs import InputSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
@@ -36,6 +38,8 @@ def read_image(path: Path, spec: InputSpec, plan: ImagePlan) -> NDArray[Any]:
     Raises:
         DataError: the file cannot be read or is no picture.
     """
+    from PIL import Image, UnidentifiedImageError  # here and below: most models see no picture
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -57,6 +61,8 @@ def read_image(path: Path, spec: InputSpec, plan: ImagePlan) -> NDArray[Any]:
 
 
 def _upright(image: Image.Image, channels: Channels) -> Image.Image:
+    from PIL import Image, ImageOps
+
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips them
         deep = np.asarray(image).astype(np.int64)
@@ -65,6 +71,8 @@ def _upright(image: Image.Image, channels: Channels) -> Image.Image:
 
 
 def _fit(image: Image.Image, plan: ImagePlan) -> Image.Image:
+    from PIL import Image
+
     height, width = plan.size
     how = Image.Resampling.BILINEAR
     if plan.fit == "stretch":

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inspector.errors import CancelledError, RunError
@@ -21,11 +21,12 @@ from inspector.onnxio.counting import op_counts
 from inspector.onnxio.runnable import Runnable
 from inspector.progress import Cancel
 
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
 _FATAL = 4
 _POLL_SECONDS = 0.02
 _MESSAGE_LENGTH = 300
-
-ort.set_default_logger_severity(_FATAL)
 
 _ELEMENT_TYPES = {
     "float": "float32",
@@ -50,6 +51,15 @@ _NOISE = tuple(
         r"(?:\S+ )?\b(?:\w+::)+~?\w+(?:<[^>]*>)?\([^)]*\)(?: const)?(?: \[with [^]]*\])? ?",
     )
 )
+
+
+@cache
+def _library() -> Any:
+    """onnxruntime, told to be quiet; imported when something is run, for looking needs none."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL)
+    return onnxruntime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ class Session:
             CancelledError: `cancel` said so.
         """
         names = [o.name for o in self.outputs] if outputs is None else list(outputs)
-        options = ort.RunOptions()
+        options = _library().RunOptions()
         options.log_severity_level = _FATAL
         try:
             with _watched(options, cancel):
@@ -172,16 +182,16 @@ def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, in
 
 def runtime_version() -> str:
     """The version of onnxruntime."""
-    return str(ort.__version__)
+    return str(_library().__version__)
 
 
 def _options(*, threads: int, optimize: bool, spinning: bool) -> ort.SessionOptions:
-    options = ort.SessionOptions()
+    options = _library().SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_profiling = False
-    level = ort.GraphOptimizationLevel
+    level = _library().GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -200,11 +210,11 @@ def _open(r: Runnable | Path, options: ort.SessionOptions, title: str) -> Sessio
         source = r.data
         if r.arrays:
             arrays = [np.ascontiguousarray(a) for a in r.arrays.values()]
-            values = [ort.OrtValue.ortvalue_from_numpy(a) for a in arrays]
+            values = [_library().OrtValue.ortvalue_from_numpy(a) for a in arrays]
             options.add_external_initializers(list(r.arrays), values)
             keep = [arrays, values]
     try:
-        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = _library().InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's kinds of error share no base class but this one
         raise _run_error("cannot load", title, error) from error
     return Session(session, keep, title)
