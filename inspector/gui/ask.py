@@ -71,7 +71,7 @@ class Ask:
         window, picture = self._window, self._window.graph.picture()
         if picture is not None and window.document.is_open:
             look, seen = window.graph.look(), window.graph.seen()
-            window.export.ask(picture, look, seen, window.document.opened.path)
+            window.handouts.graphs.ask(picture, look, seen, window.document.opened.path)
 
     def _folder(self) -> str:
         document = self._window.document

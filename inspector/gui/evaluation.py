@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
-from inspector.gui.estimate import Estimate, Estimator
 from inspector.gui.tasks import FRAME_MS, Tasks
 from inspector.session.document import Document
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.gui.estimate import Estimate, Estimator
 
 T = TypeVar("T")
 CHANNEL = "estimate"
@@ -79,6 +81,8 @@ class Evaluation(QObject):
         if calibration is None or not self._document.layers:
             return None
         if self._estimator is None:
+            from inspector.gui.estimate import Estimator
+
             self._estimator = Estimator(self._document.opened, calibration, self._document.caches)
         return self._estimator
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -179,6 +180,7 @@ class Files(QObject):
         opened = self.document.opened
 
         def work(context: Context) -> tuple[Dataset | None, Calibration]:
+            import_module("inspector.gui.estimate")  # asked for as soon as this is there
             data = read()
             if isinstance(data, Calibration):
                 return None, data

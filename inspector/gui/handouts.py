@@ -1,4 +1,4 @@
-"""What is made of the present choices for others: encodings and reports."""
+"""What is made of the present choices for others: encodings, reports, pictures of the graph."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inspector.gui.tasks import Tasks
 from inspector.session.document import Document
 
 if TYPE_CHECKING:
+    from inspector.gui.graph_export import GraphExport
     from inspector.gui.report_export import ReportExport
     from inspector.gui.sidecar_export import SidecarExport
 
@@ -30,7 +31,7 @@ class Handouts:
     def __init__(
         self, document: Document, tasks: Tasks, window: QWidget, tell: Callable[..., Any]
     ) -> None:
-        self._of = document, tasks, window
+        self._document, self._tasks, self._window = document, tasks, window
         self._tell = tell
 
     def connect(self, actions: Actions) -> None:
@@ -43,7 +44,7 @@ class Handouts:
         """Who writes encodings."""
         from inspector.gui.sidecar_export import SidecarExport
 
-        made = SidecarExport(*self._of)
+        made = SidecarExport(self._document, self._tasks, self._window)
         made.message.connect(self._tell)
         return made
 
@@ -52,6 +53,15 @@ class Handouts:
         """Who makes reports."""
         from inspector.gui.report_export import ReportExport
 
-        made = ReportExport(*self._of)
+        made = ReportExport(self._document, self._tasks, self._window)
         made.offered.connect(self._tell)
+        return made
+
+    @cached_property
+    def graphs(self) -> GraphExport:
+        """Who draws the graph into a file."""
+        from inspector.gui.graph_export import GraphExport
+
+        made = GraphExport(self._tasks, self._window)
+        made.message.connect(self._tell)
         return made

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector.errors import InspectorError
-from inspector.evaluate.alone import Alone
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
@@ -15,6 +15,9 @@ from inspector.gui.heat_sources import NO_DATA, Source
 from inspector.gui.heat_work import OutputWork
 from inspector.gui.tasks import Context, Task, Tasks
 from inspector.quant.spec import LayerSpecs
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.alone import Alone
 
 CHANNEL = "output error of layers"
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.errors import CancelledError
-from inspector.evaluate.alone import Alone, OneByOne
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.grids import Grids, identity
@@ -19,6 +19,9 @@ from inspector.quant.profile import error_profile
 from inspector.session.chosen import resolve
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.alone import Alone
 
 MOST_SAMPLES = 4
 """Layers differ by many dB; a few samples tell them apart, and each costs a pass for each layer."""
@@ -86,6 +89,8 @@ class OutputWork:
     """
 
     def __init__(self, opened: OpenModel, calibration: Calibration, data: Dataset) -> None:
+        from inspector.evaluate.alone import OneByOne
+
         self._opened = opened
         self._lock = threading.Lock()
         samples = data.split_for_verification()[1].spread(MOST_SAMPLES)

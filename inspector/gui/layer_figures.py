@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector.errors import InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.gui.bridge import Bridge
-from inspector.gui.estimate import Estimator
 from inspector.gui.evaluation import answered
 from inspector.gui.tasks import Context, Task, Tasks
 from inspector.session.recipe import Recipe
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.gui.estimate import Estimator
 
 CHANNEL = "errors of layers"
 _PAUSE_MS = 150

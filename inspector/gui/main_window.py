@@ -24,7 +24,6 @@ from inspector.gui.bridge import Bridge
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
 from inspector.gui.graph_actions import connect_graph_actions
-from inspector.gui.graph_export import GraphExport
 from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_presenter import GraphPresenter
 from inspector.gui.graph_view.picture import card_fonts
@@ -92,7 +91,6 @@ class MainWindow(QMainWindow):
         self.stage = Stage(self.tasks, card_fonts(), self)
         self.selection = Selection(self)
         self.heat = Heat(self.bridge, self.tasks, lambda: self.bridge.grids, self)
-        self.export = GraphExport(self.tasks, self)
         self.ask = Ask(self)
         self.actions_ = Actions(self)
         self._build()
@@ -265,7 +263,6 @@ class MainWindow(QMainWindow):
             self.actions_, self.graph_pane, self.stage, self.graphs, self.selection, self.finds
         )
         actions["actionExport"].triggered.connect(self.ask.what_to_export)
-        self.export.message.connect(self.messages.tell)
         self.handouts.connect(actions)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
         actions["actionIntegers"].triggered.connect(self.integers.come_forward)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from inspector.errors import CancelledError, DataError, InspectorError, RecipeError
-from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.images import IMAGE_SUFFIXES
@@ -125,6 +124,8 @@ def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calib
         RunError: onnxruntime refuses the model.
         CancelledError: the user stopped it.
     """
+    from inspector.evaluate.calibrate import calibrate  # for workers: the window starts sooner
+
     if not opened.placement.measured:
         raise DataError(
             f"{opened.path.name} has no activations to quantize.",

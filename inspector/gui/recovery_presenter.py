@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 
@@ -15,7 +16,9 @@ from inspector.quant.recover import METHODS, TITLES, Recover
 from inspector.report.units import decibel_text, percent_text, plural
 from inspector.session.edits import switch_recovery
 from inspector.session.recipe import Recipe
-from inspector.session.recovery import Recovery, RecoveryStep, recover
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.session.recovery import Recovery, RecoveryStep
 
 CHANNEL = "recovery"
 _MOST_REASONS = 3
@@ -115,6 +118,8 @@ class RecoveryPresenter(QObject):
         learned, held_back = data.split_for_verification()
 
         def work(context: Context) -> Recovery:
+            from inspector.session.recovery import recover
+
             opened.require_quantizable()
             return recover(
                 opened,

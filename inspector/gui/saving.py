@@ -12,10 +12,8 @@ from inspector.evaluate.statistics import Calibration
 from inspector.gui.tasks import Context
 from inspector.session.chosen import resolve
 from inspector.session.document import Document
-from inspector.session.job import save_quantized
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
-from inspector.session.recovery import recover
 from inspector.session.result import QuantizeResult
 
 
@@ -50,6 +48,9 @@ class SaveRequest:
             InspectorError: something is wrong; the file is as it was before.
             CancelledError: the task was cancelled.
         """
+        from inspector.session.job import save_quantized  # for workers: the window starts sooner
+        from inspector.session.recovery import recover
+
         opened, recipe, calibration = self.opened, self.recipe, self.calibration
         opened.require_quantizable()
         if path.exists() and opened.path.exists() and path.samefile(opened.path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -10,12 +11,14 @@ from inspector.errors import InspectorError
 from inspector.evaluate.fidelity import Fidelity
 from inspector.graph.grids import Grids
 from inspector.gui.bridge import Bridge
-from inspector.gui.estimate import Estimate
 from inspector.gui.evaluation import answered
 from inspector.gui.layer_figures import LayerFigures, Outputs
 from inspector.gui.tasks import Tasks
 from inspector.session.edits import replace_recipe
 from inspector.session.recipe import Recipe
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.gui.estimate import Estimate
 
 CHANNEL = "snapshot"
 SWAP = "Swap with A"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from inspector.errors import DataError, RecipeError, UnsupportedError
-from inspector.evaluate.calibrate import Calibration
 from inspector.graph.grids import Grids, choose_grids
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
@@ -14,6 +15,9 @@ from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.target_rules import ROLES
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.calibrate import Calibration
 
 
 def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:

@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from inspector.evaluate.latency import Latencies
-from inspector.evaluate.verify import Verification
 from inspector.graph.conversions import Counts
 from inspector.graph.grids import Constants, Grids
 from inspector.graph.model import Layer
@@ -21,9 +19,13 @@ from inspector.quant.metrics import rounding_sqnr_db, sqnr_db
 from inspector.quant.spec import RUN_TIME, LayerSpecs
 from inspector.session.formats import FORMATS
 from inspector.session.recipe import Recipe
-from inspector.session.recovery import Recovery
 from inspector.session.study import LayerStudy
 from inspector.session.target_profile import PRODUCT
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.latency import Latencies
+    from inspector.evaluate.verify import Verification
+    from inspector.session.recovery import Recovery
 
 
 @dataclass(frozen=True, slots=True)

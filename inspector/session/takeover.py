@@ -6,19 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inspector.errors import UnsupportedError
 from inspector.files import read_limited
 from inspector.graph.model import Layer
-from inspector.onnxio.encodings.reading import Given, Taken, read_sidecar
 from inspector.quant.spec import FLOAT, Granularity, QuantSpec, RangeMethod
 from inspector.session.globs import escape
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe, Rule, save_recipe
 from inspector.session.target_profile import PRODUCT
+
+if TYPE_CHECKING:  # the window knows which files these are without reading one
+    from inspector.onnxio.encodings.reading import Given, Taken
 
 SUFFIXES = frozenset({".encodings", ".table", ".cache", ".json"})
 """Of the files that can be taken over."""
@@ -56,6 +58,8 @@ def take_over(opened: OpenModel, path: Path, target: str = "generic") -> Takeove
     Raises:
         InspectorError: the file cannot be read, is of no known kind, or speaks of another model.
     """
+    from inspector.onnxio.encodings.reading import read_sidecar
+
     data = read_limited(path, _LIMIT)
     try:
         found = read_sidecar(data.decode("utf-8"))

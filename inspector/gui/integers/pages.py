@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inspector.evaluate.worked import CrossTerms, Requantized, Worked
 from inspector.gui.integers.stages import type_name
 from inspector.gui.properties.page import Block, Page, Pair, Prose, Section
 from inspector.quant.accumulator import bits_for
@@ -14,6 +14,9 @@ from inspector.quant.fixed_point import Coded, coded, row_of
 from inspector.quant.kernels import dequantize
 from inspector.quant.qparams import QParams
 from inspector.report.units import count_text, plural
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.worked import CrossTerms, Requantized, Worked
 
 
 def whole(value: int) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspector.errors import CancelledError, InspectorError
 from inspector.evaluate.data import Dataset
-from inspector.evaluate.worked import Bench, Worked, work_through
 from inspector.graph.conversions import Conversions, conversions
 from inspector.graph.grids import Grids
 from inspector.graph.pipeline import Pipeline, pipeline_of
 from inspector.graph.placement import Site
-from inspector.gui.estimate import Estimator
 from inspector.gui.evaluation import answered
 from inspector.gui.integers.stages import Stage, stages
 from inspector.gui.tasks import Context
@@ -19,6 +18,10 @@ from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.target_profile import PRODUCT, Accumulator
 from inspector.session.targets import load_target
+
+if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
+    from inspector.evaluate.worked import Worked
+    from inspector.gui.estimate import Estimator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +126,8 @@ def _pipeline(choice: Choice, name: str) -> PipelineAnswer:
 
 
 def _work(choice: Choice, place: Place, early: PipelineAnswer, context: Context) -> WorkedAnswer:
+    from inspector.evaluate.worked import Bench, work_through
+
     assert choice.data is not None
     if context.cancelled():
         raise CancelledError

@@ -14,7 +14,6 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.model import Layer
 from inspector.gui.bridge import Bridge
-from inspector.gui.estimate import cores, preview_samples
 from inspector.gui.tasks import Context, Task
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.edits import Edit
@@ -88,6 +87,8 @@ class Request:
         def tell(mix: Mix, point: Point) -> None:
             context.tell(Tried.of(mix, point))
             context.breathe()
+
+        from inspector.gui.estimate import cores, preview_samples
 
         samples = preview_samples(self.dataset)
         widths = allowed_widths(self.opened, self.recipe, self.bits)

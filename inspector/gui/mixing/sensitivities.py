@@ -13,7 +13,6 @@ from inspector.errors import DataError, InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
-from inspector.gui.estimate import cores, preview_samples
 from inspector.gui.heat_sources import NO_DATA, Source
 from inspector.gui.tasks import Context, Task
 from inspector.quant.spec import LayerSpecs
@@ -60,6 +59,7 @@ class Request:
         from inspector.evaluate.parallel import run_tasks
         from inspector.evaluate.sensitivity import Case
         from inspector.evaluate.tally import total
+        from inspector.gui.estimate import cores, preview_samples
         from inspector.session.search import allowed_widths
         from inspector.session.sensitivity import bench_of, decibels_of, estimate
 
