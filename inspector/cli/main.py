@@ -94,12 +94,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt, CancelledError) as error:
         return _interrupted(error, debug=debug)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more can or need be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read it has seen enough
         return DONE
     except Exception as error:  # nothing reaches the user as a traceback
+        if isinstance(error, OSError) and error.errno in _OUTER_TROUBLE:
+            _flush_or_give_up()
         return _failed(error, debug=debug)
     return code if isinstance(code, int) else DONE
+
+
+def _flush_or_give_up() -> None:
+    """What could not be written must not be tried again when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up_output()
+
+
+def _give_up_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception, *, debug: bool) -> int:

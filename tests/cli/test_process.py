@@ -118,8 +118,9 @@ def test_a_reader_that_has_seen_enough(model: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_stdout_on_a_full_disk(model: Path) -> None:
-    """An error like any other."""
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_stdout_on_a_full_disk(model: Path, buffered: str) -> None:
+    """An error like any other, whether it comes at once or when the buffer is emptied."""
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "inspector", "info", str(model), "--json"],
@@ -128,6 +129,7 @@ def test_stdout_on_a_full_disk(model: Path) -> None:
             text=True,
             timeout=60,
             check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": buffered},
         )
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "quant-inspector: error: No space left on device."

@@ -160,11 +160,15 @@ def test_a_cancel_is_heard(setting: Setting) -> None:
         seen.extend(found)
         asked.set()
 
+    begun = threading.Semaphore(1)
+
+    def work(task: Task) -> tuple[Found, ...]:
+        if not begun.acquire(blocking=False):
+            asked.wait(30)  # else all might be done before the first is heard of
+        return bench.run(task, asked.is_set)
+
     with pytest.raises(CancelledError):
-        run_tasks(
-            lambda task: bench.run(task, asked.is_set), bench.tasks(cases), take,
-            cancel=asked.is_set,
-        )  # fmt: skip
+        run_tasks(work, bench.tasks(cases), take, cancel=asked.is_set)
     assert 0 < len(seen) < len(cases)
 
 
