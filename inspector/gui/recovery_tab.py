@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.gui.spec_check import MixedCheckBox
 from inspector.gui.still import ElidedLabel
 from inspector.gui.theme import SPACE_L, SPACE_M, SPACE_S, SPACE_XS
 from inspector.quant.recover import METHODS, TITLES
@@ -134,7 +135,7 @@ class RecoveryTab(QScrollArea):
         self.table.setFixedHeight(height)
 
     def _switch(self, method: str) -> QCheckBox:
-        box = QCheckBox(TITLES[method])
+        box = MixedCheckBox(TITLES[method])  # one that is seen in the dark too
         box.setObjectName(f"recover_{method}")
         box.setToolTip(f"{METHODS[method][:1].upper()}{METHODS[method][1:]}")
         box.clicked.connect(lambda on: self.switched.emit(method, on))
