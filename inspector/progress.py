@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,16 +29,29 @@ def of_stage(progress: StageProgress | None, stage: str) -> Progress | None:
 Pause = Callable[[], None]
 """Called now and then by long work, to let other work go first."""
 
-_PACE = 256
+_PACE = 128
+_pause: ContextVar[Pause] = ContextVar("_pause", default=lambda: None)
 
 
-def unhurried() -> None:
-    """A pause that takes no time."""
+@contextmanager
+def pausing(pause: Pause) -> Iterator[None]:
+    """Within this block, :func:`pause` and :func:`paced` of this thread call this."""
+    token = _pause.set(pause)
+    try:
+        yield
+    finally:
+        _pause.reset(token)
 
 
-def paced(items: Iterable[T], pause: Pause) -> Iterator[T]:
-    """The same items, with a pause before every few hundred of them."""
+def pause() -> None:
+    """Let other work go first, if whoever runs this work asked for it."""
+    _pause.get()()
+
+
+def paced(items: Iterable[T]) -> Iterator[T]:
+    """The same items, with a pause before every hundred or so of them."""
+    wait = _pause.get()
     for number, item in enumerate(items):
         if not number % _PACE:
-            pause()
+            wait()
         yield item

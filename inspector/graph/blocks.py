@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inspector.graph.model import Graph, Node
 from inspector.graph.operators import category
 from inspector.graph.quantizers import is_quantizer
-from inspector.progress import Pause, paced, unhurried
+from inspector.progress import paced
 
 CONSTANT, GIVEN = -1, -2
 """What a wiring says of an input that no operator computes: a constant, or one from outside."""
@@ -47,7 +47,6 @@ class Wiring:
     Args:
         graph: the graph.
         operators: its nodes that count, in graph order; quantizers are looked through.
-        pause: called now and then, to let other work go first.
 
     Attributes:
         kinds: one number for all operators of the same type and attributes.
@@ -56,22 +55,22 @@ class Wiring:
         tensors: of each input that an operator computes which of its outputs it is.
     """
 
-    def __init__(self, graph: Graph, operators: Sequence[Node], pause: Pause = unhurried) -> None:
+    def __init__(self, graph: Graph, operators: Sequence[Node]) -> None:
         self.operators = operators
         known: dict[Hashable, int] = {}
-        self.kinds = [known.setdefault(_kind(node), len(known)) for node in paced(operators, pause)]
-        self._given = self._numbers(graph, operators, pause)
+        self.kinds = [known.setdefault(_kind(node), len(known)) for node in paced(operators)]
+        self._given = self._numbers(graph, operators)
         given = self._given
         self.inputs = [
             tuple(given.get(name, CONSTANT if not name else GIVEN) for name in _reads(node))
-            for node in paced(operators, pause)
+            for node in paced(operators)
         ]
 
-    def _numbers(self, graph: Graph, operators: Sequence[Node], pause: Pause) -> dict[str, int]:
+    def _numbers(self, graph: Graph, operators: Sequence[Node]) -> dict[str, int]:
         """Tensor -> the number of the operator that computes it, or CONSTANT."""
         found = {name: CONSTANT for name, tensor in graph.tensors.items() if tensor.constant}
         counted = {node.name: number for number, node in enumerate(operators)}
-        for node in paced(graph.nodes, pause):
+        for node in paced(graph.nodes):
             number = counted.get(node.name)
             if number is None and is_quantizer(node):
                 number = found.get(node.input(0))

@@ -11,7 +11,7 @@ from inspector.graph.blocks import Wiring, find_blocks
 from inspector.graph.model import Graph, Node
 from inspector.graph.quantizers import is_quantizer
 from inspector.graph.scopes import scopes_of
-from inspector.progress import Pause, paced, unhurried
+from inspector.progress import paced, pause
 
 _WELL_NAMED = 0.3
 """From which part of the operators on their names are taken for scopes."""
@@ -78,7 +78,7 @@ class Groups(Mapping[str, Group]):
         return {name: chosen[path] for name, path in self._innermost.items() if path in chosen}
 
 
-def find_groups(graph: Graph, pause: Pause = unhurried) -> Groups:
+def find_groups(graph: Graph) -> Groups:
     """The groups of a graph, each of two operators or more.
 
     Names with scopes ("/layer1/layer1.0/conv1/Conv", "a/b/c" and "layer1.0.conv1") are taken at
@@ -88,21 +88,22 @@ def find_groups(graph: Graph, pause: Pause = unhurried) -> Groups:
 
     Args:
         graph: the graph.
-        pause: called now and then, to let other work go first.
 
     Cost: O(nodes * depth of the scopes), or near-linear for blocks.
     """
-    operators = [node for node in paced(graph.nodes, pause) if not _is_aside(node)]
+    operators = [node for node in paced(graph.nodes) if not _is_aside(node)]
     scopes = scopes_of(graph.nodes)
     pause()
     counted = {node.name for node in operators}
     named = sum(
-        1 for node, paths in zip(graph.nodes, scopes, strict=True) if paths and node.name in counted
+        1
+        for node, paths in paced(zip(graph.nodes, scopes, strict=True))
+        if paths and node.name in counted
     )
-    wiring = Wiring(graph, operators, pause)
+    wiring = Wiring(graph, operators)
     if named < max(_WELL_NAMED * len(operators), 2):
         return _blocks(wiring)
-    return _named(graph.nodes, scopes, wiring, pause)
+    return _named(graph.nodes, scopes, wiring)
 
 
 def _is_aside(node: Node) -> bool:
@@ -121,21 +122,19 @@ def _blocks(wiring: Wiring) -> Groups:
     return _groups(groups)
 
 
-def _named(
-    nodes: Sequence[Node], scopes: Sequence[tuple[str, ...]], wiring: Wiring, pause: Pause
-) -> Groups:
+def _named(nodes: Sequence[Node], scopes: Sequence[tuple[str, ...]], wiring: Wiring) -> Groups:
     """One group for each scope that is worth one."""
     numbers = {node.name: number for number, node in enumerate(wiring.operators)}
     members: dict[str, list[str]] = {}
     operators: dict[str, list[int]] = {}
-    for node, paths in paced(zip(nodes, scopes, strict=True), pause):
+    for node, paths in paced(zip(nodes, scopes, strict=True)):
         number = numbers.get(node.name)
         for path in paths:
             members.setdefault(path, []).append(node.name)
             if number is not None:
                 operators.setdefault(path, []).append(number)
     parents = _parents(list(dict.fromkeys(scopes)), operators, len(wiring.operators))
-    signatures = {path: wiring.signature(operators[path]) for path in paced(parents, pause)}
+    signatures = {path: wiring.signature(operators[path]) for path in paced(parents)}
     pause()
     like = Counter(signatures.values())
     return _groups(

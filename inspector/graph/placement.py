@@ -37,6 +37,7 @@ from inspector.graph.roles import (
     is_pass_through,
     is_range_folded,
 )
+from inspector.progress import paced
 from inspector.quant.spec import LayerSpecs
 
 __all__ = [
@@ -107,7 +108,7 @@ def place(graph: Graph) -> Placement:
     inner = _inside_fused(graph, fused)
     native = _may_be_native(graph, layers)
     sites: list[Site] = []
-    for name in graph.tensors:
+    for name in paced(graph.tensors):
         if name in inner or not is_activation(graph, name):
             continue
         sites.extend(_sites_of(graph, name, layers, native=name in native))
@@ -147,7 +148,7 @@ def _fused_activations(graph: Graph, layers: Mapping[str, Layer]) -> dict[str, s
     """Maps an integer kernel's output to the tensor behind its foldable activations."""
     outputs = set(graph.outputs)
     fused: dict[str, str] = {}
-    for node in graph.nodes:
+    for node in paced(graph.nodes):
         if node.name not in layers and not is_own_grid(graph, node):
             continue
         start = tensor = node.outputs[0]
@@ -178,7 +179,7 @@ def _may_be_native(graph: Graph, layers: Mapping[str, Layer]) -> set[str]:
     Cost: linear in the number of nodes, however long a chain of activation functions is.
     """
     found: set[str] = set()
-    for node in graph.nodes:  # in order: of what a node reads it is known already
+    for node in paced(graph.nodes):  # in order: of what a node reads it is known already
         if is_range_folded(node):
             source = graph.tensors[node.inputs[0]]
             if len(source.consumers) == 1 and source.name not in graph.outputs:

@@ -17,6 +17,7 @@ from inspector.graph.model import Graph, Node
 from inspector.graph.placement import Placement
 from inspector.graph.planning import Plan, Planner, Site
 from inspector.graph.roles import data_inputs, is_own_grid, is_pass_through, is_range_folded
+from inspector.progress import paced
 from inspector.quant.spec import LayerSpecs
 
 
@@ -48,9 +49,9 @@ class Regions:
         self._layers = {layer.name: layer for layer in graph.layers}
         self._into: dict[str, str] = {}  # union-find over tensors
         nodes: dict[str, dict[int, None]] = {}
-        for node in graph.nodes:
+        for node in paced(graph.nodes):
             self._unite(self._tensors_of(graph, node))
-        for number, node in enumerate(graph.nodes):
+        for number, node in enumerate(paced(graph.nodes)):
             for tensor in self._tensors_of(graph, node, written=True):
                 nodes.setdefault(self._root(tensor), {})[number] = None
         sites: dict[str, dict[int, None]] = {}
@@ -59,14 +60,14 @@ class Regions:
             for layer in graph.layers
             if layer.output in self._into
         }
-        for number, site in enumerate(placement.sites):
+        for number, site in enumerate(paced(placement.sites)):
             if site.tensor in self._into:
                 sites.setdefault(self._root(site.tensor), {})[number] = None
             if site.consumer in writes:
                 sites.setdefault(writes[site.consumer], {})[number] = None
         self._regions = {
             root: self._region(sorted(found), sorted(sites.get(root, ())), root)
-            for root, found in nodes.items()
+            for root, found in paced(nodes.items())
         }
 
     def read_by(self, layer: str) -> Region:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from inspector.graph.model import Node
+from inspector.progress import paced
 
 MAX_DEPTH = 24
 """Scopes further inside than that are not told apart."""
@@ -27,15 +28,15 @@ def scopes_of(nodes: Sequence[Node]) -> list[tuple[str, ...]]:
 
     Cost: O(length of all names).
     """
-    names = [_telling_name(node) for node in nodes]
+    names = [_telling_name(node) for node in paced(nodes)]
     if any("/" in name[1:] for name in names):
         around = [name[: name.rfind("/") + 1] for name in names]
-        known = {scope: _slashed(scope) for scope in dict.fromkeys(around)}
+        known = {scope: _slashed(scope) for scope in paced(dict.fromkeys(around))}
         return [known[scope] for scope in around]
-    dotted = sum(1 for name in names if _DOTTED.fullmatch(name))
+    dotted = sum(1 for name in paced(names) if _DOTTED.fullmatch(name))
     if dotted < max(_CLEARLY * len(names), 2):
         return [()] * len(names)
-    paths = [_dotted(name, 0, len(name)) for name in names]
+    paths = [_dotted(name, 0, len(name)) for name in paced(names)]
     deepest = [path[-1] for path in paths if path]
     pieces = sum(1 for _ in groupby(deepest))
     return paths if pieces < _TORN * len(set(deepest)) else [()] * len(names)

@@ -41,7 +41,6 @@ from inspector.graph.search_figures import Figures
 from inspector.graph.search_numbers import QUANTITIES
 from inspector.graph.search_query import HELP, Query, QueryError, parse
 from inspector.graph.search_table import Table, build_table, shape_text
-from inspector.progress import Pause, unhurried
 
 __all__ = [
     "HELP", "QUANTITIES", "Figures", "Found", "Match", "Query", "QueryError", "SearchIndex", "parse"
@@ -133,12 +132,11 @@ class SearchIndex:
     Args:
         graph: what to search. Laying it out is O(nodes + tensors + attributes): some 60 ms at
             20,000 nodes.
-        pause: called now and then, to let other work go first.
     """
 
-    def __init__(self, graph: Graph, pause: Pause = unhurried) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._table = build_table(graph, pause)
+        self._table = build_table(graph)
 
     def find(self, query: Query, figures: Figures = NO_FIGURES) -> tuple[Match, ...]:
         """Everything that a query finds, best first."""

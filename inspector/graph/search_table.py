@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inspector.graph.model import AttributeValue, Dim, Graph, Node, Tensor
 from inspector.graph.search_text import Mask
-from inspector.progress import Pause, paced, unhurried
+from inspector.progress import paced, pause
 
 Numbers = NDArray[np.int32]
 _LONGEST = 200
@@ -109,17 +109,17 @@ class Table:
         return "output" if position < sum(map(bool, node.outputs)) else "input"
 
 
-def build_table(graph: Graph, pause: Pause = unhurried) -> Table:
-    """Lay out a graph's texts, with pauses. O(nodes + tensors + attributes)."""
+def build_table(graph: Graph) -> Table:
+    """Lay out a graph's texts. O(nodes + tensors + attributes)."""
     tensors = list(graph.tensors.values())
     number = {name: position for position, name in enumerate(graph.tensors)}
-    held = [_held(node, number, tensors) for node in paced(graph.nodes, pause)]
+    held = [_held(node, number, tensors) for node in paced(graph.nodes)]
     own = [position for position, t in enumerate(tensors) if t.producer is None]
     names = _folded([tensor.name for tensor in tensors])
-    ops, op_of = _unique((node.op_type for node in paced(graph.nodes, pause)), str)
-    dtypes, dtype_of = _unique((t.dtype for t in paced(tensors, pause)), str)
-    shapes, shape_of = _unique((t.shape for t in paced(tensors, pause)), shape_text, missing=None)
-    attributes, attributes_held = _attributes(paced(graph.nodes, pause), len(own))
+    ops, op_of = _unique((node.op_type for node in paced(graph.nodes)), str)
+    dtypes, dtype_of = _unique((t.dtype for t in paced(tensors)), str)
+    shapes, shape_of = _unique((t.shape for t in paced(tensors)), shape_text, missing=None)
+    attributes, attributes_held = _attributes(paced(graph.nodes), len(own))
     pause()
     return Table(
         graph,

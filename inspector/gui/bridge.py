@@ -22,6 +22,7 @@ from inspector.gui.plans import Plans, WholePlan
 from inspector.gui.slices import Slices
 from inspector.gui.spec_fields import SpecChange
 from inspector.gui.tasks import Tasks
+from inspector.gui.turns import Turns
 from inspector.gui.weight_queue import WeightAnswer, WeightQueue
 from inspector.memory import give_memory_back
 from inspector.quant.spec import QuantSpec
@@ -83,7 +84,8 @@ class Bridge(QObject):
         self._sqnr: dict[str, float] = {}
         self._stale: set[str] = set()
         self._failed: set[str] = set()
-        self._unseen = Slices(_QUICK_SECONDS, self._look_at_one, self._looked, self)
+        self.turns = Turns(self)
+        self._unseen = Slices(self.turns, _QUICK_SECONDS, self._look_at_one, self._looked)
         self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
         self._plans = Plans(document)
@@ -276,7 +278,7 @@ class Bridge(QObject):
                 self.calibration_changed.emit()
                 self.fidelity_changed.emit()
                 self.saved_changed.emit(self.document.is_dirty)
-                self._look_at(layer.name for layer in self.document.layers)
+                self._unseen.add_later(layer.name for layer in self.document.layers)
                 self._tidy()
             case RecipeChanged(layers):
                 layers = self._plans.anew(layers)

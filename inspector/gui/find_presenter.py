@@ -85,9 +85,7 @@ class FindPresenter(QObject):
             self._later.start()
             return
         self._indexed = graph
-        self._tasks.submit(
-            INDEX, lambda context: SearchIndex(graph, pause=context.breathe), self._bar.set_index
-        )
+        self._tasks.submit(INDEX, lambda context: SearchIndex(graph), self._bar.set_index)
 
     def _figures(self) -> Figures:
         bridge = self._bridge

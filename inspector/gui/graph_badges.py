@@ -15,11 +15,12 @@ from inspector.gui.graph_pane import GraphPane
 from inspector.gui.graph_view.look import Badge
 from inspector.gui.heat import Heat
 from inspector.gui.stage import Stage, Staged
+from inspector.gui.turns import SLICE_SECONDS
 from inspector.report.units import plural
 from inspector.session.quantities import WEIGHT_SQNR
 
-_SLICE_SECONDS = 0.006
-"""How long badges are made in one go: longer would be felt."""
+_FEW = 100
+"""So many badges are made at once; more wait for their turn."""
 _MAP_MS = 60
 """The small map follows after so long: it is drawn as a whole each time."""
 
@@ -41,9 +42,6 @@ class BadgePresenter(QObject):
         self._known: tuple[Graph | None, dict[str, Layer]] = (None, {})
         self._todo: dict[str, None] = {}
         self._groups: set[int] = set()
-        self._timer = QTimer(self)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._make_some)
         self._map_timer = QTimer(self)
         self._map_timer.setSingleShot(True)
         self._map_timer.setInterval(_MAP_MS)
@@ -56,7 +54,7 @@ class BadgePresenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether all badges say what is known."""
-        return not (self._timer.isActive() or self._map_timer.isActive())
+        return not (self._make_some in self._bridge.turns or self._map_timer.isActive())
 
     def layers(self) -> dict[str, Layer]:
         """The layers on the picture, by name: those of the model's own graph."""
@@ -70,9 +68,15 @@ class BadgePresenter(QObject):
         return known
 
     def refresh(self, names: Iterable[str]) -> None:
-        """Make the badges of layers anew: a few at once, many in slices."""
-        self._todo.update(dict.fromkeys(names))
-        self._make_some()
+        """Make the badges of layers anew: a few at once, many in slices, those selected first."""
+        names = dict.fromkeys(names)
+        if self._todo or len(names) > _FEW:
+            first = {name: None for name in self._bridge.selected[:_FEW] if name in names}
+            self._todo = {**first, **self._todo, **names}
+            self._bridge.turns.ask(self._make_some)
+        else:
+            self._todo = names
+            self._make_some()
 
     def show_all(self, staged: Staged) -> None:
         """Make all badges of a picture; those that it has stay until then."""
@@ -105,7 +109,7 @@ class BadgePresenter(QObject):
     def _make_some(self) -> None:
         known, picture = self.layers(), self._pane.view.picture()
         made: dict[str, Badge] = {}
-        until = time.monotonic() + _SLICE_SECONDS
+        until = time.monotonic() + SLICE_SECONDS
         for name in tuple(self._todo):
             if made and time.monotonic() > until:
                 break
@@ -118,11 +122,9 @@ class BadgePresenter(QObject):
             made.update(self._group_badges(known))
         self._pane.view.surface.update_badges(made)
         if self._todo:
-            self._timer.start()
-        else:
-            self._timer.stop()
-            if not self._map_timer.isActive():
-                self._map_timer.start()
+            self._bridge.turns.ask(self._make_some)
+        elif not self._map_timer.isActive():
+            self._map_timer.start()
 
     def _badge(self, name: str) -> Badge:
         document, heat = self._bridge.document, self._heat

@@ -63,7 +63,7 @@ def read_model(path: Path, context: Context) -> Opened:
         context.give_way(PICTURE, _DRAWING_SECONDS)
         if context.cancelled():
             raise CancelledError
-        opened = open_model(sketch, pause=context.breathe)
+        opened = open_model(sketch)
         context.breathe()
         specs = DEFAULT_RECIPE.resolve_all(opened.graph.layers)
         return Opened(opened, plan_all(opened.placement, specs), _carried(opened))

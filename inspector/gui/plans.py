@@ -10,6 +10,7 @@ from inspector.graph.placement import Placement
 from inspector.graph.regions import Regions
 from inspector.graph.roles import stays_float
 from inspector.gui.planned import Planned, planned
+from inspector.progress import paced
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
 from inspector.session.document import Document
 
@@ -44,7 +45,9 @@ def plan_all(placement: Placement, specs: Mapping[str, LayerSpecs]) -> WholePlan
     Cost: 0.4 s for 20,000 nodes.
     """
     graph, plan = placement.graph, placement.plan(specs)
-    layers = {layer.name: planned(graph, plan, layer, specs[layer.name]) for layer in graph.layers}
+    layers = {
+        layer.name: planned(graph, plan, layer, specs[layer.name]) for layer in paced(graph.layers)
+    }
     return WholePlan(graph, specs, Regions(placement), _floats(graph), layers)
 
 

@@ -18,6 +18,7 @@ from inspector.gui.selection import Chosen, Selection
 from inspector.gui.spec_panel import SpecPanel
 from inspector.gui.status_strip import StatusStrip
 from inspector.gui.tasks import FRAME_MS
+from inspector.gui.turns import SLICE_SECONDS
 from inspector.gui.weight_size import WeightSize, total_size, weight_size
 from inspector.quant.spec import Role
 from inspector.report.units import plural
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from inspector.gui.plots.plot_pane import PlotPane
 
 _GATHER_MS = 40
-_SLICE_SECONDS = 0.006
-"""How long rows are made in one go: longer would be felt."""
 _NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
@@ -92,7 +91,9 @@ class Presenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether the views show all that is known."""
+        turns = self._bridge.turns
         waits = self._timer.isActive() or self._size.isActive()
+        waits = waits or self._make_rows in turns or self._show_gathered in turns
         return not waits and self._bridge.is_settled()
 
     def _connect(self) -> None:
@@ -113,12 +114,18 @@ class Presenter(QObject):
     def _model_changed(self) -> None:
         self._changed.clear()
         self._forget_plots()
+        self._bytes.clear()
+        self._pane.set_rows([])
+        self._bridge.turns.ask(self._make_rows)  # there is much else to do in this turn
+        self._chosen(self._selection.chosen)
+
+    def _make_rows(self) -> None:
+        """A row for each layer; figures follow in slices."""
         layers = self._bridge.document.layers
         self._pane.set_rows([figures.bare_row(layer) for layer in layers])
+        self._pane.select(self._bridge.selected)
         self._changed.update(dict.fromkeys(layer.name for layer in layers))
-        self._bytes.clear()
-        self._timer.start(0)  # in a turn of its own: there is much else to do in this one
-        self._chosen(self._selection.chosen)
+        self._bridge.turns.ask(self._show_gathered)
 
     def _chosen(self, chosen: Chosen) -> None:
         """Layers are edited where they are chosen in the model's own graph."""
@@ -152,7 +159,7 @@ class Presenter(QObject):
         """Show what changed, in slices where it is much: those that are looked at first."""
         chosen = [name for name in self._bridge.selected if name in self._changed]
         rows: dict[str, LayerRow] = {}
-        until = time.monotonic() + _SLICE_SECONDS
+        until = time.monotonic() + SLICE_SECONDS
         for name in dict.fromkeys((*chosen, *self._changed)):
             if rows and time.monotonic() > until:
                 break
@@ -160,10 +167,10 @@ class Presenter(QObject):
             rows[name] = self._row(name)
         self._weigh(rows)
         self._pane.model.update_rows(rows)
+        self._timer.stop()
         if self._changed:
-            self._timer.start(0)
+            self._bridge.turns.ask(self._show_gathered)
         else:
-            self._timer.stop()
             self._show_layer_plot()
 
     def _forget_plots(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import QObject, QTimer
+from inspector.gui.turns import Turns
 
 
-class Slices(QObject):
+class Slices:
     """Names that wait for their turn, each at most once.
 
     Args:
+        turns: gives the slices their turns.
         seconds: how long may be worked in one go; one name is worked off in any case.
         each: does the work for a name; is told whether there is time left for more than is due.
         later: gets the names that were worked off in a later turn of the event loop.
@@ -19,18 +20,15 @@ class Slices(QObject):
 
     def __init__(
         self,
+        turns: Turns,
         seconds: float,
         each: Callable[[str, bool], None],
         later: Callable[[list[str]], None],
-        parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
+        self._turns = turns
         self._seconds, self._each, self._later = seconds, each, later
         self._first: tuple[str, ...] = ()
         self._waiting: dict[str, None] = {}
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(lambda: self._later(self._work()))
 
     def __contains__(self, name: object) -> bool:
         """Whether a name waits."""
@@ -44,7 +42,7 @@ class Slices(QObject):
         """Forget all names."""
         self._first = ()
         self._waiting.clear()
-        self._timer.stop()
+        self._turns.forget(self._work_later)
 
     def prefer(self, names: Iterable[str]) -> None:
         """These come first where they wait."""
@@ -54,6 +52,15 @@ class Slices(QObject):
         """Work off names: as many as there is time for now, the rest later."""
         self._waiting.update(dict.fromkeys(names))
         self._work()
+
+    def add_later(self, names: Iterable[str]) -> None:
+        """Work off names, but not now: there is much else to do in this turn."""
+        self._waiting.update(dict.fromkeys(names))
+        if self._waiting:
+            self._turns.ask(self._work_later)
+
+    def _work_later(self) -> None:
+        self._later(self._work())
 
     def _work(self) -> list[str]:
         until = time.monotonic() + self._seconds
@@ -66,5 +73,5 @@ class Slices(QObject):
             done.append(name)
             self._each(name, time.monotonic() < until)
         if self._waiting:
-            self._timer.start(0)
+            self._turns.ask(self._work_later)
         return done

@@ -275,7 +275,7 @@ class Stage(QObject):
         if graph not in self._known.groups:
             self._tasks.submit(
                 GROUPS,
-                lambda context: find_groups(graph, pause=context.breathe),
+                lambda context: find_groups(graph),
                 lambda groups: self._learn_groups(graph, groups),
             )
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector.errors import CancelledError
+from inspector.progress import pausing
 
 T = TypeVar("T")
 MODEL = "model"
@@ -265,7 +266,8 @@ class Tasks(QObject):
     def _run(self, task: Task, work: Callable[[Context], Any]) -> None:
         try:
             context = Context(task, self._moved.emit, self._told.emit, self._gate)
-            outcome = _Outcome(task, value=work(context))
+            with pausing(context.breathe):
+                outcome = _Outcome(task, value=work(context))
         except Exception as error:
             outcome = _Outcome(task, error=error)
         self._arrived.emit(outcome)

@@ -30,6 +30,7 @@ from inspector.onnxio.loading import Model
 from inspector.onnxio.names import node_names
 from inspector.onnxio.order import topological_order
 from inspector.onnxio.tensors import dtype_name
+from inspector.progress import paced
 
 _GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 _UNKNOWN: ValueType = ("", None)
@@ -245,7 +246,7 @@ def _shaped(graph: Graph, types: Types, outer: Mapping[str, Tensor]) -> Graph:
     given = set(graph.inputs)
     values = types.values
     tensors: dict[str, Tensor] = {}
-    for name, tensor in graph.tensors.items():
+    for name, tensor in paced(graph.tensors.items()):
         known = (tensor.dtype, tensor.shape)
         # A constant says itself what it is.
         kind = known if tensor.constant and tensor.dtype else values.get(name, known)

@@ -6,6 +6,7 @@ from math import prod
 
 from inspector.graph.model import Dim, Graph, Layer, Node, Tensor
 from inspector.graph.operators import LAYERS, is_onnx_domain
+from inspector.progress import paced
 
 _FLOATS = frozenset({"float32", "float16"})
 
@@ -17,7 +18,7 @@ def find_layers(graph: Graph) -> tuple[Layer, ...]:
     convolution whose weights are computed, a node whose data inputs are all constants, and one that
     reads from a DequantizeLinear (it is quantized already).
     """
-    found = (_layer(graph, node) for node in graph.nodes)
+    found = (_layer(graph, node) for node in paced(graph.nodes))
     return tuple(layer for layer in found if layer is not None)
 
 

@@ -34,6 +34,7 @@ from inspector.onnxio.tensors import (
 )
 from inspector.onnxio.text import names_are_text
 from inspector.onnxio.wire import InMemory, Store, WireError, split_weights
+from inspector.progress import paced
 
 OPSETS = range(7, 29)
 """Versions of ONNX's own operators that are understood."""
@@ -82,7 +83,7 @@ class Model:
         found: dict[str, Constant] = dict(constant_nodes(self.proto.graph))
         for sparse in self.proto.graph.sparse_initializer:
             found[sparse.values.name] = constant_of_sparse(sparse)
-        for tensor in self.proto.graph.initializer:
+        for tensor in paced(self.proto.graph.initializer):
             source = self.sources.get(tensor.name)
             found[tensor.name] = Constant.of(tensor) if source is None else Constant.at(source)
         return found
@@ -138,13 +139,13 @@ class Model:
         for field, value in self.proto.graph.ListFields():
             parts = (value,) if isinstance(value, Message | str | bytes) else value
             digest.update(field.name.encode())
-            for part in parts:
+            for part in paced(parts):
                 digest.update(_bytes_of(part))
         for function in self.proto.functions:
             digest.update(function.SerializeToString(deterministic=True))
         for opset in sorted((o.domain, o.version) for o in self.proto.opset_import):
             digest.update(repr(opset).encode())
-        for tensor in self.proto.graph.initializer:
+        for tensor in paced(self.proto.graph.initializer):
             source = self.sources.get(tensor.name)
             if source is not None:
                 _digest_source(digest, source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from inspector.onnxio.inference import begin_to_infer, forget_types, infer_types
 from inspector.onnxio.loading import Model, load_model
 from inspector.onnxio.opset import QDQ_OPSET, raise_opset
 from inspector.onnxio.passes import PassReport, prepare
+from inspector.progress import pause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,12 +122,11 @@ def read_structure(path: Path) -> Sketch:
     return Sketch(source, extract_structure(source), function_graphs(source))
 
 
-def open_model(path: Path | Sketch, *, pause: Callable[[], None] = lambda: None) -> OpenModel:
+def open_model(path: Path | Sketch) -> OpenModel:
     """Loads a model and makes it ready for quantization.
 
     Args:
         path: the file, or the sketch of a model that is to be opened.
-        pause: called now and then, to let other work go first.
 
     Raises:
         ModelError: the file is no model that can be read.
@@ -138,7 +138,7 @@ def open_model(path: Path | Sketch, *, pause: Callable[[], None] = lambda: None)
     source = sketch.source
     shown = with_shapes(sketch.graph, infer_types(source))
     pause()
-    prepared, passes = prepare(source, pause=pause)
+    prepared, passes = prepare(source)
     obstacle = None
     try:
         prepared = raise_opset(prepared, QDQ_OPSET)

@@ -19,6 +19,7 @@ from inspector.onnxio.passes.fuse_gemm import fuse_gemm
 from inspector.onnxio.passes.name_nodes import name_nodes
 from inspector.onnxio.passes.normalize_gemm import normalize_gemm
 from inspector.onnxio.passes.report import PassReport
+from inspector.progress import pause
 
 Pass = Callable[[Model], tuple[Model, PassReport]]
 
@@ -40,14 +41,11 @@ _TELLING: frozenset[Pass] = frozenset({fold_constants, drop_identity})
 __all__ = ["PASSES", "Pass", "PassReport", "prepare"]
 
 
-def prepare(
-    model: Model, *, pause: Callable[[], None] = lambda: None
-) -> tuple[Model, tuple[PassReport, ...]]:
+def prepare(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
     """Make a model ready for quantization; its float outputs stay as they are within rounding.
 
     Args:
         model: as loaded; not changed.
-        pause: called after each pass, to let other work go first.
 
     Returns:
         The model that all later steps work on, and what each pass did and left.
