@@ -83,7 +83,7 @@ class SpecPresenter(QObject):
         panel.bar.applying.connect(self._offer_layers)
         actions["actionCopySpec"].triggered.connect(self.copy)
         actions["actionPasteSpec"].triggered.connect(self.paste)
-        bridge.model_changed.connect(self.refresh)
+        bridge.model_changed.connect(lambda: bridge.turns.ask(self.refresh))
         self._offered: _Offer | None = None
         self._wanted: _Offer = (None, {}, {})
         self._later = QTimer(self)
