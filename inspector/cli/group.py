@@ -17,6 +17,7 @@ COMMANDS = {
         "inspector.cli.encodings",
         "The scales and zero points of a quantization, for another toolchain.",
     ),
+    "qat": ("inspector.cli.qat", "A PyTorch script that trains a model with its quantization."),
     "sensitivity": ("inspector.cli.sensitivity", "What each layer does to the outputs, alone."),
     "search": ("inspector.cli.search", "Widths for all layers, within a budget or above a floor."),
     "import": ("inspector.cli.takeover", "The encodings of another tool as a recipe."),

@@ -169,6 +169,12 @@ _ENTRIES = (
         "Write scales and zero points for another toolchain: AIMET, QNN, TensorRT, ncnn …",
         ("Ctrl+Shift+E",),
     ),
+    _Entry(
+        "actionTraining",
+        "Export for training…",
+        "Write a PyTorch script that trains the model with what is chosen (QAT)",
+        ("Ctrl+Shift+Q",),
+    ),
     _Entry("actionShortcuts", "Keyboard shortcuts", "Show every key", (_Keys.HelpContents,)),
     _Entry(
         "actionDiagnostics",
@@ -190,6 +196,7 @@ _MENUS = (
                 "",
                 "actionReport",
                 "actionEncodings",
+                "actionTraining",
                 "actionExport",
             ),
         ),

@@ -21,6 +21,7 @@ _OBSTACLES = {
     "actionSave": _NEEDS_LAYERS,
     "actionSaveRecipe": _NEEDS_LAYERS,
     "actionEncodings": _NEEDS_LAYERS,
+    "actionTraining": _NEEDS_LAYERS,
     "actionReport": _NEEDS_LAYERS,
     "actionOpenRecipe": _NEEDS_LAYERS,
     "actionCalibrate": _NEEDS_LAYERS,

@@ -1,4 +1,4 @@
-"""What is made of the present choices for others: encodings, reports, pictures of the graph."""
+"""What is made of the present choices for others: encodings, reports, scripts, pictures."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from inspector.gui.graph_export import GraphExport
     from inspector.gui.report_export import ReportExport
     from inspector.gui.sidecar_export import SidecarExport
+    from inspector.gui.training_export import TrainingExport
 
 
 class Handouts:
@@ -37,6 +38,7 @@ class Handouts:
     def connect(self, actions: Actions) -> None:
         """Let actions start them."""
         actions["actionEncodings"].triggered.connect(lambda: self.sidecars.ask())
+        actions["actionTraining"].triggered.connect(lambda: self.training.ask())
         actions["actionReport"].triggered.connect(lambda: self.reports.make())
 
     @cached_property
@@ -45,6 +47,15 @@ class Handouts:
         from inspector.gui.sidecar_export import SidecarExport
 
         made = SidecarExport(self._document, self._tasks, self._window)
+        made.message.connect(self._tell)
+        return made
+
+    @cached_property
+    def training(self) -> TrainingExport:
+        """Who writes training scripts."""
+        from inspector.gui.training_export import TrainingExport
+
+        made = TrainingExport(self._document, self._tasks, self._window)
         made.message.connect(self._tell)
         return made
 

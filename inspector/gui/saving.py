@@ -55,13 +55,7 @@ class SaveRequest:
         opened.require_quantizable()
         if path.exists() and opened.path.exists() and path.samefile(opened.path):
             raise SaveError(f"{path} is the open model itself.", "Choose another name.")
-        plan = opened.placement.plan(resolve(opened, recipe))
-        if plan.points and calibration is None:
-            raise DataError(
-                "Activations are to be quantized, and nothing is known of them.",
-                "Drop calibration data on the window, use random inputs for a try, or set the "
-                "activations to float.",
-            )
+        check_known(opened, recipe, calibration)
         learned, samples = (
             self.data.split_for_verification()
             if self.data is not None
@@ -93,4 +87,18 @@ class SaveRequest:
             force=True,
             progress=progress,
             cancel=context.cancelled,
+        )
+
+
+def check_known(opened: OpenModel, recipe: Recipe, calibration: Calibration | None) -> None:
+    """Makes sure that enough is known of the activations for a recipe.
+
+    Raises:
+        DataError: it is not.
+    """
+    if calibration is None and opened.placement.plan(resolve(opened, recipe)).points:
+        raise DataError(
+            "Activations are to be quantized, and nothing is known of them.",
+            "Drop calibration data on the window, use random inputs for a try, or set the "
+            "activations to float.",
         )

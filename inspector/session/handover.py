@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,33 @@ def hand_over(
     job, form = request.job, format_of(request.to)
     version = form.version(request.version)
     _check_files(request)
+    outputs = [path for path in (job.output, request.float_model) if path is not None]
+    chosen, calibration = prepare(job, outputs, progress=progress, cancel=cancel)
+    return write_sidecar(chosen, calibration, form, version, job.output, request.float_model)
+
+
+def prepare(
+    job: QuantizeRequest,
+    outputs: Sequence[Path],
+    *,
+    progress: StageProgress | None = None,
+    cancel: Cancel | None = None,
+) -> tuple[Numbers, Calibration | None]:
+    """Load, calibrate and choose, for whoever writes something else than a quantized model.
+
+    Args:
+        job: the model, the choices and the data.
+        outputs: files that will be written.
+        progress: told of the stages.
+        cancel: asked now and then.
+
+    Raises:
+        InspectorError: something is wrong.
+        CancelledError: `cancel` said so.
+    """
     opened = open_model(job.model)
-    files = opened.source.external_files
-    for path in (job.output, request.float_model):
-        if path is not None:
-            check_not_read(path, files)
+    for path in outputs:
+        check_not_read(path, opened.source.external_files)
     opened.require_quantizable()
     recipe = recipe_for_target(opened, job)
     plan = opened.placement.plan(resolve(opened, recipe))
@@ -113,7 +136,7 @@ def hand_over(
         told = of_stage(progress, "calibrate")
         calibration = calibrate(opened.prepared, tensors, data, progress=told, cancel=cancel)
     chosen = numbers_of(opened, recipe, calibration, data, progress=progress, cancel=cancel)
-    return write_sidecar(chosen, calibration, form, version, job.output, request.float_model)
+    return chosen, calibration
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,12 +147,14 @@ class Numbers:
         opened: the model.
         model: the float model whose tensors the numbers are for.
         grids: the numbers.
+        recipe: whose numbers they are.
         is_recovered: its weights are not those of the file, so that quantizing costs less.
     """
 
     opened: OpenModel
     model: Model
     grids: Grids
+    recipe: Recipe
     is_recovered: bool = False
 
     def encodings(self) -> Encodings:
@@ -155,9 +180,9 @@ def numbers_of(
     """
     if recipe.recovers:
         found = recover(opened, recipe, calibration, data, progress=progress, cancel=cancel)
-        return Numbers(found.opened, found.model, found.grids, is_recovered=True)
+        return Numbers(found.opened, found.model, found.grids, recipe, is_recovered=True)
     plan = opened.placement.plan(resolve(opened, recipe))
-    return Numbers(opened, opened.prepared, grids_of(opened, plan, calibration))
+    return Numbers(opened, opened.prepared, grids_of(opened, plan, calibration), recipe)
 
 
 def write_sidecar(

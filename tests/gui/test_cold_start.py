@@ -17,6 +17,7 @@ LATER = (
     *("inspector.evaluate.search", "inspector.evaluate.sensitivity"),
     *("inspector.gui.estimate", "inspector.gui.export", "inspector.gui.export_svg"),
     *("inspector.gui.report_export", "inspector.gui.report_pdf", "inspector.gui.sidecar_export"),
+    *("inspector.gui.training_export", "inspector.session.training"),
 )
 PROGRAM = """
 import json, sys

@@ -40,7 +40,7 @@ def calibration(opened: OpenModel, sample_models: Path) -> Calibration:
 def numbers(opened: OpenModel, calibration: Calibration, recipe: Recipe) -> Numbers:
     """What a recipe comes to."""
     plan = opened.placement.plan(resolve(opened, recipe))
-    return Numbers(opened, opened.prepared, grids_of(opened, plan, calibration))
+    return Numbers(opened, opened.prepared, grids_of(opened, plan, calibration), recipe)
 
 
 @pytest.mark.parametrize(

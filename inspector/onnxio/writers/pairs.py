@@ -63,7 +63,7 @@ class Pairs:
         elif storage.bits == 2 or (storage.bits == 4 and (fenced or not exact)):
             nodes.append(self.no_less_than(source, name, grid))
             if not exact:
-                nodes.append(self._bound("Min", nodes[-1].output[0], name, grid.hi))
+                nodes.append(self._bound("Min", nodes[-1].output[0], name, grid))
             source = nodes[-1].output[0]
         elif not exact:
             nodes.append(self._clip(source, name, grid))
@@ -118,20 +118,21 @@ class Pairs:
         self, name: str, inputs: list[str], grid: QParams, domain: str
     ) -> tuple[NodeProto, str]:
         restored = self._new(f"{name}_dequantized")
-        attributes: dict[str, Any] = {}
-        if grid.axis is not None:
-            attributes["axis"] = grid.axis
-        if grid.block:
-            attributes["block_size"] = grid.block
         node = helper.make_node(
             "DequantizeLinear",
             inputs,
             [restored],
             self._node_name(f"{name}_DequantizeLinear"),
             domain=domain,
-            **attributes,
+            **self._attributes(grid),
         )
         return node, restored
+
+    @staticmethod
+    def _attributes(grid: QParams) -> dict[str, Any]:
+        """Which values of a tensor share a scale, as the nodes say it."""
+        axis = {} if grid.axis is None else {"axis": grid.axis}
+        return axis | ({"block_size": grid.block} if grid.block else {})
 
     def _parameters(self, name: str, grid: QParams, storage: Storage) -> tuple[str, str]:
         scale, zero = self._new(f"{name}_scale"), self._new(f"{name}_zero_point")
@@ -141,22 +142,22 @@ class Pairs:
 
     def no_less_than(self, source: str, name: str, grid: QParams) -> NodeProto:
         """Max with the lowest level of a grid: nothing that is on the grid changes."""
-        return self._bound("Max", source, name, np.min(grid.lo))
+        return self._bound("Max", source, name, grid)
 
-    def _bound(
-        self, op: str, source: str, name: str, end: NDArray[np.float32] | np.float32
-    ) -> NodeProto:
-        constant = self._end(name, "lowest" if op == "Max" else "highest", end)
+    def _bound(self, op: str, source: str, name: str, grid: QParams) -> NodeProto:
+        constant = self._end(name, grid, is_lowest=op == "Max")
         bounded = self._new(f"{name}_bounded")
         return helper.make_node(op, [source, constant], [bounded], self._node_name(f"{name}_{op}"))
 
     def _clip(self, source: str, name: str, grid: QParams) -> NodeProto:
-        ends = [self._end(name, "lowest", grid.lo), self._end(name, "highest", grid.hi)]
+        ends = [self._end(name, grid, is_lowest=lowest) for lowest in (True, False)]
         clipped = self._new(f"{name}_clipped")
         return helper.make_node("Clip", [source, *ends], [clipped], self._node_name(f"{name}_Clip"))
 
-    def _end(self, name: str, part: str, end: NDArray[np.float32] | np.float32) -> str:
-        constant = self._new(f"{name}_{part}")
+    def _end(self, name: str, grid: QParams, *, is_lowest: bool) -> str:
+        """A constant: the lowest or the highest level of a grid."""
+        constant = self._new(f"{name}_{'lowest' if is_lowest else 'highest'}")
+        end = np.min(grid.lo) if is_lowest else np.max(grid.hi)
         self._draft.set_constant(constant, np.asarray(end, np.float32))
         return constant
 

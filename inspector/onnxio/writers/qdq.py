@@ -62,7 +62,7 @@ def write_qdq(
 
     Cost: one pass over each quantized weight.
     """
-    return _Writer(_in_needed_opset(model, grids), placement, grids, options or QdqOptions()).run()
+    return Writer(model, placement, grids, options or QdqOptions()).run()
 
 
 def check_types(model: Model, plan: Plan) -> None:
@@ -102,13 +102,13 @@ def _in_needed_opset(model: Model, grids: Grids) -> Model:
         return model
 
 
-class _Writer:
+class Writer:
     """Goes through the nodes once, in order, and writes each with its quantizers."""
 
     def __init__(
         self, model: Model, placement: Placement, grids: Grids, options: QdqOptions
     ) -> None:
-        self._model = model
+        self._model = model = _in_needed_opset(model, grids)
         self._placement = placement
         self._grids = grids
         self._options = options
@@ -133,6 +133,7 @@ class _Writer:
         self._nodes: list[NodeProto] = []
 
     def run(self) -> Model:
+        """The quantized model, not yet on disk; to be called once."""
         self._plan_activations()
         for name in self._placement.graph.inputs:
             self._quantize(name)
@@ -269,9 +270,7 @@ class _Writer:
         grid = self._grids.weights.get(layer.name)
         if grid is None or layer.weight is None or layer.weight_slot is None:
             return
-        is_kernel = layer.name in self._grids.plan.integer
-        if is_kernel and self._options.unsigned_kernels and storage_of(grid).signed:
-            grid = as_unsigned(grid) if _needs_all_bits(grid) else grid
+        grid = self._as_stored(layer, grid)
         key = (layer.weight, identity(grid))
         if key not in self._weights:
             nodes, restored = self._pairs.constant(layer.weight, grid)
@@ -287,6 +286,13 @@ class _Writer:
             self._write_bias(node, layer.bias, codes, scale)
         elif wants_exact_bias(layer, self._grids):
             self._write_bias(node, layer.bias, *exact_codes(values))
+
+    def _as_stored(self, layer: Layer, grid: QParams) -> QParams:
+        """A weight's grid in the codes that are written."""
+        is_kernel = layer.name in self._grids.plan.integer
+        if is_kernel and self._options.unsigned_kernels and storage_of(grid).signed:
+            return as_unsigned(grid) if _needs_all_bits(grid) else grid
+        return grid
 
     def _write_added_bias(self, name: str, node: NodeProto) -> None:
         constant = self._added[name]
