@@ -263,3 +263,13 @@ def test_the_child_imports_neither_window_nor_runtime() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_work_apart_has_a_process_of_its_own_and_can_be_stopped() -> None:
+    """Answers and errors come back; a cancelled one leaves no process."""
+    assert offload.call_apart(os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        offload.call_apart(int, "x")
+    asked = iter((False, True))
+    with pytest.raises(CancelledError):
+        offload.call_apart(time.sleep, 60, cancel=lambda: next(asked))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.evaluate.joint import Joint, Known
 from inspector.evaluate.runtime import Session, open_session
 from inspector.evaluate.samples import Feeds
-from inspector.graph.model import Graph, Node
-from inspector.graph.quantized import Quantized, find_quantized
-from inspector.graph.roles import is_range_folded
+from inspector.graph.model import Graph
+from inspector.graph.partners import Pair, Partners, Value
 from inspector.graph.stored import Stored
 from inspector.onnxio.loading import Model
 from inspector.onnxio.runnable import runnable
@@ -26,27 +25,6 @@ PARTED_DB = 30.0
 BUDGET = 256 << 20
 """Bytes of tensors to hold at a time."""
 _UNKNOWN_SIZE = 1 << 20
-_SUFFIX = "_quantized"
-_FLOATS = frozenset({"float32", "float64", "float16"})
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A tensor of the first model and the one of the second that stands for it.
-
-    Attributes:
-        node: that computes it in the first model.
-        op_type: of the node.
-        first: name in the first model.
-        second: name in the second.
-        grid: what dequantizes the second; None where that is float already.
-    """
-
-    node: str
-    op_type: str
-    first: str
-    second: str
-    grid: Stored | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +37,7 @@ class LayerDifference:
         tensor: its name in the first model.
         sqnr_db: over all samples; inf where they are equal.
         max_abs: the largest difference.
+        other: the node that computes it in the second model.
     """
 
     node: str
@@ -66,11 +45,13 @@ class LayerDifference:
     tensor: str
     sqnr_db: float
     max_abs: float
+    other: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "name": self.node,
+            "other": self.other,
             "op_type": self.op_type,
             "tensor": self.tensor,
             "sqnr_db": self.sqnr_db,
@@ -85,8 +66,14 @@ class _Sums:
     most: float = 0.0
 
     def add(self, expected: NDArray[Any], found: NDArray[Any]) -> None:
-        exact = np.asarray(expected, np.float64)
-        wrong = np.asarray(found, np.float64) - exact
+        """Count the values of a sample; infinities of one sign agree, and so do NaNs."""
+        exact, other = np.asarray(expected, np.float64), np.asarray(found, np.float64)
+        with np.errstate(invalid="ignore"):
+            wrong = other - exact
+        if not np.isfinite(wrong).all():
+            agree = (exact == other) | (np.isnan(exact) & np.isnan(other))
+            wrong = np.where(agree, 0.0, np.where(np.isnan(wrong), np.inf, wrong))
+            exact = np.where(np.isfinite(exact), exact, 0.0)
         self.signal += float(np.square(exact).sum())
         self.noise += float(np.square(wrong).sum())
         self.most = max(self.most, float(np.abs(wrong).max(initial=0.0)))
@@ -98,35 +85,33 @@ class Beside:
 
     Args:
         first: the reference.
-        first_graph: its graph, with shapes as far as they are known.
         second: the other model.
-        second_graph: its graph.
+        joint: how samples go to both.
+        partners: what their nodes and tensors are to one another.
         threads: for onnxruntime; 0 for every core.
 
     Raises:
         RunError: onnxruntime refuses a model.
     """
 
-    first: Model
-    first_graph: Graph
-    second: Model
-    second_graph: Graph
+    first: Known
+    second: Known
+    joint: Joint
+    partners: Partners
     threads: int = 0
-    pairs: tuple[Pair, ...] = field(init=False)
     _sums: dict[str, _Sums] = field(init=False)
     _sessions: tuple[Session, Session] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Match the tensors and open both models with them as outputs."""
-        self.pairs = match(self.first_graph, self.second_graph)
-        self._sums = {pair.first: _Sums() for pair in self.pairs}
-        names = ([p.first for p in self.pairs], [p.second for p in self.pairs])
+        """Open both models with the tensors as outputs that both have."""
+        pairs = self.partners.pairs
+        self._sums = {pair.name: _Sums() for pair in pairs}
         self._sessions = (
-            _open(self.first, self.first_graph, names[0], self.threads),
-            _open(self.second, self.second_graph, names[1], self.threads),
+            _open(self.first, [pair.first.tensor for pair in pairs], self.threads),
+            _open(self.second, [pair.second.tensor for pair in pairs], self.threads),
         )
 
-    def add(self, feeds: Feeds, cancel: Cancel | None = None) -> None:
+    def add(self, sample: Feeds, cancel: Cancel | None = None) -> None:
         """Run both on a sample.
 
         Raises:
@@ -136,15 +121,15 @@ class Beside:
         Cost: a forward pass of each, and more where not all tensors fit into BUDGET.
         """
         first, second = self._sessions
-        for group in self._groups(feeds):
-            expected = first.run(feeds, _once(pair.first for pair in group), cancel)
-            found = second.run(feeds, _once(pair.second for pair in group), cancel)
+        feeds = self.joint.feeds(sample)
+        for group in self._groups(sample):
+            expected = first.run(feeds[0], _once(pair.first.tensor for pair in group), cancel)
+            found = second.run(feeds[1], _once(pair.second.tensor for pair in group), cancel)
             for pair in group:
-                value = found[pair.second]
-                if pair.grid is not None:
-                    value = _dequantize(value, pair.grid, self.second)
-                if value.shape == expected[pair.first].shape:
-                    self._sums[pair.first].add(expected[pair.first], value)
+                one = _real(expected[pair.first.tensor], pair.first, self.first.model)
+                two = _real(found[pair.second.tensor], pair.second, self.second.model)
+                if one is not None and two is not None and one.shape == two.shape:
+                    self._sums[pair.name].add(one, two)
 
     def result(self) -> tuple[LayerDifference, ...]:
         """What has been added up so far, in the order of the first model."""
@@ -152,21 +137,22 @@ class Beside:
             LayerDifference(
                 pair.node,
                 pair.op_type,
-                pair.first,
+                pair.first.tensor,
                 float(decibels(sums.signal, sums.noise)),
                 sums.most,
+                pair.other,
             )
-            for pair in self.pairs
-            for sums in (self._sums[pair.first],)
+            for pair in self.partners.pairs
+            for sums in (self._sums[pair.name],)
             if sums.signal > 0 or sums.noise > 0
         )
 
-    def _groups(self, feeds: Feeds) -> Iterator[list[Pair]]:
-        batch = max((value.shape[0] for value in feeds.values() if value.ndim), default=1)
+    def _groups(self, sample: Feeds) -> Iterator[list[Pair]]:
+        batch = max((value.shape[0] for value in sample.values() if value.ndim), default=1)
         group: list[Pair] = []
         held = 0
-        for pair in self.pairs:
-            size = _bytes_of(self.first_graph, pair.first, batch)
+        for pair in self.partners.pairs:
+            size = _bytes_of(self.first.graph, pair.first.tensor, batch)
             if group and held + size > BUDGET:
                 yield group
                 group, held = [], 0
@@ -181,108 +167,18 @@ def parting(differences: Sequence[LayerDifference], floor: float = PARTED_DB) ->
     return next((one.node for one in differences if one.sqnr_db < floor), None)
 
 
-def match(first: Graph, second: Graph) -> tuple[Pair, ...]:
-    """The tensors that two models both compute, in the order of the first.
-
-    By name: what a quantizer of the second gives for it, a tensor of integers that is named after
-    it as onnxruntime's quantizer does, or else a float tensor of the same name. Where the names
-    have nothing in common, by structure: operators of one kind that are as many in both correspond
-    in order.
-
-    Cost: linear in the number of nodes.
-    """
-    quantized = find_quantized(second)
-    names = _Names(first, second, quantized)
-    found = [
-        pair for node, tensor in _computed(first) if (pair := names.pair(node, tensor)) is not None
-    ]
-    return tuple(found) or tuple(_by_structure(first, second, quantized))
+def _open(known: Known, names: Sequence[str], threads: int) -> Session:
+    wanted = list(dict.fromkeys((*names, *_computed(known.graph))))
+    exposed = runnable(known.model, outputs=wanted)
+    return open_session(exposed, threads=threads, memory_pattern=False, title=known.title)
 
 
-def _computed(graph: Graph) -> Iterator[tuple[Node, str]]:
-    """Every float tensor that a node computes; types that are not known count as float."""
-    for node in graph.nodes:
-        for tensor in node.outputs:
-            known = graph.tensors.get(tensor)
-            if known is None or known.constant or known.dtype not in (*_FLOATS, ""):
-                continue
-            yield node, tensor
-
-
-class _Names:
-    """Which tensor of the second model stands for one of the first, by its name."""
-
-    def __init__(self, first: Graph, second: Graph, quantized: Quantized) -> None:
-        self._first, self._second = first, second
-        self._given: dict[str, tuple[str, Stored | None]] = {}
-        for tensor, name in quantized.names.items():
-            if tensor != name and second.tensors[tensor].dtype in _FLOATS:
-                self._given.setdefault(name, (tensor, None))
-        for tensor, grid in quantized.tensors.items():
-            known = second.tensors.get(tensor)
-            is_codes = known is not None and known.dtype not in _FLOATS
-            if is_codes and tensor.endswith(_SUFFIX):
-                self._given.setdefault(tensor.removesuffix(_SUFFIX), (tensor, grid))
-
-    def pair(self, node: Node, tensor: str) -> Pair | None:
-        """What stands for a tensor; None where there is nothing, or only what is behind it."""
-        behind = self._folded(tensor)
-        if behind is not None and not self._is_there(behind):
-            return None  # a quantizer's range does that Relu: what is there is what comes out of it
-        found = self._find(tensor)
-        if found is None and is_range_folded(node):
-            found = self._find(node.inputs[0])
-        return None if found is None else Pair(node.name, node.op_type, tensor, *found)
-
-    def _find(self, tensor: str) -> tuple[str, Stored | None] | None:
-        if tensor in self._given:
-            return self._given[tensor]
-        known = self._second.tensors.get(tensor)
-        computed = known is not None and known.producer is not None
-        is_float = known is not None and known.dtype in (*_FLOATS, "")
-        return (tensor, None) if computed and is_float else None
-
-    def _folded(self, tensor: str) -> str | None:
-        """What a Relu or Clip makes of a tensor that nobody else reads."""
-        readers = self._first.tensors[tensor].consumers
-        if len(readers) != 1 or tensor in self._first.outputs:
-            return None
-        node = self._first.node(readers[0])
-        return node.outputs[0] if is_range_folded(node) else None
-
-    def _is_there(self, tensor: str) -> bool:
-        return tensor in self._given or tensor in self._second.tensors
-
-
-def _by_structure(first: Graph, second: Graph, quantized: Quantized) -> Iterator[Pair]:
-    theirs: dict[str, list[Node]] = {}
-    for node in second.nodes:
-        if node.name not in quantized.hidden:
-            theirs.setdefault(quantized.title.get(node.name, node.op_type), []).append(node)
-    ours: dict[str, list[tuple[Node, str]]] = {}
-    for node, tensor in _computed(first):
-        if tensor == node.outputs[0]:
-            ours.setdefault(node.op_type, []).append((node, tensor))
-    matched: dict[str, Pair] = {}
-    for kind, nodes in ours.items():
-        others = theirs.get(kind, [])
-        if len(others) != len(nodes):
-            continue
-        for (node, tensor), other in zip(nodes, others, strict=True):
-            output = other.outputs[0]
-            grid = quantized.tensors.get(output)
-            known = second.tensors.get(output)
-            is_float = known is not None and known.dtype in _FLOATS
-            if is_float or grid is not None:
-                matched[node.name] = Pair(
-                    node.name, kind, tensor, output, None if is_float else grid
-                )
-    return (matched[node.name] for node in first.nodes if node.name in matched)
-
-
-def _open(model: Model, graph: Graph, names: Sequence[str], threads: int) -> Session:
-    wanted = list(dict.fromkeys((*names, *graph.outputs)))
-    return open_session(runnable(model, outputs=wanted), threads=threads, memory_pattern=False)
+def _computed(graph: Graph) -> Iterator[str]:
+    """The outputs of a model that a node computes: others cannot be asked for."""
+    for name in graph.outputs:
+        known = graph.tensors.get(name)
+        if known is not None and known.producer is not None and not known.constant:
+            yield name
 
 
 def _once(names: Iterator[str]) -> list[str]:
@@ -299,6 +195,15 @@ def _bytes_of(graph: Graph, tensor: str, batch: int) -> int:
     return size
 
 
+def _real(found: Any, value: Value, model: Model) -> NDArray[Any] | None:
+    """Values in real numbers; None for what is no tensor of numbers."""
+    if not isinstance(found, np.ndarray):
+        return None
+    if value.grid is not None:
+        return _dequantize(found, value.grid, model)
+    return found if found.dtype.kind == "f" else None
+
+
 def _dequantize(codes: NDArray[Any], grid: Stored, model: Model) -> NDArray[np.float64]:
     scale = np.asarray(model.constant(grid.scale), np.float64)
     zero = np.asarray(model.constant(grid.zero_point), np.float64) if grid.zero_point else 0.0
@@ -306,9 +211,3 @@ def _dequantize(codes: NDArray[Any], grid: Stored, model: Model) -> NDArray[np.f
         shape = [-1 if axis == grid.axis % codes.ndim else 1 for axis in range(codes.ndim)]
         scale, zero = scale.reshape(shape), np.asarray(zero).reshape(shape)
     return np.asarray((codes.astype(np.float64) - zero) * scale)
-
-
-def lowest(differences: Sequence[LayerDifference]) -> LayerDifference | None:
-    """The one that has lost most."""
-    known = [one for one in differences if not math.isnan(one.sqnr_db)]
-    return min(known, key=lambda one: one.sqnr_db, default=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import CancelledError, RunError
-from inspector.graph.model import Dim
-from inspector.onnxio.counting import op_counts
+from inspector.graph.model import Dim, Node
+from inspector.onnxio.counting import file_nodes
 from inspector.onnxio.runnable import Runnable
 from inspector.progress import Cancel
 
@@ -159,11 +160,8 @@ def open_session(
     return _open(r, options, title)
 
 
-def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, int]:
-    """Count the operators that onnxruntime's CPU provider really runs, after all its rewriting.
-
-    Returns:
-        Operator type -> number of nodes, for example ``{"QLinearConv": 9, "QGemm": 1}``.
+def optimized_nodes(r: Runnable | Path, *, threads: int = 1) -> tuple[Node, ...]:
+    """The operators that onnxruntime's CPU provider really runs, after all its rewriting.
 
     Raises:
         RunError: onnxruntime refuses the model.
@@ -177,7 +175,13 @@ def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, in
         options.add_session_config_entry(prefix + "file_name", "optimized.data")
         options.add_session_config_entry(prefix + "min_size_in_bytes", "1024")
         _open(r, options, "")
-        return op_counts(target)
+        return file_nodes(target)
+
+
+def optimized_op_counts(r: Runnable | Path, *, threads: int = 1) -> dict[str, int]:
+    """Operator type -> number of its nodes among `optimized_nodes`, the most frequent first."""
+    nodes = optimized_nodes(r, threads=threads)
+    return dict(Counter(node.op_type for node in nodes).most_common())
 
 
 def runtime_version() -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import onnx
 
+from inspector.graph.model import Node
 
-def op_counts(path: Path) -> dict[str, int]:
-    """Count the operators of a model file, without those inside subgraphs or functions.
+
+def file_nodes(path: Path) -> tuple[Node, ...]:
+    """The nodes of a model file as they are written, without attributes.
+
+    Those inside subgraphs or functions are not among them.
 
     Args:
         path: an ONNX file; its weights are not read.
-
-    Returns:
-        Operator type -> number of nodes, the most frequent first.
     """
     model = onnx.load(str(path), load_external_data=False)
-    return dict(Counter(node.op_type for node in model.graph.node).most_common())
+    return tuple(
+        Node(node.name, node.op_type, node.domain, tuple(node.input), tuple(node.output), {})
+        for node in model.graph.node
+    )

@@ -180,10 +180,11 @@ class Draft:
             else:
                 dead.append(node)
         self.remove_nodes(dead)
-        _drop(
-            self.graph.initializer,
-            {id(t) for t in self._initializers.values() if t.name not in needed},
-        )
+        unread = [tensor for tensor in self._initializers.values() if tensor.name not in needed]
+        _drop(self.graph.initializer, {id(tensor) for tensor in unread})
+        # One that is listed as an input too would have to be fed now.
+        gone = {tensor.name for tensor in unread}
+        _keep(self.graph.input, lambda value: value.name not in gone)
         self._initializers = {tensor.name: tensor for tensor in self.graph.initializer}
         self._sources = {k: v for k, v in self._sources.items() if k in self._initializers}
         _keep(self.graph.sparse_initializer, lambda sparse: sparse.values.name in needed)

@@ -142,6 +142,7 @@ def latency_table(data: ReportData) -> Table | None:
             name,
             f"{one.median_ms:.2f} ms",
             f"{one.low_ms:.2f} to {one.high_ms:.2f} ms",
+            "–" if one.memory_bytes is None else bytes_text(one.memory_bytes),
             str(sum(one.operators.values())),
             ", ".join(f"{count} {op}" for op, count in _commonest(one.operators)),
         )
@@ -151,6 +152,7 @@ def latency_table(data: ReportData) -> Table | None:
         Column(""),
         Column("Median", number=True),
         Column("Middle half", number=True),
+        Column("Memory", number=True),
         Column("Operators run", number=True),
         Column("Most of them"),
     )

@@ -15,6 +15,7 @@ import numpy as np
 from inspector import __version__
 from inspector.evaluate.runtime import runtime_version
 from inspector.report.snippet import NO_INTERFACE, Interface, interface_of
+from inspector.report.speed_text import fused_text, speed_reasons, speed_text
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.result import QuantizeResult
 
@@ -70,19 +71,12 @@ class ReportData:
         found = self.result.latency
         if found is None:
             return ""
-        faster = "faster" if found.ratio < 1 else "slower"
-        times = max(found.ratio, 1 / found.ratio)
-        note = (
-            f"The quantized model is {times:.2f} times {faster} here: {found.runs} runs of each in "
-            f"turn, {plural(found.threads, 'thread')}, {self.machine}."
+        lines = (
+            f"The quantized model is {speed_text(found)[:-1]}, {self.machine}.",
+            fused_text(found.second),
+            *speed_reasons(found),
         )
-        loose = found.second.operators.get("DequantizeLinear", 0)
-        if found.ratio > 1 and loose:
-            note += (
-                f" onnxruntime still runs {plural(loose, 'DequantizeLinear')} of its own: what "
-                "stands between them computes in floats."
-            )
-        return note
+        return " ".join(line for line in lines if line)
 
     @property
     def warnings(self) -> tuple[str, ...]:

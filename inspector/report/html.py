@@ -107,10 +107,15 @@ def to_html(data: ReportData) -> str:
         *_violations(data),
         *_origin(data),
     ]
+    return page(f"{result.model.name}: quantization report", sections)
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """A whole page of sections that are markup already."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(result.model.name)}: quantization report</title>"
+        f"<title>{escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>\n"
         + "\n".join(sections)
         + f"\n<script>{_SCRIPT}</script></body></html>\n"
@@ -131,7 +136,7 @@ def _whole(data: ReportData) -> Iterator[str]:
         ("Time for one sample", latency_table(data), data.latency_note),
     ):
         if table is not None:
-            yield f"<h2>{title}</h2>{_table(table)}"
+            yield f"<h2>{title}</h2>{html_table(table)}"
             if note:
                 yield f'<p class="soft">{escape(note)}</p>'
 
@@ -144,7 +149,7 @@ def _graph(data: ReportData) -> Iterator[str]:
 def _layers(data: ReportData) -> Iterator[str]:
     yield "<h2>Layers</h2>"
     yield layer_bars([layer.weight_sqnr_db for layer in data.result.layers], PAGE)
-    yield _table(layer_table(data), sortable=True)
+    yield html_table(layer_table(data), sortable=True)
 
 
 def _worst(data: ReportData) -> Iterator[str]:
@@ -188,7 +193,8 @@ def _origin(data: ReportData) -> Iterator[str]:
         yield f"<h2>Run it: C++</h2><pre>{escape(cpp_snippet(data.interface))}</pre>"
 
 
-def _table(table: Table, *, sortable: bool = False) -> str:
+def html_table(table: Table, *, sortable: bool = False) -> str:
+    """A table as markup; one that is sortable has buttons in its head."""
     heads = [
         f"<th{_class(column.number)}>"
         + (f"<button>{escape(column.title)}</button>" if sortable else escape(column.title))

@@ -59,10 +59,10 @@ def to_markdown(data: ReportData) -> str:
 
 
 def _markdown(data: ReportData) -> Iterator[str]:
-    yield f"# {_escaped(data.result.model.name)}"
+    yield f"# {escaped(data.result.model.name)}"
     for warning in data.warnings:
-        yield f"\n> **Warning:** {_escaped(warning)}"
-    yield f"\n{_escaped(data.verdict)}"
+        yield f"\n> **Warning:** {escaped(warning)}"
+    yield f"\n{escaped(data.verdict)}"
     for title, table in (
         ("The whole model, against float", fidelity_table(data)),
         ("Between floats and integers", conversion_table(data)),
@@ -71,40 +71,41 @@ def _markdown(data: ReportData) -> Iterator[str]:
     ):
         if table is not None:
             yield f"\n## {title}\n"
-            yield from _table(table)
+            yield from markdown_table(table)
     worst = worst_layers(data)
     if worst:
         yield "\n## What loses most\n"
     for study in worst:
-        yield f"- **{_escaped(study.name)}**"
-        yield from (f"  - {_escaped(line)}" for line in study_lines(study))
-        yield from (f"  - *{_escaped(advice_text(one))}*" for one in study.advice)
+        yield f"- **{escaped(study.name)}**"
+        yield from (f"  - {escaped(line)}" for line in study_lines(study))
+        yield from (f"  - *{escaped(advice_text(one))}*" for one in study.advice)
     if wrong := violation_lines(data):
         yield "\n## What the target does not take\n"
-        yield from (f"- {_escaped(line)}" for line in wrong)
+        yield from (f"- {escaped(line)}" for line in wrong)
     yield "\n## Where this comes from\n"
-    yield from (f"- {name}: {_escaped(text)}" for name, text in origin_rows(data))
-    yield f"\n## Do it again\n\n{_fenced(data.command)}"
-    yield f"\n## Recipe\n\n{_fenced(data.result.recipe.to_toml(), 'toml')}"
+    yield from (f"- {name}: {escaped(text)}" for name, text in origin_rows(data))
+    yield f"\n## Do it again\n\n{fenced(data.command)}"
+    yield f"\n## Recipe\n\n{fenced(data.result.recipe.to_toml(), 'toml')}"
     if data.interface.inputs:
-        yield f"\n## Run it\n\n{_fenced(python_snippet(data.interface), 'python')}"
+        yield f"\n## Run it\n\n{fenced(python_snippet(data.interface), 'python')}"
 
 
-def _fenced(text: str, kind: str = "") -> str:
+def fenced(text: str, kind: str = "") -> str:
     """A block of code, whatever is in it: the fence is longer than any run of its sign."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}"
 
 
-def _table(table: Table) -> Iterator[str]:
+def markdown_table(table: Table) -> Iterator[str]:
+    """A table, line by line."""
     yield "| " + " | ".join(column.title for column in table.columns) + " |"
     yield "|" + "|".join("---:" if column.number else "---" for column in table.columns) + "|"
     for row in table.rows:
-        yield "| " + " | ".join(_escaped(cell) for cell in row) + " |"
+        yield "| " + " | ".join(escaped(cell) for cell in row) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text from a file, so that none of it becomes markup."""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in plain)

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-from inspector.evaluate.beside import BUDGET, Beside, match, parting
+from inspector.evaluate.beside import BUDGET, Beside, parting
+from inspector.evaluate.joint import Known, join
 from inspector.evaluate.runtime import open_session
+from inspector.graph.partners import match
+from inspector.graph.quantized import find_quantized
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import Model, load_model, model_of
 from inspector.onnxio.runnable import runnable
@@ -47,7 +50,15 @@ def network(names: tuple[str, ...] = ("a", "r", "c", "y")) -> Any:
 
 def beside(first: Model, second: Model) -> Beside:
     """Both with their own graphs."""
-    return Beside(first, extract_graph(first), second, extract_graph(second), threads=1)
+    one, two = known(first), known(second)
+    partners = match(one.graph, two.graph, (one.quantized, two.quantized))
+    return Beside(one, two, join(one, two), partners, threads=1)
+
+
+def known(model: Model) -> Known:
+    """A model as it is compared."""
+    graph = extract_graph(model)
+    return Known("a model", model, graph, find_quantized(graph))
 
 
 def values(model: Model, name: str, feeds: dict[str, Any]) -> Any:
@@ -65,12 +76,12 @@ def test_tensors_behind_quantizers_are_compared(quantized: Quantize) -> None:
         both.add(feeds)
     found = {one.node: one for one in both.result()}
     assert list(found) == ["relu", "next", "product"]
-    pairs = {pair.node: pair for pair in both.pairs}
+    pairs = {pair.node: pair for pair in both.partners.pairs}
     for name, one in found.items():
         signal = noise = most = 0.0
         for feeds in made.feeds:
-            exact = values(first, pairs[name].first, feeds).astype(np.float64)
-            other = values(second, pairs[name].second, feeds).astype(np.float64)
+            exact = values(first, pairs[name].first.tensor, feeds).astype(np.float64)
+            other = values(second, pairs[name].second.tensor, feeds).astype(np.float64)
             signal, noise = signal + np.square(exact).sum(), noise + np.square(exact - other).sum()
             most = max(most, np.abs(exact - other).max())
         assert one.sqnr_db == pytest.approx(10 * np.log10(signal / noise), abs=0.5)
@@ -104,8 +115,8 @@ def test_they_part_where_a_weight_was_spoiled() -> None:
 def test_other_names_are_matched_by_structure() -> None:
     """Operators in order, where no name is shared."""
     first, second = (extract_graph(model_of(p)) for p in (network(), network(("1", "2", "3", "4"))))
-    pairs = match(first, second)
-    assert [(pair.first, pair.second) for pair in pairs] == [
+    found = match(first, second)
+    assert [(pair.first.tensor, pair.second.tensor) for pair in found.pairs] == [
         *(("a", "1"), ("r", "2"), ("c", "3"), ("y", "4"))
     ]
 
