@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from inspector.errors import CancelledError, DataError
 from inspector.evaluate.accumulate import Accumulator
 from inspector.evaluate.data import Dataset
+from inspector.evaluate.parallel import ranges_of, run_tasks, slots_of
 from inspector.evaluate.runtime import Session, ValueInfo, open_session
-from inspector.evaluate.samples import Feeds
+from inspector.evaluate.samples import Feeds, HeldSamples
+from inspector.evaluate.shipping import Kit
 from inspector.evaluate.statistics import Calibration, load_calibration, save_calibration
 from inspector.graph.model import Dim
 from inspector.onnxio.loading import Model
@@ -25,6 +27,7 @@ from inspector.onnxio.probing import shape_probe
 from inspector.onnxio.runnable import runnable
 from inspector.progress import Cancel, Progress
 from inspector.quant.binning import Scratch
+from inspector.quant.distribution import Histogram
 from inspector.quant.rows import as_float32
 
 __all__ = ["Calibration", "calibrate", "load_calibration", "save_calibration"]
@@ -35,6 +38,8 @@ _MAX_LANES = 4
 _WORKING_FACTOR = 1.5
 """Memory that a run needs, over that of the tensors it hands out."""
 _POLL_SECONDS = 0.05
+_PART_SAMPLES, _PART_BYTES = 16, 64 << 20
+"""So many samples are sent to another process at a time; fewer where they are large."""
 _ITEM_BYTES = {"float32": 4, "float16": 2, "float64": 8}
 
 
@@ -53,6 +58,8 @@ def calibrate(
     data: Dataset,
     *,
     budget_bytes: int = DEFAULT_BUDGET,
+    executor: Executor | None = None,
+    source: Model | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Calibration:
@@ -68,6 +75,10 @@ def calibrate(
         data: the samples.
         budget_bytes: memory to use over that of the model. A single tensor that is larger than this
             is gathered all the same.
+        executor: what runs parts of the data, whose statistics add up to the same whatever the
+            parts are; by default this process does it all.
+        source: what `model` was made from. It is sent to other processes together with it, since
+            later work on the same two needs both there.
         progress: told how many runs are done, of how many; on the calling thread.
         cancel: asked now and then, on the calling thread, whether to stop.
 
@@ -80,30 +91,153 @@ def calibrate(
     """
     if not len(data):
         raise DataError(f"{data.source} holds no samples.", "Give at least one.")
-    accumulators = {name: Accumulator(name) for name in tensors}
-    first = data.feeds(data.largest())
-    given = [name for name in accumulators if name in first]
-    computed = [name for name in accumulators if name not in first]
-    _check_floats((name, first[name].dtype.name) for name in given)
-    session, schedule = _schedule(model, computed, data, first, budget_bytes)
-    done, total = 0, len(data) * len(schedule.groups)
-    for group in schedule.groups:
-        if session is None and group:
-            session = _open(model, group, schedule.threads)
-        crew = _Crew(session, data, given, accumulators)
-        for _ in crew.work(schedule.lanes, cancel):
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        session, given = None, []
-    return Calibration(
-        model.key,
-        data.source,
-        len(data),
-        data.random,
-        data.seed,
-        {name: accumulator.histogram() for name, accumulator in accumulators.items()},
-    )
+    if executor is None:
+        tensors_found = _Gathering(model, tensors, budget_bytes, _cores()).over(
+            data, 0, progress, cancel
+        )
+    else:
+        gatherer = Gatherer(source or model, model, tensors, budget_bytes)
+        tensors_found = _in_parts(gatherer, data, executor, progress, cancel)
+    return Calibration(model.key, data.source, len(data), data.random, data.seed, tensors_found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some samples of a data set.
+
+    Attributes:
+        source: where they come from, for the user.
+        start: the number of the first.
+        feeds: the samples.
+    """
+
+    source: str
+    start: int
+    feeds: tuple[Feeds, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """The statistics of a part: of how many samples, and the histogram of each tensor."""
+
+    samples: int
+    tensors: Mapping[str, Histogram]
+
+
+class Gatherer:
+    """Gathers the statistics of parts, each on one core; safe to use from several threads."""
+
+    def __init__(
+        self, source: Model, model: Model, tensors: Sequence[str], budget_bytes: int
+    ) -> None:
+        """Runs nothing yet; see `calibrate`."""
+        self._source, self._model = source, model
+        self._tensors, self._budget = tuple(tensors), budget_bytes
+        self._local = threading.local()
+
+    def run(
+        self,
+        task: Part,
+        cancel: Cancel | None = None,
+        told: Callable[[], None] = lambda: None,
+    ) -> Gathered:
+        """Gathers the statistics of a part; raises as `calibrate`."""
+        gathering: _Gathering | None = getattr(self._local, "gathering", None)
+        if gathering is None:
+            gathering = _Gathering(self._model, self._tensors, self._budget, 1)
+            self._local.gathering = gathering
+        data = Dataset.of(task.source, [HeldSamples(task.feeds)])
+        found = gathering.over(data, task.start, lambda done, total: told(), cancel)
+        return Gathered(len(data), found)
+
+    def kit(self) -> Kit:
+        """What another process makes an equal one of."""
+        models = (self._source, self._model)
+        return Kit.of(models, Gatherer, self._tensors, self._budget)
+
+
+def _in_parts(
+    gatherer: Gatherer,
+    data: Dataset,
+    executor: Executor,
+    progress: Progress | None,
+    cancel: Cancel | None,
+) -> dict[str, Histogram]:
+    """The statistics of all parts, merged as they come: the order does not matter."""
+    found: dict[str, Histogram] = {}
+    done = 0
+
+    def take(part: Gathered) -> None:
+        nonlocal done
+        for name, histogram in part.tensors.items():
+            found[name] = found[name].merge(histogram) if name in found else histogram
+        done += part.samples
+        if progress is not None:
+            progress(done, len(data))
+
+    run_tasks(gatherer, _parts(data, slots_of(executor)), take, executor=executor, cancel=cancel)
+    return found
+
+
+def _parts(data: Dataset, slots: int) -> Iterator[Part]:
+    """The data in parts, read one after another when they are asked for."""
+    part, position = data.order[data.largest()].tolist()
+    size = _ITEM_BYTES["float32"] * data.parts[part].size_of(position)
+    most = max(min(_PART_SAMPLES, _PART_BYTES // max(size, 1)), 1)
+    pieces = max(-(-len(data) // most), min(2 * slots, len(data)))
+    for start, stop in ranges_of(len(data), pieces):
+        yield Part(data.source, start, tuple(data.samples(start, stop)))
+
+
+class _Gathering:
+    """The work on one machine, with what can be used again for further samples."""
+
+    def __init__(self, model: Model, tensors: Sequence[str], budget_bytes: int, cores: int) -> None:
+        self._model, self._tensors = model, tensors
+        self._budget, self._cores = budget_bytes, cores
+        self._session: Session | None = None
+
+    def over(
+        self, data: Dataset, start: int, progress: Progress | None, cancel: Cancel | None
+    ) -> dict[str, Histogram]:
+        """Run over samples, the first of which is number `start`."""
+        accumulators = {name: Accumulator(name) for name in self._tensors}
+        first = data.feeds(data.largest())
+        given = [name for name in accumulators if name in first]
+        computed = [name for name in accumulators if name not in first]
+        _check_floats((name, first[name].dtype.name) for name in given)
+        schedule = self._schedule(computed, data, first)
+        done, total = 0, len(data) * len(schedule.groups)
+        for group in schedule.groups:
+            if self._session is None and group:
+                self._session = _open(self._model, group, schedule.threads)
+            crew = _Crew(self._session if group else None, data, start, given, accumulators)
+            for _ in crew.work(schedule.lanes, cancel):
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            given = []
+            if len(schedule.groups) > 1:
+                self._session = None
+        return {name: accumulator.histogram() for name, accumulator in accumulators.items()}
+
+    def _schedule(self, computed: Sequence[str], data: Dataset, first: Feeds) -> _Schedule:
+        """Decide how to divide the work; opens the session where one run gathers everything."""
+        if not computed:
+            return _Schedule(((),), 1, 1)
+        lanes = min(self._cores, len(data), _MAX_LANES)
+        threads = max(1, self._cores // lanes)
+        if self._session is None:
+            self._session = _open(self._model, computed, threads)
+            _check_floats((o.name, o.dtype) for o in self._session.outputs)
+        sizes = _tensor_bytes(self._model, self._session, first)
+        need = sum(sizes.values()) * _WORKING_FACTOR
+        if need * lanes <= self._budget:
+            return _Schedule((tuple(computed),), lanes, threads)
+        self._session = None
+        lanes = max(1, int(self._budget // max(need, 1)))
+        groups = _groups(sizes, self._budget / _WORKING_FACTOR)
+        return _Schedule(groups, min(lanes, len(data)), max(1, self._cores // lanes))
 
 
 class _Crew:
@@ -113,11 +247,13 @@ class _Crew:
         self,
         session: Session | None,
         data: Dataset,
+        start: int,
         given: Sequence[str],
         accumulators: dict[str, Accumulator],
     ) -> None:
         self._session = session
         self._data = data
+        self._start = start
         self._given = given
         self._accumulators = accumulators
         self._stop = threading.Event()
@@ -163,7 +299,7 @@ class _Crew:
             self._done.put(None)
 
     def _count(self, index: int, scratch: Scratch) -> None:
-        feeds = self._data.feeds(index)
+        feeds, number = self._data.feeds(index), self._start + index
         found: dict[str, NDArray[Any]] = {name: feeds[name] for name in self._given}
         if self._session is not None:
             found |= self._session.run(feeds, cancel=self._stop.is_set)
@@ -173,30 +309,10 @@ class _Crew:
             for name in list(found):
                 try:
                     values = as_float32(found.pop(name), name)
-                    self._accumulators[name].add(values, index, scratch)
+                    self._accumulators[name].add(values, number, scratch)
                 except DataError as error:
-                    message = f"Sample {index} of {self._data.source}: {error.message}"
+                    message = f"Sample {number} of {self._data.source}: {error.message}"
                     raise DataError(message, error.hint) from error
-
-
-def _schedule(
-    model: Model, computed: Sequence[str], data: Dataset, first: Feeds, budget: int
-) -> tuple[Session | None, _Schedule]:
-    """Decide how to divide the work; also the session, when one run gathers everything."""
-    cores = _cores()
-    if not computed:
-        return None, _Schedule(((),), 1, 1)
-    lanes = min(cores, len(data), _MAX_LANES)
-    threads = max(1, cores // lanes)
-    session = _open(model, computed, threads)
-    _check_floats((o.name, o.dtype) for o in session.outputs)
-    sizes = _tensor_bytes(model, session, first)
-    need = sum(sizes.values()) * _WORKING_FACTOR
-    if need * lanes <= budget:
-        return session, _Schedule((tuple(computed),), lanes, threads)
-    lanes = max(1, int(budget // max(need, 1)))
-    groups = _groups(sizes, budget / _WORKING_FACTOR)
-    return None, _Schedule(groups, min(lanes, len(data)), max(1, cores // lanes))
 
 
 def _open(model: Model, outputs: Sequence[str], threads: int) -> Session:

@@ -17,7 +17,13 @@ from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.images import IMAGE_SUFFIXES
 from inspector.evaluate.inputs import InputSpec, input_specs
 from inspector.evaluate.pixels import PixelHint
-from inspector.evaluate.samples import ArraySamples, Feeds, ImageSamples, SampleSource
+from inspector.evaluate.samples import (
+    ArraySamples,
+    Feeds,
+    HeldSamples,
+    ImageSamples,
+    SampleSource,
+)
 from inspector.graph.model import Graph
 from inspector.onnxio.tensor_files import read_tensor_file
 
@@ -145,6 +151,16 @@ class Dataset:
         if len(self) < 4:
             return self, self
         return self.split(min(max(len(self) // 8, 2), MOST_HELD_BACK))
+
+    def held(self) -> Dataset:
+        """The same samples in memory: they can be sent to where their files are not.
+
+        Raises:
+            DataError: one cannot be read.
+        """
+        parts = (HeldSamples(tuple(self.samples())),)
+        order = np.stack((np.zeros(len(self), np.int64), np.arange(len(self))), axis=1)
+        return replace(self, parts=parts, order=order)
 
     def largest(self) -> int:
         """Find the sample with the most elements, without reading any."""

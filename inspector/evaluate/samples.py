@@ -216,6 +216,35 @@ def _remarks(columns: Sequence[_Column], count: int) -> list[str]:
     return shared + left
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldSamples:
+    """Samples that were read before; labels and notes are told by whoever read them."""
+
+    feeds: tuple[Feeds, ...]
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """None."""
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.feeds)
+
+    def read(self, index: int) -> Feeds:
+        """One sample."""
+        return dict(self.feeds[index])
+
+    def size_of(self, index: int) -> int:
+        """How many elements a sample has."""
+        return sum(values.size for values in self.feeds[index].values())
+
+
 class ImageSamples:
     """Pictures, decoded one by one as they are asked for.
 

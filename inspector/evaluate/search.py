@@ -191,18 +191,20 @@ class Search:
         return [front.choice(number) for number in dict.fromkeys(numbers)]
 
     def _try(self, choices: Iterable[Options], origin: str) -> None:
-        for chosen in choices:
-            if chosen in self.points:
-                continue
-            outcome = self.judge.outcome(self.problem.specs(chosen), self.cancel)
-            point = Point(
-                chosen, self.problem.cost(chosen), self.problem.harm(chosen), outcome, origin
-            )
+        new = [chosen for chosen in dict.fromkeys(choices) if chosen not in self.points]
+        waiting = iter(new)
+
+        def take(outcome: Outcome) -> None:
+            chosen = next(waiting)
+            cost, harm = self.problem.cost(chosen), self.problem.harm(chosen)
+            point = Point(chosen, cost, harm, outcome, origin)
             self.points[chosen] = point
             self.told(point)
             if self.progress is not None:
                 done = len(self.points)
                 self.progress(done, max(self._expected, done + 1))
+
+        self.judge.outcomes([self.problem.specs(chosen) for chosen in new], take, self.cancel)
 
     def _measured_greedy(self, start: Options) -> None:
         """Greedy flipping that judges each step by real runs, for models that are small enough."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.downstream import Downstream
 from inspector.evaluate.fidelity import class_output
+from inspector.evaluate.parallel import Remote, ranges_of, run_tasks
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
+from inspector.evaluate.shipping import Kit
 from inspector.evaluate.tally import Tally
 from inspector.graph.grids import GridChooser, Grids
 from inspector.graph.placement import Placement, Plan
@@ -38,6 +41,8 @@ WAYS: tuple[Way, ...] = get_args(Way)
 _ALL_FLOAT = LayerSpecs(FLOAT, FLOAT)
 _CASES = 6
 """So many layers make a task: enough to share a piece of the model, few enough to be soon done."""
+_TASKS = 2
+"""So many tasks there are at least for each that can run at a time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,6 +121,7 @@ class Bench:
                 that run side by side use the other cores.
         """
         self._source, self._prepared, self._placement = source, prepared, placement
+        self._distributions = distributions
         self._samples, self._choices, self._threads = samples, choices, threads
         self._feeds = [dict(feeds) for feeds in samples.samples()]
         self._chooser = GridChooser(placement.graph, prepared.constant, distributions)
@@ -130,18 +136,40 @@ class Bench:
         """The output that holds a score for each class; None where outputs are not classes."""
         return self._classes
 
-    def tasks(self, cases: Sequence[Case]) -> list[Task]:
-        """Divides cases into tasks over all samples, those that share most next to one another."""
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return len(self._feeds)
+
+    def kit(self) -> Kit:
+        """What another process makes an equal bench of."""
+        return Kit.of(
+            (self._source, self._prepared),
+            Bench,
+            self._placement,
+            self._distributions,
+            self._samples.held(),
+            self._choices,
+        )
+
+    def tasks(self, cases: Sequence[Case], least: int = 1) -> list[Task]:
+        """Divides cases into tasks, those that share most next to one another.
+
+        Args:
+            cases: what to find out.
+            least: if there are fewer tasks over all samples than this, samples are divided too.
+        """
         order = {layer.name: n for n, layer in enumerate(self._placement.graph.layers)}
         alone = [case for case in cases if case.way != "rest"]
         rest = [case for case in cases if case.way == "rest"]
         widths = dict.fromkeys(case.bits for case in rest)
         groups = [alone, *([case for case in rest if case.bits == bits] for bits in widths)]
-        found: list[Task] = []
+        parts: list[tuple[Case, ...]] = []
         for group in groups:
             group.sort(key=lambda case: order[case.layer])
-            found += [Task(part, 0, len(self._feeds)) for part in _parts(group)]
-        return found
+            parts += _parts(group)
+        ranges = ranges_of(len(self._feeds), -(-least // max(len(parts), 1)))
+        return [Task(part, start, stop) for part in parts for start, stop in ranges]
 
     def run(
         self,
@@ -239,6 +267,54 @@ class Bench:
             plan = self._placement.plan(self._choices[bits])
         expected = [self._chooser.choose(self.plan(case), cancel) for case in cases]
         return self._chooser.choose(plan, cancel), expected
+
+
+def measure_cases(
+    bench: Bench,
+    cases: Sequence[Case],
+    arrived: Callable[[tuple[Found, ...]], None],
+    *,
+    executor: Executor | None = None,
+    told: Callable[[], None] = lambda: None,
+    cancel: Cancel | None = None,
+) -> None:
+    """Finds out all cases, on all samples of a bench.
+
+    Args:
+        bench: runs them.
+        cases: what to find out.
+        arrived: takes some cases that are done, in this thread; each case once.
+        executor: what runs the tasks; by default a thread for each core. The figures are the same
+            to the last bit whatever it is.
+        told: called now and then by the threads that do the work.
+        cancel: asked now and then.
+
+    Raises:
+        InspectorError: as `Bench.run` and `run_tasks`.
+    """
+    # Threads share what a task has found out of its cases, so samples are not divided among them.
+    tasks = bench.tasks(cases, _TASKS * executor.slots if isinstance(executor, Remote) else 1)
+    ranges = len({task.start for task in tasks})
+    under_way: dict[tuple[Case, ...], list[tuple[Found, ...]]] = {}
+
+    def take(parts: tuple[Found, ...]) -> None:
+        key = tuple(part.case for part in parts)
+        known = under_way.setdefault(key, [])
+        known.append(parts)
+        if len(known) == ranges:
+            del under_way[key]
+            arrived(_joined(known))
+
+    run_tasks(bench, tasks, take, executor=executor, told=told, cancel=cancel)
+
+
+def _joined(ranges: list[tuple[Found, ...]]) -> tuple[Found, ...]:
+    """The same cases on all samples, from ranges of them in any order."""
+    ranges.sort(key=lambda parts: parts[0].start)
+    return tuple(
+        Found(of_one[0].case, of_one[0].start, tuple(t for one in of_one for t in one.tallies))
+        for of_one in zip(*ranges, strict=True)
+    )
 
 
 def _quantizes(plan: Plan, case: Case) -> bool:

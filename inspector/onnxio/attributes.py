@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from onnx import AttributeProto, TensorProto
 
@@ -54,6 +55,10 @@ class LateAttributes(Mapping[str, AttributeValue]):
     def __repr__(self) -> str:
         """As a dict is written."""
         return repr(dict(self._values()))
+
+    def __reduce__(self) -> tuple[type[dict[str, AttributeValue]], tuple[Any, ...]]:
+        """In another process it is a dict."""
+        return dict, (dict(self._values()),)
 
 
 def attribute_value(attribute: AttributeProto) -> AttributeValue:

@@ -98,9 +98,9 @@ def _view(raw: NDArray[np.uint8], elem_type: int, shape: tuple[int, ...]) -> NDA
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BufferSource:
-    """Values inside the bytes of a model file that was read."""
+    """Values inside the bytes of a model file that was read, or of a model that was received."""
 
-    buffer: bytes
+    buffer: bytes | NDArray[np.uint8]
     offset: int
     elem_type: int
     shape: tuple[int, ...]

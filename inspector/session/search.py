@@ -24,9 +24,8 @@ from inspector.errors import UnsupportedError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.judge import Judge
-from inspector.evaluate.parallel import run_tasks
 from inspector.evaluate.search import Point, Search
-from inspector.evaluate.sensitivity import Case, Found, Way
+from inspector.evaluate.sensitivity import Case, Found, Way, measure_cases
 from inspector.evaluate.tally import total
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.gather import all_tensors
@@ -136,7 +135,7 @@ def search(
 
     Args:
         request: what to look for.
-        executor: threads to find sensitivities on; by default one for each core.
+        executor: what runs the work; by default threads, one for each core.
         progress: told of ("calibrate" | "measure" | "search", done, all).
         cancel: asked now and then.
 
@@ -157,6 +156,8 @@ def search(
         opened.prepared,
         all_tensors(opened),
         calibration_data,
+        executor=executor,
+        source=opened.source,
         progress=of_stage(progress, "calibrate"),
         cancel=cancel,
     )
@@ -229,7 +230,7 @@ def search_opened(
         recipe: says what is quantized at all.
         widths: of `allowed_widths`.
         budget: the limit.
-        executor: threads to find sensitivities on; by default one for each core.
+        executor: what runs the work; by default threads, one for each core.
         told: told of each choice that was run.
         pause: called now and then, to let other work go first.
         progress: told of ("measure" | "search", done, all).
@@ -259,16 +260,17 @@ def search_opened(
         if report is not None:
             report(len(harms), len(cases))
 
-    run_tasks(
-        lambda task: bench.run(task, cancel, pause),
-        bench.tasks(cases),
-        take,
-        executor=executor,
-        cancel=cancel,
-    )
+    measure_cases(bench, cases, take, executor=executor, told=pause, cancel=cancel)
     reference = total(bench.reference(cancel)).accuracy
     mix = problem_of(opened, widths, measure, harms)
-    judge = Judge(opened.source, opened.prepared, opened.placement, calibration.tensors, samples)
+    judge = Judge(
+        opened.source,
+        opened.prepared,
+        opened.placement,
+        calibration.tensors,
+        samples,
+        executor=executor,
+    )
     work = Search(
         mix.problem,
         judge,

@@ -9,7 +9,7 @@
         print(row.case.layer, row.outcome.fidelity.sqnr_db)
 
 The work is a set of independent tasks over (layers, width, samples); `analyse` takes any
-`concurrent.futures.Executor` of this process's threads to run them on.
+`concurrent.futures.Executor` to run them on.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from inspector.errors import CancelledError, UnsupportedError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.first_order import gains, noise, spearman
-from inspector.evaluate.parallel import run_tasks
-from inspector.evaluate.sensitivity import WAYS, Bench, Case, Found, Way
+from inspector.evaluate.sensitivity import WAYS, Bench, Case, Found, Way, measure_cases
 from inspector.evaluate.tally import Outcome, Tally, total
 from inspector.graph.grids import GridChooser
 from inspector.progress import Cancel, Progress, StageProgress, of_stage
@@ -189,7 +188,7 @@ def analyse(
 
     Args:
         request: what to find out.
-        executor: threads to run on; by default one for each core.
+        executor: what runs the work; by default threads, one for each core.
         found: told of each case as soon as it is done, in this thread.
         progress: told of ("calibrate", done, all) and ("measure", done, all).
         cancel: asked now and then; what was found until then stays in the request's file.
@@ -212,6 +211,8 @@ def analyse(
         opened.prepared,
         all_tensors(opened),
         calibration_data,
+        executor=executor,
+        source=opened.source,
         progress=of_stage(progress, "calibrate"),
         cancel=cancel,
     )
@@ -321,11 +322,9 @@ def _measure(
         if progress is not None:
             progress(done, len(cases))
 
-    tasks = bench.tasks([case for case in cases if case not in known])
+    missing = [case for case in cases if case not in known]
     try:
-        run_tasks(
-            lambda task: bench.run(task, cancel), tasks, take, executor=executor, cancel=cancel
-        )
+        measure_cases(bench, missing, take, executor=executor, cancel=cancel)
     except CancelledError as error:
         if file is None:
             raise

