@@ -223,6 +223,8 @@ def _shares(
     """How much of each input's relative noise a node's output has."""
     names = [n for n in node.inputs if n and not graph.tensors[n].constant]
     if node.name in layers:
+        if not graph.layer(node.name).activation_slots:
+            return {}  # a recurrent operator reads them itself
         return dict.fromkeys(
             graph.layer(node.name).activations, math.sqrt(layers[node.name].shaped)
         )

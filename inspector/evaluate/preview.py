@@ -15,7 +15,9 @@ from inspector.graph.grids import Grids, identity, quantize_bias
 from inspector.graph.model import Layer
 from inspector.graph.pipeline import written_grid
 from inspector.graph.placement import Placement, clip_ends
+from inspector.graph.recurrent import CELL
 from inspector.onnxio.byte_kernels import KernelInputs, idle_numbers, working_numbers
+from inspector.onnxio.dynamic_lstm import idle_lstm, working_lstm
 from inspector.onnxio.float8 import is_float8, rounding_numbers
 from inspector.onnxio.loading import Model
 from inspector.onnxio.simulation import LayerInputs, Simulation, simulate
@@ -161,6 +163,9 @@ class Preview:
             if found is not None:
                 in_steps.add(self._end_of(name))
                 read_in_steps.add(name)
+        for cell, given in self._simulation.lstms.items():
+            found_when_run = cell.removesuffix(CELL) in grids.plan.dynamic
+            values |= working_lstm(given, grids.weights) if found_when_run else idle_lstm(given)
         for site, names in self._simulation.sites.items():
             grid = grids.at(site.tensor, site.consumer)
             scale, lowest, highest = _site_numbers(grid, self._pass_of(site.consumer))

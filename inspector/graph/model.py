@@ -96,7 +96,7 @@ class Layer:
 
     Attributes:
         name: the node's name.
-        op_type: Conv, ConvTranspose, Gemm or MatMul.
+        op_type: Conv, ConvTranspose, Gemm, MatMul, or the recurrent operator whose weight it is.
         weight: the constant tensor of weights; None for a product of two activations.
         bias: the constant bias of Conv, ConvTranspose and Gemm; None where there is none.
         activations: the activation inputs: one, or two where there is no weight.
@@ -107,7 +107,8 @@ class Layer:
             the last but one where the weight is the left operand. Never negative; None without
             weight or where a MatMul's weight is a vector.
         weight_slot: input position of the weight; None without weight.
-        activation_slots: input positions of the activations.
+        activation_slots: input positions of the activations; none where the node carries a weight
+            of a recurrent operator, which reads them itself.
         parameters: number of weight and bias elements.
         group: the groups of Conv and ConvTranspose; 1 for others.
         macs: multiply-accumulates of one run; None where shapes are not known.

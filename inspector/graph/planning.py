@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.roles import (
+    both_dynamic,
     data_inputs,
     has_kernel_bias,
     is_byte,
@@ -110,11 +111,14 @@ class Planner:
             name: LayerSpecs(FLOAT, FLOAT) if stays_float(graph, layer) else specs[name]
             for name, layer in self._layers.items()
         }
-        self._dynamic = frozenset(
-            name for name, found in chosen.items() if is_dynamic(graph, self._layers[name], found)
+        self._dynamic = both_dynamic(
+            graph,
+            {n for n, found in chosen.items() if is_dynamic(graph, self._layers[n], found)},
         )
         self._specs = {
-            name: LayerSpecs(found.weights, FLOAT) if found.dynamic else found
+            name: LayerSpecs(found.weights, FLOAT)
+            if found.dynamic or not self._layers[name].activation_slots
+            else found
             for name, found in chosen.items()
         }
         self._known = frozenset(sites)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from inspector.graph import operators
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.operators import LAYERS, RANGE_FOLDED, is_onnx_domain, passes_through
+from inspector.graph.recurrent import is_recurrent, partner
 from inspector.quant.spec import LayerSpecs, QuantSpec
 
 OWN_GRID = frozenset({"Add", "Mul", "AveragePool", "GlobalAveragePool"})
@@ -43,6 +44,8 @@ def is_dynamic(graph: Graph, layer: Layer, specs: LayerSpecs) -> bool:
 
     ConvInteger has one zero point for all channels; a Gemm has to be a product and a sum.
     """
+    if specs.dynamic and layer.op_type == "LSTM":
+        return _is_dynamic_lstm(specs)
     if not specs.dynamic or not is_integer_kernel(layer, specs):
         return False
     if layer.op_type == "Conv":
@@ -54,6 +57,28 @@ def is_dynamic(graph: Graph, layer: Layer, specs: LayerSpecs) -> bool:
     attributes = graph.node(layer.name).attributes
     factors = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0))
     return layer.weight_slot == 1 and factors == (1.0, 1.0) and not attributes.get("transA")
+
+
+def _is_dynamic_lstm(specs: LayerSpecs) -> bool:
+    """Whether DynamicQuantizeLSTM takes a weight: bytes, with one zero point for all channels."""
+    if not is_byte(specs.weights) or not is_byte(specs.activations):
+        return False
+    granularity = specs.weights.granularity
+    if granularity is None or granularity.kind == "tensor":
+        return True
+    along_rows = granularity.axis in {None, 0, -2}
+    return granularity.kind == "channel" and along_rows and bool(specs.weights.symmetric)
+
+
+def both_dynamic(graph: Graph, names: Collection[str]) -> frozenset[str]:
+    """Those of some layers of which a recurrent operator's other weight is among them, too."""
+    found = set()
+    for name in names:
+        layer = graph.layer(name)
+        other = partner(graph, layer) if is_recurrent(layer) else layer
+        if other is not None and other.name in names:
+            found.add(name)
+    return frozenset(found)
 
 
 def has_kernel_bias(graph: Graph, layer: Layer) -> bool:

@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication
 
 from inspector.graph.model import Graph
 from inspector.graph.paths import downstream, upstream
+from inspector.graph.recurrent import operator_name
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_badges import BadgePresenter
 from inspector.gui.graph_menus import GraphWishes, MenuPresenter
@@ -125,7 +126,7 @@ class GraphPresenter(QObject):
         self._learn()
         if chosen.path != staged.shown.path:
             self._selection.go_to(staged.shown.path, [staged.left] if staged.left else [])
-        elif not same or view.selected() != chosen.names:
+        elif not same or view.selected() != self._on_cards(chosen.names):
             self._mark(chosen)
         self._show_trail(staged)
         self._map()
@@ -210,9 +211,15 @@ class GraphPresenter(QObject):
             self._mark(chosen)
 
     def _mark(self, chosen: Chosen) -> None:
-        self._view.select(chosen.names)
+        self._view.select(self._on_cards(chosen.names))
         if chosen.tensor is not None or not chosen.names:
             self._view.show_tensor(chosen.tensor)
+
+    def _on_cards(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The cards of what is chosen: both weights of a recurrent operator have the same one."""
+        known = self._badges.layers()
+        found = (operator_name(known[name]) if name in known else name for name in names)
+        return tuple(dict.fromkeys(found))
 
     def copy_names(self) -> None:
         """Put the names of what is chosen on the clipboard, one in a line."""

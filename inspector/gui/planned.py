@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from inspector.graph.model import Graph, Layer
 from inspector.graph.placement import Plan, Site
+from inspector.graph.recurrent import WHY_FLOAT, is_recurrent
 from inspector.graph.roles import stays_float
 from inspector.quant.spec import FLOAT, RUN_TIME, LayerSpecs, QuantSpec
 
@@ -66,6 +67,8 @@ def _planned_dynamic(plan: Plan, layer: Layer, asked: LayerSpecs, weights: Quant
 
 
 def _reason(graph: Graph, plan: Plan, tensor: str, at: int | None, layer: Layer) -> str:
+    if at is None and is_recurrent(layer):
+        return WHY_FLOAT
     if at is None:
         return f"'{tensor}' is no float32 tensor that can be quantized."
     point = plan.points[at]

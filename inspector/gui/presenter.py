@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from inspector.graph.recurrent import WHY_FLOAT, is_recurrent
 from inspector.gui import figures
 from inspector.gui.bridge import Bridge
 from inspector.gui.layer_rows import Alone, LayerRow
@@ -273,10 +274,14 @@ class Presenter(QObject):
         if self._plots is None:
             return
         calibration = self._bridge.document.calibration
-        tensor = self._bridge.document.layer(name).activations[0]
+        layer = self._bridge.document.layer(name)
+        tensor = layer.activations[0]
         values = None if calibration is None else calibration.tensors.get(tensor)
         why = _NO_DATA if calibration is None else "This activation was not measured"
-        self._plots.show_activations(facts, why, offer=calibration is None, values=values)
+        if is_recurrent(layer):
+            why = WHY_FLOAT
+        offer = calibration is None and not is_recurrent(layer)
+        self._plots.show_activations(facts, why, offer=offer, values=values)
 
     def _show_layer_plot(self) -> None:
         if self._plots is None:

@@ -6,6 +6,7 @@ from math import prod
 
 from inspector.graph.model import Dim, Graph, Layer, Node, Tensor
 from inspector.graph.operators import LAYERS, is_onnx_domain
+from inspector.graph.recurrent import cell_of
 from inspector.progress import paced
 
 _FLOATS = frozenset({"float32", "float16"})
@@ -14,7 +15,8 @@ _FLOATS = frozenset({"float32", "float16"})
 def find_layers(graph: Graph) -> tuple[Layer, ...]:
     """The layers of a main graph, in graph order.
 
-    A layer is a Conv, ConvTranspose, Gemm or MatMul of float32 or float16. No layers are: a
+    A layer is a Conv, ConvTranspose, Gemm or MatMul of float32 or float16, or what carries a weight
+    of a recurrent operator (see `inspector.graph.recurrent`). No layers are: a
     convolution whose weights are computed, a node whose data inputs are all constants, and one that
     reads from a DequantizeLinear (it is quantized already).
     """
@@ -23,6 +25,9 @@ def find_layers(graph: Graph) -> tuple[Layer, ...]:
 
 
 def _layer(graph: Graph, node: Node) -> Layer | None:
+    cell = cell_of(graph, node)
+    if cell is not None:
+        return _recurrent(graph, node, cell)
     if node.op_type not in LAYERS or not is_onnx_domain(node.domain) or len(node.inputs) < 2:
         return None
     operands = tuple(graph.tensors.get(name) for name in node.inputs[:2])
@@ -54,6 +59,32 @@ def _layer(graph: Graph, node: Node) -> Layer | None:
         parameters=parameters,
         group=_int(node, "group", 1) if node.op_type.startswith("Conv") else 1,
         macs=_macs(graph, node, shape),
+    )
+
+
+def _recurrent(graph: Graph, node: Node, cell: Node) -> Layer | None:
+    """The layer of a weight of a recurrent operator; what it reads and writes is the operator's."""
+    weight = graph.tensors[node.inputs[0]]
+    shape = _fixed(weight)
+    if shape is None or len(shape) != 2 or not weight.constant or weight.dtype not in _FLOATS:
+        return None
+    steps = _elements(graph.tensors[cell.inputs[0]].shape)
+    columns = graph.tensors[cell.inputs[0]].shape
+    width = columns[-1] if columns else None
+    macs = steps // width * prod(shape) if steps and isinstance(width, int) and width else None
+    return Layer(
+        name=node.name,
+        op_type=cell.op_type,
+        weight=weight.name,
+        bias=None,
+        activations=(cell.inputs[0],),
+        output=next(name for name in cell.outputs if name),
+        weight_shape=shape,
+        channel_axis=0,
+        weight_slot=0,
+        activation_slots=(),
+        parameters=prod(shape),
+        macs=macs,
     )
 
 

@@ -22,6 +22,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from inspector.graph.model import Layer
 from inspector.graph.placement import REST, Placement, Site
+from inspector.graph.recurrent import CELL, HIDDEN, carried_shape, partner
 from inspector.graph.roles import is_own_grid, is_pass_through
 from inspector.onnxio.byte_kernels import (
     KernelInputs,
@@ -30,6 +31,7 @@ from inspector.onnxio.byte_kernels import (
     switched,
 )
 from inspector.onnxio.draft import Draft
+from inspector.onnxio.dynamic_lstm import LstmInputs, lstm_inputs, switched_lstm
 from inspector.onnxio.float8 import Float8Inputs, float8_inputs, switched_rounding
 from inspector.onnxio.found_grids import found_when_run
 from inspector.onnxio.loading import Model
@@ -90,12 +92,14 @@ class Simulation:
         sites: by site.
         layers: by layer.
         kernels: by node, of those beside the layers that some plan gives a byte kernel.
+        lstms: by node, of those that can be switched to grids found when the model runs.
     """
 
     runnable: Runnable
     sites: Mapping[Site, SiteInputs]
     layers: Mapping[str, LayerInputs]
     kernels: Mapping[str, KernelInputs]
+    lstms: Mapping[str, LstmInputs]
 
 
 def simulate(
@@ -128,6 +132,7 @@ class _Builder:
         self._sites: dict[Site, SiteInputs] = {}
         self._layers: dict[str, LayerInputs] = {}
         self._kernels: dict[str, KernelInputs] = {}
+        self._lstms: dict[str, LstmInputs] = {}
         self._reads: dict[Site, str] = {}
         self._found: dict[str, str] = {}  # layer -> the scale found when the model runs, or 1
         self._nodes: list[NodeProto] = []
@@ -138,6 +143,8 @@ class _Builder:
             self._layers[layer.name] = self._layer_inputs(layer)
         for name in _kernel_nodes(self._placement):
             self._kernels[name] = self._kernel_inputs(name)
+        if self._dynamic:
+            self._find_lstms()
         for name in self._placement.graph.inputs:
             self._after(name)
         for node in self._draft.graph.node:
@@ -150,9 +157,11 @@ class _Builder:
         del self._draft.graph.value_info[:]
         self._draft.sweep()
         imports = self._draft.proto.opset_import
-        if self._kernels and all(known.domain != CONTRIB for known in imports):
+        if (self._kernels or self._lstms) and all(known.domain != CONTRIB for known in imports):
             imports.append(helper.make_opsetid(CONTRIB, 1))
-        return Simulation(runnable(self._draft.finish()), self._sites, self._layers, self._kernels)
+        return Simulation(
+            runnable(self._draft.finish()), self._sites, self._layers, self._kernels, self._lstms
+        )
 
     # Layers -----------------------------------------------------------------------------------
 
@@ -193,6 +202,20 @@ class _Builder:
         clips = self._clip_inputs(node.outputs[0])
         return kernel_inputs(name, node.inputs, clips, self._new_scalar)
 
+    def _find_lstms(self) -> None:
+        """Makes the inputs of every LSTM that has a kernel which finds its grids."""
+        graph = self._placement.graph
+        for layer in graph.layers:
+            other = partner(graph, layer)
+            if layer.op_type != "LSTM" or other is None or layer.name.endswith(HIDDEN):
+                continue
+            node = graph.node(layer.name)
+            directions, rows, _ = carried_shape(graph, node)
+            cell = layer.name + CELL
+            self._lstms[cell] = lstm_inputs(
+                cell, (layer.name, other.name), (directions, rows), self._new_input
+            )
+
     def _clip_inputs(self, output: str) -> tuple[tuple[str, str], ...]:
         found: list[tuple[str, str]] = []
         for node in self._placement.foldable(output):
@@ -218,6 +241,8 @@ class _Builder:
             copy.output[slot] = self._source(name)
         if node.name in self._kernels:
             copy = switched(copy, self._kernels[node.name], self._draft.unique_name)
+        elif node.name in self._lstms:
+            copy = switched_lstm(copy, self._lstms[node.name], self._draft.unique_name)
         self._nodes.append(copy)
         if layer is not None and layer.factor is not None:
             real, copy.output[0] = copy.output[0], self._draft.unique_name(f"{node.name}/steps")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from inspector.graph.recurrent import RECURRENT_LAYERS
 from inspector.quant.spec import DTYPES, FLOAT, LayerSpecs, QuantSpec
 from inspector.session.target_profile import PRODUCT, Default, Form, Operator, Pair, Target
 
@@ -17,6 +18,9 @@ _INTEGERS = tuple(dtype for dtype in DTYPES if dtype.startswith(("int", "uint"))
 _TABLES = tuple(dtype for dtype in DTYPES if QuantSpec(dtype).table is not None)
 _BYTES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 7, 6, 5))
 _ONNX = "ONNX operator specification"
+_LSTM = "onnxruntime contrib operators, DynamicQuantizeLSTM; run with onnxruntime 1.32 on the CPU"
+_PLAIN_CELLS = ("GRU", "RNN")
+_PLAIN = "onnxruntime contrib operators: DynamicQuantizeLSTM is the only recurrent one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class Format:
     def default(self) -> LayerSpecs | None:
         """What layers get where nothing is chosen; None for what every recipe has."""
         return None if self.profile.default is None else self.profile.default.specs
+
+
+_NO_CELLS = (
+    "No runtime has recurrent kernels on grids that are fixed before, so only their weights could "
+    "be quantized"
+)
 
 
 def _weight_only() -> Target:
@@ -82,9 +92,32 @@ def _dynamic() -> Target:
                 note="onnxruntime 1.31 has one zero point for the weight of a ConvInteger",
                 source=source,
             ),
+            Form(_BYTES, ("tensor",), operators=("LSTM",), source=_LSTM),
+            Form(
+                _BYTES,
+                ("channel",),
+                output_channels=True,
+                symmetric=True,
+                operators=("LSTM",),
+                note="DynamicQuantizeLSTM has one zero point for each weight",
+                source=_LSTM,
+            ),
+            Form(_BYTES, ("tensor", "channel"), operators=_PLAIN_CELLS, source=_PLAIN),
         ),
-        activations=(Form(("uint8",), ("tensor",), run_time=True, source=source),),
-        operators=(Operator(("Conv", "Gemm", "MatMul"), source=source),),
+        activations=(
+            Form(
+                ("uint8",),
+                ("tensor",),
+                run_time=True,
+                operators=("Conv", "Gemm", "MatMul", "LSTM"),
+                source=f"{source}; {_LSTM}",
+            ),
+        ),
+        operators=(
+            Operator(("Conv", "Gemm", "MatMul"), source=source),
+            Operator(("LSTM",), source=_LSTM),
+            Operator(_PLAIN_CELLS, source=_PLAIN),
+        ),
         pairs=(Pair(_BYTES, ("uint8", "float"), source=source),),
         default=Default(LayerSpecs(QuantSpec("int8"), QuantSpec("uint8"))),
     )
@@ -108,19 +141,23 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "Float operators between QuantizeLinear and DequantizeLinear, which runtimes turn into "
             "integer kernels.",
             Target("qdq", "QDQ format", ""),
+            RECURRENT_LAYERS,
+            _NO_CELLS,
         ),
         "qoperator": Format(
             "QOperator",
             "Operators on integers: QLinearConv, QLinearMatMul, QGemm and more; what has none "
             "stays float between QuantizeLinear and DequantizeLinear.",
             _qoperator(),
+            RECURRENT_LAYERS,
+            _NO_CELLS,
         ),
         "dynamic": Format(
             "Dynamic",
             "Weights as integers, activations put on a grid when the model runs; no calibration "
             "data is needed.",
             _dynamic(),
-            frozenset({"Conv", "ConvTranspose", PRODUCT}),
+            frozenset({"Conv", "ConvTranspose", PRODUCT, *_PLAIN_CELLS}),
             "onnxruntime's ConvInteger is 3 to 10 times slower than its float Conv, and other "
             "operators have no dynamic kernels",
         ),
@@ -135,6 +172,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "A float model: weights rounded to their grids, activations through QuantizeLinear and "
             "DequantizeLinear.",
             Target("simulated", "simulated format", ""),
+            RECURRENT_LAYERS,
+            _NO_CELLS,
         ),
     }
 )

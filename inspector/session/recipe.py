@@ -23,6 +23,7 @@ from inspector.session.recipe_toml import (
     write_toml,
 )
 from inspector.session.rules import Rule, RuleIndex, filled_specs
+from inspector.session.target_profile import PRODUCT
 from inspector.session.target_rules import Place
 from inspector.session.targets import target_names
 
@@ -94,16 +95,20 @@ class Recipe:
 
     def resolve_all(self, layers: Iterable[Layer]) -> dict[str, LayerSpecs]:
         """The specs of many layers by their names; equal specs are the same object."""
-        index, default = self.index, self.default
-        if self._on_request:
-            return {layer.name: self.resolve(layer) for layer in layers}
+        index = self.index
+        asked = self._on_request
+        dynamic = self.format == "dynamic"
         known: dict[tuple[int, int], LayerSpecs] = {}
         found: dict[str, LayerSpecs] = {}
         for layer in layers:
+            default = self.default
+            operator = PRODUCT if layer.weight is None else layer.op_type
+            if operator in asked:
+                default = self._default_of(layer)
             weights, activations = index.chosen(layer, default)
             key = id(weights), id(activations)  # both live as long as the recipe
             if key not in known:
-                known[key] = filled_specs(weights, activations, dynamic=False)
+                known[key] = filled_specs(weights, activations, dynamic=dynamic)
             found[layer.name] = known[key]
         return found
 

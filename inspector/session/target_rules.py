@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Literal
 
 from inspector.graph.model import Layer
-from inspector.quant.spec import DTYPES, Granularity, LayerSpecs, QuantSpec, Role
+from inspector.graph.recurrent import RECURRENT_LAYERS, WHY_FLOAT
+from inspector.quant.spec import DTYPES, FLOAT, Granularity, LayerSpecs, QuantSpec, Role
 from inspector.session.target_profile import PRODUCT, Form, Operator, Pair, Target
 
 Part = Literal["weights", "activations", "layer"]
@@ -70,6 +71,10 @@ class Place:
 @lru_cache(maxsize=8192)
 def violations_at(target: Target, place: Place, specs: LayerSpecs) -> tuple[Violation, ...]:
     """What a target does not take of specs at a place; see `fitting.violations`."""
+    if reads_floats(target, place.operator) or (
+        specs.weights.is_float and place.operator in RECURRENT_LAYERS
+    ):
+        specs = LayerSpecs(specs.weights, FLOAT)
     if place.is_float(specs):
         return ()
     if (refused := operator_violation(target, place)) is not None:
@@ -82,6 +87,17 @@ def violations_at(target: Target, place: Place, specs: LayerSpecs) -> tuple[Viol
     if not any(violation.what in DTYPES for violation in found):
         found += pair_violations(target, place, specs)
     return tuple(found)
+
+
+def reads_floats(target: Target, operator: str) -> bool:
+    """Whether layers of an operator have no choice but to read floats: recurrent ones do.
+
+    What is chosen for their activations has no meaning then, unless their grids are found when the
+    model runs.
+    """
+    if operator not in RECURRENT_LAYERS:
+        return False
+    return not any(form.run_time for form in forms_at(target, "activations", operator))
 
 
 def operator_violation(target: Target, place: Place) -> Violation | None:
@@ -188,6 +204,8 @@ def allowed_dtypes(
 
     def reason(dtype: str) -> str:
         if dtype != "float":
+            if role == "activations" and reads_floats(target, op_type):
+                return WHY_FLOAT
             if refused is not None:
                 return refused.why
             found = spec_violations(target, role, place, QuantSpec(dtype))

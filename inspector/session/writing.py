@@ -9,6 +9,7 @@ from inspector.graph.grids import Grids, activation_grid, point_distribution
 from inspector.graph.model import Graph
 from inspector.graph.placement import REST, Placement, Plan, Point, Site, float_outputs
 from inspector.onnxio.loading import Model
+from inspector.onnxio.passes.recurrent_weights import unfold_recurrent
 from inspector.onnxio.writers.dynamic import write_dynamic
 from inspector.onnxio.writers.integer_io import to_integer_io
 from inspector.onnxio.writers.matmul_nbits import write_matmul_nbits
@@ -62,6 +63,7 @@ def write_model(model: Model, placement: Placement, recipe: Recipe, grids: Grids
     rewrite = _REWRITES.get(recipe.format)
     if rewrite is not None:
         written = rewrite(written)
+    written = unfold_recurrent(written)
     return to_integer_io(written, grids.outputs) if recipe.integer_io else written
 
 

@@ -18,6 +18,7 @@ from inspector.onnxio.passes.fold_constants import fold_constants
 from inspector.onnxio.passes.fuse_gemm import fuse_gemm
 from inspector.onnxio.passes.name_nodes import name_nodes
 from inspector.onnxio.passes.normalize_gemm import normalize_gemm
+from inspector.onnxio.passes.recurrent_weights import recurrent_weights
 from inspector.onnxio.passes.report import PassReport
 from inspector.progress import pause
 
@@ -32,6 +33,7 @@ PASSES: tuple[Pass, ...] = (
     fold_bias,
     fold_batch_norm,
     fuse_gemm,
+    recurrent_weights,
 )
 """The passes before quantization, in order."""
 

@@ -17,9 +17,11 @@ from onnx import NodeProto, TensorProto, helper
 
 from inspector.graph.grids import Grids
 from inspector.graph.model import Graph, Layer
+from inspector.graph.recurrent import is_recurrent
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
 from inspector.onnxio.storage import as_unsigned, storage_of, stored_codes
+from inspector.onnxio.writers.dynamic_lstm import is_dynamic_cell, write_dynamic_lstm
 from inspector.quant.qparams import QParams
 
 
@@ -56,7 +58,11 @@ class _Writer:
     def run(self) -> tuple[Model, Grids]:
         dynamic = self._grids.plan.dynamic
         for node in self._draft.graph.node:
-            if node.name in dynamic:
+            if is_dynamic_cell(node, self._grids):
+                self._nodes.append(self._lstm(node))
+            elif node.name in dynamic and is_recurrent(self._graph.layer(node.name)):
+                continue  # what carries a weight of an LSTM has nothing to carry any more
+            elif node.name in dynamic:
                 self._replace(node, self._graph.layer(node.name))
             else:
                 self._nodes.append(node)
@@ -69,6 +75,11 @@ class _Writer:
         specs = {name: spec for name, spec in plan.weights.items() if name not in dynamic}
         rest = replace(self._grids, plan=replace(plan, weights=specs), weights=left)
         return self._draft.finish(), rest
+
+    def _lstm(self, node: NodeProto) -> NodeProto:
+        return write_dynamic_lstm(
+            self._draft, self._graph, self._grids, node, unsigned=self._unsigned
+        )
 
     def _replace(self, node: NodeProto, layer: Layer) -> None:
         grid = self._grids.weights[layer.name]

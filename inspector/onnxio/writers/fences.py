@@ -12,6 +12,7 @@ from collections.abc import Set
 
 from inspector.graph.grids import Grids
 from inspector.graph.model import Graph, Layer
+from inspector.graph.recurrent import is_recurrent
 from inspector.graph.roles import is_pass_through, is_range_folded
 from inspector.onnxio.storage import as_unsigned, is_decoded, storage_of
 from inspector.quant.qparams import QParams
@@ -27,7 +28,7 @@ def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
       4-bit weight, but not beside that of 8 bits; and for 2 bits its numbers are wrong.
     - A float weight beside quantized activations is quantized to 8 bits.
     """
-    if layer.name in grids.plan.integer:
+    if layer.name in grids.plan.integer or is_recurrent(layer):
         return ()
     read = [_width(grids.at(name, layer.name)) for name in layer.activations]
     slots = [slot for slot, bits in zip(layer.activation_slots, read, strict=True) if bits == 2]
