@@ -292,7 +292,7 @@ class Preview:
         """A bias in the units of the layer's sums."""
         values = self._model.constant(tensor)
         scale = grids.bias_scales.get(layer.name)
-        if scale is not None:
+        if scale is not None and layer.name in grids.plan.integer:
             codes = quantize_bias(values.reshape(-1), scale)
             return codes.astype(np.float32).reshape(values.shape)
         if layer.op_type == "ConvTranspose" and np.ndim(unit):

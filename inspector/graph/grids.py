@@ -20,7 +20,14 @@ from inspector.graph.sharing import share_grids
 from inspector.quant.behind import range_behind
 from inspector.quant.distribution import Histogram
 from inspector.quant.grid import RealRange, power_of_two
-from inspector.quant.qparams import QParams, choose_qparams, qparams_from_range, weight_qparams
+from inspector.quant.pin import BIAS
+from inspector.quant.qparams import (
+    QParams,
+    choose_qparams,
+    pinned_qparams,
+    qparams_from_range,
+    weight_qparams,
+)
 from inspector.quant.spec import Granularity, QuantSpec, RangeMethod
 
 BIAS_LIMIT = 2**30
@@ -101,11 +108,15 @@ class GridChooser:
                 grid = weight_grid(layer, spec, self._constant)
                 self._known.put((name, spec), grid)
             weights[name] = grid
-            if name in plan.integer and (bias := self._bias(layer)) is not None:
+            if name in plan.as_given:
+                if (scale := _given_bias_scale(plan, layer)) is not None:
+                    bias_scales[name] = scale
+            elif name in plan.integer and (bias := self._bias(layer)) is not None:
                 source = points[plan.sites[Site(layer.activations[0], name)]]
-                weights[name] = make_room_for_bias(
-                    weights[name], bias, float(source.scale), pow2=spec.pow2
-                )
+                if spec.exact_pin is None:
+                    weights[name] = make_room_for_bias(
+                        weights[name], bias, float(source.scale), pow2=spec.pow2
+                    )
                 if layer.bias is not None:
                     bias_scales[name] = np.asarray(source.scale * weights[name].scale, np.float32)
         return Grids(plan, points, weights, bias_scales)
@@ -132,8 +143,12 @@ class GridChooser:
             grid: QParams | None = self._known.get(point)
             if grid is None:
                 _stop_if(cancel)
-                values = point_distribution(point, self._distributions)
-                grid = activation_grid(values, point.spec)
+                pin = point.spec.exact_pin
+                if pin is not None:  # no values are needed
+                    grid = pinned_qparams(pin)
+                else:
+                    values = point_distribution(point, self._distributions)
+                    grid = activation_grid(values, point.spec)
                 self._known.put(point, grid)
             found.append(grid)
         points_of: dict[str, set[int]] = {}
@@ -179,6 +194,12 @@ def choose_grids(
 ) -> Grids:
     """All numbers of one plan; see `GridChooser`."""
     return GridChooser(graph, constant, distributions).choose(plan)
+
+
+def _given_bias_scale(plan: Plan, layer: Layer) -> NDArray[np.float32] | None:
+    """The scale of a bias that an opened file holds in int32."""
+    pin = None if plan.pins is None else plan.pins.of(layer.bias)
+    return None if pin is None or pin.dtype != BIAS else pin.scale
 
 
 def _stop_if(cancel: Callable[[], bool] | None) -> None:

@@ -20,13 +20,14 @@ The rules follow from what integer kernels do:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.graph.given import GivenPlanner, given_sites, pins_of
 from inspector.graph.model import Graph, Layer, Node
 from inspector.graph.planning import REST, Plan, Planner, Point, Site
 from inspector.graph.roles import (
@@ -38,6 +39,7 @@ from inspector.graph.roles import (
     is_range_folded,
 )
 from inspector.progress import paced
+from inspector.quant.pin import Pins
 from inspector.quant.spec import LayerSpecs
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "float_outputs",
     "is_integer_kernel",
     "place",
+    "plan_sites",
 ]
 
 
@@ -75,7 +78,7 @@ class Placement:
 
         Cost: linear in the number of nodes and edges.
         """
-        return Planner(self.graph, self.sites, self.fused, specs).plan()
+        return plan_sites(self.graph, self.sites, self.fused, specs)
 
     def sole_point(self, plan: Plan, tensor: str) -> int | None:
         """The point on which every reader sees a tensor; None where some reader sees floats.
@@ -101,10 +104,33 @@ class Placement:
         return tuple(chain)
 
 
-def place(graph: Graph) -> Placement:
-    """Finds every site of a graph. Cost: linear in the number of nodes and edges."""
+def plan_sites(
+    graph: Graph,
+    sites: Sequence[Site],
+    fused: Mapping[str, str],
+    specs: Mapping[str, LayerSpecs],
+    nodes: Sequence[Node] | None = None,
+) -> Plan:
+    """The plan of some sites: where an opened file has quantizers, or where the rules above say."""
+    pins = pins_of(specs)
+    if pins is None:
+        return Planner(graph, sites, fused, specs, nodes).plan()
+    return GivenPlanner(graph, sites, fused, specs, pins, nodes).plan()
+
+
+def place(graph: Graph, pins: Pins | None = None) -> Placement:
+    """Finds every site of a graph.
+
+    Args:
+        graph: the graph.
+        pins: grids that are given for it: where they are read are sites too.
+
+    Cost: linear in the number of nodes and edges.
+    """
     layers = {layer.name: layer for layer in graph.layers}
-    fused = _fused_activations(graph, layers)
+    given = () if pins is None else given_sites(graph, pins)
+    stops = {site.tensor for site in given}
+    fused = _fused_activations(graph, layers, stops)
     inner = _inside_fused(graph, fused)
     native = _may_be_native(graph, layers)
     sites: list[Site] = []
@@ -112,6 +138,8 @@ def place(graph: Graph) -> Placement:
         if name in inner or not is_activation(graph, name):
             continue
         sites.extend(_sites_of(graph, name, layers, native=name in native))
+    if given:
+        sites = _merged(graph, sites, given)
     measured = dict.fromkeys(site.tensor for site in sites)
     if sites:
         measured |= dict.fromkeys(float_outputs(graph))
@@ -144,15 +172,31 @@ def _is_foldable(graph: Graph, node: Node, tensor: str) -> bool:
     return all(graph.tensors[name].constant for name in node.inputs[1:] if name)
 
 
-def _fused_activations(graph: Graph, layers: Mapping[str, Layer]) -> dict[str, str]:
-    """Maps an integer kernel's output to the tensor behind its foldable activations."""
-    outputs = set(graph.outputs)
+def _merged(graph: Graph, sites: Sequence[Site], given: Sequence[Site]) -> list[Site]:
+    """Both in graph order, each once."""
+    by_tensor: dict[str, dict[Site, None]] = {}
+    for site in (*sites, *given):
+        by_tensor.setdefault(site.tensor, {})[site] = None
+    return [site for name in graph.tensors for site in by_tensor.get(name, ())]
+
+
+def _fused_activations(
+    graph: Graph, layers: Mapping[str, Layer], stops: Set[str]
+) -> dict[str, str]:
+    """Maps an integer kernel's output to the tensor behind its foldable activations.
+
+    Args:
+        graph: the graph.
+        layers: by name.
+        stops: tensors with quantizers of their own: what is behind them does not belong to it.
+    """
+    ends = {*graph.outputs, *stops}
     fused: dict[str, str] = {}
     for node in paced(graph.nodes):
         if node.name not in layers and not is_own_grid(graph, node):
             continue
         start = tensor = node.outputs[0]
-        while tensor not in outputs and len(graph.tensors[tensor].consumers) == 1:
+        while tensor not in ends and len(graph.tensors[tensor].consumers) == 1:
             reader = graph.node(graph.tensors[tensor].consumers[0])
             if not _is_foldable(graph, reader, tensor):
                 break

@@ -18,6 +18,7 @@ from inspector.graph.roles import (
     is_range_folded,
     stays_float,
 )
+from inspector.quant.pin import Pins
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, RangeMethod
 
 REST = ""
@@ -53,6 +54,9 @@ class Plan:
         dynamic: the layers whose activations are put on a grid when the model runs.
         joins: (point of an input, point of the output) where tensors of one spec are joined, in
             graph order; see `inspector.graph.sharing`.
+        as_given: the layers that are quantized as an opened file has them: nothing about them is
+            decided here, not how codes are stored and not what becomes of a bias.
+        pins: the grids of that file; None where none was opened.
     """
 
     points: tuple[Point, ...]
@@ -62,6 +66,13 @@ class Plan:
     native: frozenset[str]
     joins: tuple[tuple[int, int], ...] = ()
     dynamic: frozenset[str] = frozenset()
+    as_given: frozenset[str] = frozenset()
+    pins: Pins | None = None
+
+    @property
+    def open_points(self) -> tuple[Point, ...]:
+        """The points whose grid follows from values: those of the others are given."""
+        return tuple(point for point in self.points if point.spec.exact_pin is None)
 
     def multiplies_codes(self, layer: str) -> bool:
         """Whether a layer computes with whole codes of its weight, whatever finds its grid."""

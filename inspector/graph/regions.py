@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inspector.graph.model import Graph, Node
-from inspector.graph.placement import Placement
-from inspector.graph.planning import Plan, Planner, Site
+from inspector.graph.placement import Placement, plan_sites
+from inspector.graph.planning import Plan, Site
 from inspector.graph.roles import data_inputs, is_own_grid, is_pass_through, is_range_folded
 from inspector.progress import paced
 from inspector.quant.spec import LayerSpecs
@@ -86,8 +86,7 @@ class Regions:
         Cost: linear in the size of the region.
         """
         placement = self._placement
-        planner = Planner(placement.graph, region.sites, placement.fused, specs, nodes=region.nodes)
-        return planner.plan()
+        return plan_sites(placement.graph, region.sites, placement.fused, specs, region.nodes)
 
     def _of(self, tensor: str) -> Region | None:
         return self._regions.get(self._root(tensor)) if tensor in self._into else None

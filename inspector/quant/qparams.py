@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from inspector.errors import UnsupportedError
+from inspector.errors import DataError, UnsupportedError
 from inspector.quant.distribution import Distribution, ExactDistribution
 from inspector.quant.grid import RealRange, grid_parameters, with_zero
+from inspector.quant.pin import Pin, full_range
 from inspector.quant.ranges import choose_range, given_range
 from inspector.quant.rows import (
     FloatArray,
@@ -20,7 +21,7 @@ from inspector.quant.rows import (
     normalized_axis,
 )
 from inspector.quant.spec import QuantSpec
-from inspector.quant.tables import LevelTable
+from inspector.quant.tables import LevelTable, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,45 @@ def choose_qparams(
     block: int = 0,
     shape: tuple[int, ...] | None = None,
 ) -> QParams:
-    """From what is known of a tensor to its grid: `choose_range`, then `qparams_from_range`."""
+    """From what is known of a tensor to its grid: `choose_range`, then `qparams_from_range`.
+
+    A grid that is given (`QuantSpec.exact_pin`) is taken as it is.
+    """
+    if (pin := spec.exact_pin) is not None:
+        return pinned_qparams(pin, shape)
     return qparams_from_range(choose_range(dist, spec), spec, axis=axis, block=block, shape=shape)
+
+
+def pinned_qparams(pin: Pin, shape: tuple[int, ...] | None = None) -> QParams:
+    """The grid that a pin gives, with all codes of its type.
+
+    Args:
+        pin: of a type that a spec can have.
+        shape: of the tensor, where it is to be checked.
+
+    Raises:
+        DataError: the scales do not fit the shape.
+    """
+    table = table_of(pin.dtype)
+    low, high = full_range(pin.dtype) if table is None else (table.lowest, table.highest)
+    if shape is not None and not _fits(pin, shape):
+        raise DataError(
+            f"Scales of the shape {list(pin.scale.shape)} along axis {pin.axis} do not fit a "
+            f"tensor of the shape {list(shape)}.",
+            "Take the recipe for the model that it was made for.",
+        )
+    axis = pin.axis if pin.axis is None or shape is None else pin.axis % len(shape)
+    return QParams(pin.scale, pin.zero_point, low, high, axis, pin.block, table)
+
+
+def _fits(pin: Pin, shape: tuple[int, ...]) -> bool:
+    if pin.axis is None:
+        return pin.scale.ndim == 0
+    if not -len(shape) <= pin.axis < len(shape):
+        return False
+    axis = pin.axis % len(shape)
+    wanted = blocked_shape(shape, axis, pin.block) if pin.block else (shape[axis],)
+    return pin.scale.shape == wanted
 
 
 def block_axis(channel_axis: int | None, ndim: int) -> int:
@@ -182,6 +220,8 @@ def weight_qparams(
     """
     spec.require_computable()
     array = as_float32(values, name)
+    if (pin := spec.exact_pin) is not None:
+        return pinned_qparams(pin, array.shape)
     where, block = weight_axis(spec, axis, array.ndim, name)
     kind = spec.range.kind if spec.range is not None else "minmax"
     if kind in ("minmax", "meanminmax", "movavg", "range", "ort-minmax", "ort-entropy"):

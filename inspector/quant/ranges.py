@@ -11,8 +11,10 @@ from inspector.quant.grid import Floats, RealRange, grid_parameters, with_zero
 from inspector.quant.kl import kl_range
 from inspector.quant.mse import mse_range
 from inspector.quant.ort_ranges import ort_percentile_range
+from inspector.quant.pin import Pin, full_range
 from inspector.quant.spec import QuantSpec, RangeMethod
 from inspector.quant.squared_error import cost_of
+from inspector.quant.tables import table_of
 
 __all__ = ["MOVAVG_MOMENTUM", "RealRange", "choose_range", "given_range"]
 
@@ -42,6 +44,8 @@ def _range_of(dist: Distribution, spec: QuantSpec, method: RangeMethod) -> RealR
     match method.kind:
         case "range":
             return given_range(method, dist.rows)
+        case "pinned":
+            return pinned_range(dist, method.pin)
         case "movavg":
             return movavg_range(dist, method.momentum or MOVAVG_MOMENTUM)
         case "meanminmax":
@@ -81,6 +85,22 @@ def _nearer_power(dist: Distribution, spec: QuantSpec, found: RealRange) -> Real
 def given_range(method: RangeMethod, rows: int) -> RealRange:
     """The range set by hand, for every row."""
     return with_zero(np.full(rows, method.lo or 0.0), np.full(rows, method.hi or 0.0))
+
+
+def pinned_range(dist: Distribution, pin: Pin | None) -> RealRange:
+    """The real range of a grid that is given, for a spec of another type or form than its own.
+
+    Where it has other rows, each gets the widest ends; without a grid the ends of the values serve.
+    """
+    if pin is None:
+        return with_zero(dist.lo, dist.hi)
+    table = table_of(pin.dtype)
+    low, high = (table.steps[0], table.top) if table is not None else full_range(pin.dtype)
+    zero, scale = pin.zero_point.astype(np.float64), pin.scale.astype(np.float64)
+    lo, hi = ((low - zero) * scale).reshape(-1), ((high - zero) * scale).reshape(-1)
+    if lo.size != dist.rows:
+        lo, hi = np.full(dist.rows, lo.min()), np.full(dist.rows, hi.max())
+    return with_zero(lo, hi)
 
 
 def movavg_range(dist: Distribution, momentum: float = MOVAVG_MOMENTUM) -> RealRange:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from inspector.errors import SpecError, UnsupportedError
+from inspector.quant.pin import Pin, Pins, middle
 from inspector.quant.spec_parts import (
     PLAIN_RANGES,
     RANGE_STARTS,
     Granularity,
+    GranularityKind,
     RangeKind,
     RangeMethod,
     RangeSyntaxError,
@@ -201,6 +204,29 @@ class QuantSpec:
                 f"Write '{replace(self, granularity=Granularity('channel'))}'.",
             )
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the range is the one that a recipe gives for the tensor."""
+        return self.range is not None and self.range.kind == "pinned"
+
+    def pinned_to(self, pin: Pin | None) -> QuantSpec:
+        """The same spec with the grid that is given for its tensor, or without one."""
+        return self if not self.is_pinned else replace(self, range=RangeMethod("pinned", pin=pin))
+
+    @property
+    def exact_pin(self) -> Pin | None:
+        """The grid that is given, if the spec asks for just that; None for another type or form."""
+        pin = None if self.range is None else self.range.pin
+        if pin is None or self.pow2 or self.dtype != pin.dtype:
+            return None
+        own, given = spec_of_pin(pin), self.granularity
+        if self.symmetric not in {None, own.symmetric} or own.granularity is None:
+            return None
+        if given is None or given == own.granularity:
+            return pin
+        same = (given.kind, given.size) == (own.granularity.kind, own.granularity.size)
+        return pin if same and given.axis == pin.axis else None
+
     def require_affine(self) -> None:
         """Refuse what has no integer grid.
 
@@ -237,6 +263,16 @@ class QuantSpec:
 
 FLOAT = QuantSpec("float")
 
+
+@lru_cache(maxsize=65536)
+def spec_of_pin(pin: Pin) -> QuantSpec:
+    """The spec, every field set, that asks for a grid as it is given."""
+    kind: GranularityKind = "tensor" if pin.axis is None else "block" if pin.block else "channel"
+    spec = QuantSpec(pin.dtype, Granularity(kind, pin.block, None), RangeMethod("pinned", pin=pin))
+    symmetric = not spec.is_affine or bool((pin.zero_point == middle(pin.dtype)).all())
+    return replace(spec, symmetric=symmetric)
+
+
 RUN_TIME = QuantSpec("uint8", Granularity("tensor"), RangeMethod("minmax"), symmetric=False)
 """What DynamicQuantizeLinear does, with the values of each run (ONNX operator specification)."""
 
@@ -250,11 +286,14 @@ class LayerSpecs:
         activations: of what it reads.
         dynamic: the activations are put on their grid when the model runs, by the ends of their
             values then.
+        pins: the grids that the recipe gives for the whole model, if it gives any: they say where
+            quantizers stand, too.
     """
 
     weights: QuantSpec
     activations: QuantSpec
     dynamic: bool = False
+    pins: Pins | None = None
 
     @property
     def is_float(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.errors import SpecError
+from inspector.quant.pin import Pin
 
 GranularityKind = Literal["tensor", "channel", "block"]
 RangeKind = Literal[
@@ -21,6 +22,7 @@ RangeKind = Literal[
     "ort-minmax",
     "ort-entropy",
     "ort-percentile",
+    "pinned",
 ]
 
 PLAIN_RANGES: dict[str, RangeKind] = {
@@ -31,6 +33,7 @@ PLAIN_RANGES: dict[str, RangeKind] = {
     "mse": "mse",
     "ort-minmax": "ort-minmax",
     "ort-entropy": "ort-entropy",
+    "pinned": "pinned",
 }
 _SHARES: dict[str, RangeKind] = {
     "percentile": "percentile",
@@ -40,8 +43,8 @@ RANGE_STARTS = ("percentile", "range", "movavg", "meanminmax", "kl", "ort-")
 """What the text of a method with numbers begins with."""
 
 _RANGE_NAMES = (
-    "minmax, meanminmax, movavg, percentileP, kl, mse, range[LO,HI], ort-minmax, ort-entropy or "
-    "ort-percentileP"
+    "minmax, meanminmax, movavg, percentileP, kl, mse, range[LO,HI], ort-minmax, ort-entropy, "
+    "ort-percentileP or pinned"
 )
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?", re.ASCII)
 _KL = re.compile(r"kl([0-9]{1,9})(?:/([0-9]{1,9}))?", re.ASCII)
@@ -112,6 +115,8 @@ class RangeMethod:
         batch: for ``meanminmax``: samples that make up a batch (at least 1); None for 1.
         bins: for ``kl``: bins of the histogram of magnitudes; None for 2048.
         levels: for ``kl``: levels that the bins are merged to; None for those of the type.
+        pin: for ``pinned``: the grid that a recipe gives for the tensor. The text form leaves it
+            out: it is found by the tensor's name.
 
     Raises:
         SpecError: a number is missing, out of bounds or not wanted.
@@ -125,6 +130,7 @@ class RangeMethod:
     batch: int | None = None
     bins: int | None = None
     levels: int | None = None
+    pin: Pin | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that are missing, out of bounds or not wanted."""
@@ -135,6 +141,7 @@ class RangeMethod:
         self._check_own("batch", "meanminmax", "An average over batches", "meanminmax8")
         self._check_own("bins", "kl", "KL calibration", "kl2048")
         self._check_own("levels", "kl", "KL calibration", "kl2048/128")
+        self._check_own("pin", "pinned", "A pinned range", "pinned")
         if self.momentum is not None and not 0.0 < self.momentum < 1.0:
             raise SpecError(
                 f"A momentum of {number_text(float(self.momentum))} is out of bounds.",

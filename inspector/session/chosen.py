@@ -13,6 +13,7 @@ from inspector.graph.placement import Plan
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.opening import OpenModel
+from inspector.session.pinning import check_bound
 from inspector.session.recipe import Recipe
 from inspector.session.target_rules import ROLES
 
@@ -44,6 +45,7 @@ def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
                     "Use the granularity tensor for activations.",
                 )
         _check_axis(opened.graph.layer(name), chosen.weights)
+        check_bound(opened.graph.layer(name), chosen)
     return specs
 
 
@@ -74,7 +76,7 @@ def check_weights(opened: OpenModel, plan: Plan) -> None:
 
 def measured_tensors(plan: Plan) -> tuple[str, ...]:
     """The tensors whose values a plan needs to know."""
-    return tuple(dict.fromkeys(name for point in plan.points for name in point.tensors))
+    return tuple(dict.fromkeys(name for point in plan.open_points for name in point.tensors))
 
 
 def grids_of(opened: OpenModel, plan: Plan, calibration: Calibration | None) -> Grids:
@@ -83,7 +85,7 @@ def grids_of(opened: OpenModel, plan: Plan, calibration: Calibration | None) -> 
     Raises:
         DataError: activations are to be quantized and nothing is known of them.
     """
-    if plan.points and calibration is None:
+    if plan.open_points and calibration is None:
         raise no_data_error()
     tensors = calibration.tensors if calibration is not None else {}
     return choose_grids(opened.graph, plan, opened.prepared.constant, tensors)

@@ -104,14 +104,14 @@ def quantize_model(
         plan = opened.placement.plan(specs)
         check_form(opened, recipe, plan)
         check_weights(opened, plan)
-        data, statistics = read_data(opened, request, needed=bool(plan.points))
+        data, statistics = read_data(opened, request, needed=bool(plan.open_points))
     # Without a run to prove the file, no sample needs to be held back from calibration.
     calibration_data, held_back = data, None
     if request.verify and data is not None:
         calibration_data, held_back = data.split_for_verification()
     with clock("calibrate"):
         calibration = statistics
-        if calibration is None and plan.points and calibration_data is not None:
+        if calibration is None and plan.open_points and calibration_data is not None:
             calibration = calibrate(
                 opened.prepared,
                 tensors_to_measure(opened.graph, recipe, plan),

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from inspector.errors import InspectorError, RecipeError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
+from inspector.quant.pin import Pins
 from inspector.quant.recover import NO_RECOVERY, Recover
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, Role
 from inspector.session.formats import FORMATS, Format, why_no_integer_io
 from inspector.session.globs import escape, nearest_layers
+from inspector.session.pinning import bound, unbound
 from inspector.session.recipe_toml import (
     MAX_BYTES,
     VERSION,
@@ -59,6 +61,8 @@ class Recipe:
         recover: what is done so that quantizing costs less, in layers that no rule speaks of.
         matmul_nbits: weights alone that onnxruntime's MatMulNBits takes are written as that.
         integer_io: the file takes and gives integers where its inputs and outputs are on grids.
+        pins: grids that are given for tensors, and with them where quantizers stand; None where
+            the program decides.
         version: of the file form.
     """
 
@@ -69,6 +73,7 @@ class Recipe:
     recover: Recover = NO_RECOVERY
     matmul_nbits: bool = False
     integer_io: bool = False
+    pins: Pins | None = None
     version: int = VERSION
     _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -87,7 +92,8 @@ class Recipe:
     def resolve(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer, with every field filled in."""
         dynamic = self.format == "dynamic"
-        return self.index.resolve(layer, self._default_of(layer), dynamic=dynamic)
+        specs = self.index.resolve(layer, self._default_of(layer), dynamic=dynamic)
+        return specs if self.pins is None else bound(specs, layer, self.pins)
 
     def chosen(self, layer: Layer) -> LayerSpecs:
         """The specs of one layer as they were written, with the fields open that were left open."""
@@ -109,7 +115,8 @@ class Recipe:
             key = id(weights), id(activations)  # both live as long as the recipe
             if key not in known:
                 known[key] = filled_specs(weights, activations, dynamic=dynamic)
-            found[layer.name] = known[key]
+            specs = known[key]
+            found[layer.name] = specs if self.pins is None else bound(specs, layer, self.pins)
         return found
 
     def recover_all(self, layers: Iterable[Layer]) -> dict[str, Recover]:
@@ -235,6 +242,7 @@ class Recipe:
         """
         if said.is_empty:
             return self
+        said = replace(said, weights=unbound(said.weights), activations=unbound(said.activations))
         rules = list(self.rules)
         places = self._last_overrides()
         for name in dict.fromkeys(names):
@@ -297,6 +305,7 @@ class Recipe:
             target=recipe.target if fields.target is None else fields.target,
             matmul_nbits=fields.matmul_nbits,
             integer_io=fields.integer_io,
+            pins=fields.pins,
         )
 
     def to_toml(self) -> str:
@@ -311,6 +320,7 @@ class Recipe:
                 activations=self.default.activations,
                 recover=self.recover or None,
                 rules=self.rules,
+                pins=self.pins,
             )
         )
 

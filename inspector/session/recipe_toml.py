@@ -9,15 +9,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import RecipeError, SpecError
+from inspector.errors import DataError, RecipeError, SpecError
+from inspector.quant.pin import PinnedTensor, Pins, as_pins
 from inspector.quant.recover import Recover
 from inspector.quant.spec import QuantSpec
 from inspector.session.formats import FORMATS
+from inspector.session.pin_text import KEYS, grid_lines, read_entry
 from inspector.session.rules import Rule
+from inspector.session.toml_text import quote
 
 VERSION = 1
-MAX_BYTES = 1_000_000
-_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "integer_io", "default", "rule")
+MAX_BYTES = 64_000_000
+"""Grids that are given per block take some bytes for each."""
+_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "integer_io", "default", "rule", "grid")
 _RULE_KEYS = ("layers", "weights", "activations", "recover")
 _DEFAULT_KEYS = ("weights", "activations", "recover")
 _EXAMPLES: dict[str, str] = {
@@ -56,6 +60,7 @@ class RecipeFields:
     rules: tuple[Rule, ...]
     matmul_nbits: bool = False
     integer_io: bool = False
+    pins: Pins | None = None
 
 
 def read_toml(text: str, source: str = "") -> RecipeFields:
@@ -93,6 +98,8 @@ def write_toml(fields: RecipeFields) -> str:
             ("activations", rule.activations),
             ("recover", rule.recover),
         )
+    if fields.pins is not None:
+        lines += grid_lines(fields.pins)
     return "\n".join(lines) + "\n"
 
 
@@ -107,15 +114,15 @@ def close_matches(wrong: str, right: Iterable[str], what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A table of the file: "" for the top, "default", or "rule" with its number from 0."""
+    """A table of the file: "" for the top, "default", or "rule" and "grid" with a number from 0."""
 
     table: str = ""
     number: int = 0
 
     @property
     def label(self) -> str:
-        if self.table == "rule":
-            return f"[[rule]] number {self.number + 1}"
+        if self.table in {"rule", "grid"}:
+            return f"[[{self.table}]] number {self.number + 1}"
         return f"[{self.table}]" if self.table else ""
 
 
@@ -148,6 +155,7 @@ class _Reader:
             rules=self._rules(data),
             matmul_nbits=self._flag(data, "matmul_nbits"),
             integer_io=self._flag(data, "integer_io"),
+            pins=self._pins(data),
         )
 
     def _load(self) -> dict[str, Any]:
@@ -221,6 +229,21 @@ class _Reader:
             hint = "Give it weights, activations or both."
             raise self._error(place, "layers", f"is {_shown(layers)}, but nothing follows.", hint)
         return rule
+
+    def _pins(self, data: Mapping[str, Any]) -> Pins | None:
+        grids = data.get("grid", [])
+        if not isinstance(grids, list) or not all(isinstance(one, dict) for one in grids):
+            hint = "Write [[grid]], with two brackets, on a line of its own above each grid."
+            raise self._error(_Place(), "grid", "is not a list of tables.", hint)
+        return as_pins(self._grid(one, _Place("grid", number)) for number, one in enumerate(grids))
+
+    def _grid(self, data: Mapping[str, Any], place: _Place) -> PinnedTensor:
+        self._check_keys(data, KEYS, place)
+        try:
+            return read_entry(data)
+        except DataError as error:
+            key, _, what = error.message.partition(": ")
+            raise self._error(place, key, f"is wrong: {what}", error.hint) from error
 
     def _spec(self, data: Mapping[str, Any], key: str, place: _Place) -> QuantSpec | None:
         text = self._string(data, key, place)
@@ -300,21 +323,6 @@ def find_line(text: str, table: str, number: int, key: str) -> int | None:
 
 def _entries(*pairs: tuple[str, object]) -> list[str]:
     return [f"{key} = {quote(str(value))}" for key, value in pairs if value is not None]
-
-
-def quote(text: str) -> str:
-    """The text as a TOML string: in single quotes where that spares backslashes, else in double."""
-    if ("\\" in text or '"' in text) and "'" not in text and text.isprintable():
-        return f"'{text}'"
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(_escape_control(character) for character in escaped) + '"'
-
-
-def _escape_control(character: str) -> str:
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _shown(value: object) -> str:

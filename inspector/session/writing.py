@@ -28,6 +28,11 @@ _REWRITES: dict[str, Callable[[Model], Model]] = {
 }
 """Formats that are made of a QDQ model."""
 
+_MOST_TEXT = 1 << 20
+"""A recipe that is longer, for the grids that it gives, is not put into the file: the file has them
+itself.
+"""
+
 
 def check_form(opened: OpenModel, recipe: Recipe, plan: Plan) -> None:
     """Makes sure, before any work, that a model can have the types of a plan.
@@ -54,7 +59,8 @@ def write_model(model: Model, placement: Placement, recipe: Recipe, grids: Grids
     Cost: linear in the nodes; codes of weights are computed when the model is saved.
     """
     unsigned = load_target(recipe.target).unsigned_kernels
-    options = QdqOptions(unsigned, metadata={RECIPE_KEY: recipe.to_toml()})
+    text = recipe.to_toml()
+    options = QdqOptions(unsigned, {RECIPE_KEY: text} if len(text) <= _MOST_TEXT else {})
     graph = placement.graph
     model, grids = write_dynamic(model, graph, grids, unsigned_kernels=unsigned)
     if recipe.matmul_nbits:
@@ -69,7 +75,7 @@ def write_model(model: Model, placement: Placement, recipe: Recipe, grids: Grids
 
 def tensors_to_measure(graph: Graph, recipe: Recipe, plan: Plan) -> tuple[str, ...]:
     """The tensors whose values a recipe needs to know."""
-    found = dict.fromkeys(name for point in plan.points for name in point.tensors)
+    found = dict.fromkeys(name for point in plan.open_points for name in point.tensors)
     if recipe.integer_io and plan.points:
         found |= dict.fromkeys(float_outputs(graph))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from inspector.session.formats import FORMATS
 from inspector.session.globs import escape
 from inspector.session.job import QuantizeRequest, quantize_model
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, Rule, load_recipe, save_recipe
+from inspector.session.recipe_toml import MAX_BYTES
 
 INT4 = QuantSpec.parse("int4:block32")
 INT16 = QuantSpec.parse("int16:tensor:mse")
@@ -317,13 +319,19 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _long(path: Path) -> None:
+    """A file that takes no room on most disks."""
+    path.touch()
+    os.truncate(path, MAX_BYTES + 1)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda _: None, "does not exist"),
         (_folder, "is a folder"),
         (lambda path: path.write_bytes(b"version = 1\n# \xff"), "not UTF-8.*byte 14"),
-        (lambda path: path.write_bytes(b"#" * 1_000_001), "larger than 1 MB"),
+        (_long, "larger than 64 MB"),
         (lambda path: path.write_bytes(b"\xff\xfev\0e\0"), "not UTF-8"),
         (lambda path: path.write_bytes(b"\0\0\0\0"), "not valid TOML"),
         (lambda path: path.write_text("version = 2"), "r.toml, line 1: version is 2"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from inspector.errors import RecipeError
 from inspector.session.recipe import Recipe
-from inspector.session.recipe_toml import RecipeTextError, find_line, quote
+from inspector.session.recipe_toml import MAX_BYTES, RecipeTextError, find_line
+from inspector.session.toml_text import quote
 
 V = "version = 1\n"
 
@@ -111,8 +112,8 @@ def test_without_a_source_it_is_the_recipe() -> None:
 
 def test_too_large_a_text_is_not_parsed() -> None:
     """The limit holds for text as for files."""
-    with pytest.raises(RecipeTextError, match="larger than 1 MB"):
-        Recipe.parse("#" * 1_000_001)
+    with pytest.raises(RecipeTextError, match="larger than 64 MB"):
+        Recipe.parse("#" * (MAX_BYTES + 1))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))

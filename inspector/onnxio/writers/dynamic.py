@@ -84,7 +84,8 @@ class _Writer:
     def _replace(self, node: NodeProto, layer: Layer) -> None:
         grid = self._grids.weights[layer.name]
         # onnxruntime has no kernel for signed codes on the left.
-        if (self._unsigned or layer.weight_slot == 0) and storage_of(grid).signed:
+        unsigned = self._unsigned and layer.name not in self._grids.plan.as_given
+        if (unsigned or layer.weight_slot == 0) and storage_of(grid).signed:
             grid = as_unsigned(grid)
         weight, weight_zero, weight_scale = self._weight(node, layer, grid)
         codes, scale, zero = self._quantized(layer.activations[0])

@@ -27,7 +27,12 @@ def fenced_slots(layer: Layer, grids: Grids) -> tuple[int, ...]:
       rounds the activations to 8 bits as well, whatever they are on: a small error beside that of a
       4-bit weight, but not beside that of 8 bits; and for 2 bits its numbers are wrong.
     - A float weight beside quantized activations is quantized to 8 bits.
+
+    A layer of an opened file has the fences that it has there.
     """
+    if layer.name in grids.plan.as_given:
+        fenced = grids.plan.pins is not None and layer.weight in grids.plan.pins.fenced
+        return (layer.weight_slot,) if fenced and layer.weight_slot is not None else ()
     if layer.name in grids.plan.integer or is_recurrent(layer):
         return ()
     read = [_width(grids.at(name, layer.name)) for name in layer.activations]
@@ -51,7 +56,7 @@ def wants_exact_bias(layer: Layer, grids: Grids) -> bool:
     With 16 bits on both sides these are so small that an ordinary bias is far out of int32. A bias
     that is int32 already is left alone.
     """
-    if layer.name in grids.plan.integer or layer.name not in grids.weights:
+    if layer.name in grids.plan.integer | grids.plan.as_given or layer.name not in grids.weights:
         return False
     return all(grids.at(name, layer.name) is not None for name in layer.activations)
 
@@ -82,8 +87,13 @@ def in_unsigned_bytes(grids: Grids) -> tuple[QParams, ...]:
     model.
     """
     return tuple(
-        as_unsigned(grid) if grid.qmin < 0 and _width(grid) == 8 and grid.table is None else grid
-        for grid in grids.points
+        as_unsigned(grid)
+        if grid.qmin < 0
+        and _width(grid) == 8
+        and grid.table is None
+        and point.spec.exact_pin is None
+        else grid
+        for grid, point in zip(grids.points, grids.plan.points, strict=True)
     )
 
 

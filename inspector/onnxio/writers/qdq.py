@@ -238,6 +238,8 @@ class Writer:
         the grid stays on the grid.
         """
         point = self._grids.plan.sites[self._by_tensor[end][0]]
+        if self._is_given(point):
+            return
         grid = self._points[point]
         storage = storage_of(grid)
         whole = QParams(grid.scale, grid.zero_point, storage.lowest, storage.highest)
@@ -248,6 +250,10 @@ class Writer:
             if node.name == reader:
                 node.input[0] = restored
 
+    def _is_given(self, point: int) -> bool:
+        """Whether an opened file has this grid: then it stands just where it stands there."""
+        return self._grids.plan.points[point].spec.exact_pin is not None
+
     def _quantize(self, tensor: str) -> None:
         sites = self._by_tensor.get(tensor, ())
         for point in sorted({self._grids.plan.sites[site] for site in sites}):
@@ -257,7 +263,8 @@ class Writer:
                 source,
                 tensor,
                 self._points[point],
-                fenced=is_moved(self._placement.graph, tensor, self._dropped),
+                fenced=not self._is_given(point)
+                and is_moved(self._placement.graph, tensor, self._dropped),
             )
             if rest:
                 nodes[-1].output[0] = restored = tensor
@@ -290,7 +297,8 @@ class Writer:
     def _as_stored(self, layer: Layer, grid: QParams) -> QParams:
         """A weight's grid in the codes that are written."""
         is_kernel = layer.name in self._grids.plan.integer
-        if is_kernel and self._options.unsigned_kernels and storage_of(grid).signed:
+        free = self._options.unsigned_kernels and layer.name not in self._grids.plan.as_given
+        if is_kernel and free and storage_of(grid).signed:
             return as_unsigned(grid) if _needs_all_bits(grid) else grid
         return grid
 
