@@ -23,7 +23,7 @@ from inspector.gui.export_svg import write_svg
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.painting import Look
 from inspector.gui.graph_view.picture import LABEL_WIDTH, Picture
-from inspector.progress import Cancel, Progress
+from inspector.progress import Cancel, Progress, pause
 from inspector.report.units import bytes_text, percent_text, plural
 
 FORMATS = {".svg": "SVG", ".png": "PNG", ".pdf": "PDF"}
@@ -181,6 +181,7 @@ def export_picture(
             raise CancelledError
         if progress is not None:
             progress(done, total)
+        pause()
 
     own = replace(look, brushes=Brushes(look.brushes.theme), badges=dict(look.badges))
     shown = whole_of(picture, own) if area is None else area

@@ -33,8 +33,7 @@ def write_pdf(file: BinaryIO, sheet: Sheet, creator: str) -> float:
         CancelledError: the sheet's step asked for it.
         SaveError: Qt does not paint.
 
-    Cost: linear, about 0.1 ms a card; the memory of the file. Qt packs the page in one go at the
-    end and keeps Python's lock meanwhile: 40 ms for 1,000 cards.
+    Cost: linear, about 0.1 ms a card; the memory of the file.
     """
     area = sheet.area
     scale = page_scale(area.width(), area.height(), sheet.scale)
@@ -48,15 +47,23 @@ def write_pdf(file: BinaryIO, sheet: Sheet, creator: str) -> float:
     exact = QPageSize.SizeMatchPolicy.ExactMatch
     writer.setPageSize(QPageSize(sides, QPageSize.Unit.Point, "", exact))
     writer.setPageMargins(QMarginsF(0, 0, 0, 0))
+    _paint_page(writer, sheet, scale)
+    file.write(buffer.data().data())
+    return scale
+
+
+def _paint_page(writer: QPdfWriter, sheet: Sheet, scale: float) -> None:
     painter = QPainter()
     if not painter.begin(writer):
         raise SaveError("The graph cannot be drawn as PDF.", "Try SVG or PNG.")
     try:
         _paint(painter, sheet, scale)
-    finally:
+    except BaseException:
         painter.end()
-    file.write(buffer.data().data())
-    return scale
+        raise
+    # Qt packs the page when painting ends. `end` would keep Python's lock meanwhile, and the window
+    # waiting; a painter that nothing refers to any more ends without it.
+    del painter
 
 
 def _paint(painter: QPainter, sheet: Sheet, scale: float) -> None:
