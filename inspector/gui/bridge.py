@@ -206,6 +206,7 @@ class Bridge(QObject):
     def expect(self, plans: WholePlan) -> None:
         """Take over what was found in the background of the model that is about to be opened."""
         self._plans.expect(plans)
+        self.misfits.expect(plans.graph.layers, plans.kinds)
 
     def planned(self, name: str) -> Planned:
         """What a layer really gets, and why where that is not what was asked for."""

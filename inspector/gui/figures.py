@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,9 +56,10 @@ def layer_row(
     )
 
 
-def bare_row(layer: Layer) -> LayerRow:
-    """One row of the table before anything else is known."""
-    return LayerRow(layer.name, layer.op_type, "", "", None, layer.parameters)
+def bare_rows(layers: Iterable[Layer]) -> Iterator[LayerRow]:
+    """The rows of the table before anything else is known, as they are asked for."""
+    for layer in layers:
+        yield LayerRow(layer.name, layer.op_type, "", "", None, layer.parameters)
 
 
 @dataclass(frozen=True, slots=True)

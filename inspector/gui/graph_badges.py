@@ -54,7 +54,9 @@ class BadgePresenter(QObject):
 
     def is_settled(self) -> bool:
         """Whether all badges say what is known."""
-        return not (self._make_some in self._bridge.turns or self._map_timer.isActive())
+        turns = self._bridge.turns
+        waits = self._make_some in turns or self._show_folded in turns
+        return not (waits or self._map_timer.isActive())
 
     def layers(self) -> dict[str, Layer]:
         """The layers on the picture, by name: those of the model's own graph."""
@@ -83,11 +85,16 @@ class BadgePresenter(QObject):
         known, surface = self.layers(), self._pane.view.surface
         kept = {name: badge for name, badge in surface.look.badges.items() if name in known}
         surface.set_badges({**kept, **dict(_stored_badges(staged))})
-        surface.set_folded(self._folded_away(staged))
         self._todo.clear()
         self.refresh(known)
+        self._bridge.turns.ask(self._show_folded)
 
     # Inside
+
+    def _show_folded(self) -> None:
+        staged = self._stage.staged
+        if staged is not None and self._stage.is_current():
+            self._pane.view.surface.set_folded(self._folded_away(staged))
 
     def _folded_away(self, staged: Staged) -> frozenset[str]:
         """The nodes that are no more when the model is quantized: the layers do their work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from inspector.gui.misfits import FITS, Misfit
 from inspector.report.units import count_text
@@ -26,9 +27,8 @@ class Alone:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
-    """One layer as the table shows it.
+class LayerRow(NamedTuple):
+    """One layer as the table shows it; there are thousands, and a tuple is made in no time.
 
     Attributes:
         name: the node's name.

@@ -64,12 +64,19 @@ class LayerTableModel(QAbstractTableModel):
         self._index: dict[str, int] = {}
         self._theme = LIGHT
 
-    def set_rows(self, rows: Sequence[LayerRow]) -> None:
-        """Show another model's layers."""
+    def clear(self) -> None:
+        """Show no layers."""
         self.beginResetModel()
-        self._rows = list(rows)
-        self._index = {row.name: number for number, row in enumerate(rows)}
+        self._rows, self._index = [], {}
         self.endResetModel()
+
+    def add_rows(self, rows: Sequence[LayerRow]) -> None:
+        """Show more layers, after those that are there."""
+        start = len(self._rows)
+        self.beginInsertRows(QModelIndex(), start, start + len(rows) - 1)
+        self._rows += rows
+        self._index.update((row.name, number) for number, row in enumerate(rows, start))
+        self.endInsertRows()
 
     def update_rows(self, rows: Mapping[str, LayerRow]) -> None:
         """Replace single rows."""
@@ -227,15 +234,23 @@ class LayerPane(QWidget):
         self.filter.returnPressed.connect(self._to_table)
         self.table.selectionModel().selectionChanged.connect(self._selected)
 
-    def set_rows(self, rows: Sequence[LayerRow]) -> None:
-        """Show another model's layers."""
+    def clear(self) -> None:
+        """Another model is open, whose layers are to be added."""
         self._telling = False
         self._chosen = ()
-        self.model.set_rows(rows)
+        self.model.clear()
         self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        self._widen(OPERATOR, {row.op_type for row in rows})
-        self._widen(PARAMETERS, {count_text(max((row.parameters for row in rows), default=0))})
+        for column in (OPERATOR, PARAMETERS):
+            self.table.setColumnWidth(column, _WIDTHS[column])
         self._telling = True
+
+    def add_rows(self, rows: Sequence[LayerRow]) -> None:
+        """Show more layers, after those that are there."""
+        if not rows:
+            return
+        self.model.add_rows(rows)
+        self._widen(OPERATOR, {row.op_type for row in rows})
+        self._widen(PARAMETERS, {count_text(max(row.parameters for row in rows))})
 
     def show_alone(self, visible: bool) -> None:
         """Show the column of layers alone, or not: it is empty until somebody asks for it."""
@@ -317,7 +332,8 @@ class LayerPane(QWidget):
         """Give a column room for its longest text: half a number would be another number."""
         metrics = self.table.fontMetrics()
         longest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
-        self.table.setColumnWidth(column, max(_WIDTHS[column], longest + _CELL_PADDING))
+        known = self.table.columnWidth(column)
+        self.table.setColumnWidth(column, max(known, longest + _CELL_PADDING))
 
     def _to_table(self) -> None:
         """Enter in the filter goes on to what it found."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inspector.errors import InspectorError
 from inspector.graph.model import Layer
+from inspector.progress import paced
 from inspector.quant.spec import LayerSpecs
 from inspector.session.document import Document
 from inspector.session.fitting import Violation, violations
@@ -54,15 +55,19 @@ class Misfits:
         self._kinds: dict[str, int] = {}
         self._known: dict[tuple[int, int], tuple[LayerSpecs, Misfit]] = {}
         self._counted: tuple[object, int] = (None, 0)
+        self._expected: tuple[tuple[Layer, ...], dict[str, int]] = (), {}
 
     def model_changed(self) -> None:
         """Layers of one kind are judged alike: by operator, weight, and its axes."""
-        numbers: dict[tuple[object, ...], int] = {}
-        self._kinds = {
-            layer.name: numbers.setdefault(_kind(layer), len(numbers))
-            for layer in self._document.layers
-        }
+        layers = self._document.layers
+        expected, kinds = self._expected
+        self._kinds = kinds if expected is layers else kinds_of(layers)
+        self._expected = (), {}
         self._key = None
+
+    def expect(self, layers: tuple[Layer, ...], kinds: dict[str, int]) -> None:
+        """Take over what :func:`kinds_of` found in the background of layers that will be opened."""
+        self._expected = layers, kinds
 
     @property
     def key(self) -> tuple[str, str]:
@@ -128,6 +133,12 @@ class Misfits:
 
 def _lines(found: tuple[Violation, ...], role: str) -> str:
     return "\n".join(violation.why for violation in found if violation.role in (role, "layer"))
+
+
+def kinds_of(layers: Iterable[Layer]) -> dict[str, int]:
+    """A number for the kind of each layer, by its name: targets judge layers of one kind alike."""
+    numbers: dict[tuple[object, ...], int] = {}
+    return {layer.name: numbers.setdefault(_kind(layer), len(numbers)) for layer in paced(layers)}
 
 
 def _kind(layer: Layer) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from inspector.graph.model import Graph
 from inspector.graph.placement import Placement
 from inspector.graph.regions import Regions
 from inspector.graph.roles import stays_float
+from inspector.gui.misfits import kinds_of
 from inspector.gui.planned import Planned, planned
 from inspector.progress import paced
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec
@@ -30,6 +31,7 @@ class WholePlan:
         regions: the parts of the graph that are planned apart.
         floats: names of the layers that do not compute in float32 and are left alone.
         layers: what each layer gets, by its name.
+        kinds: of each layer, for judging them.
     """
 
     graph: Graph
@@ -37,6 +39,7 @@ class WholePlan:
     regions: Regions
     floats: frozenset[str]
     layers: Mapping[str, Planned]
+    kinds: dict[str, int]
 
 
 def plan_all(placement: Placement, specs: Mapping[str, LayerSpecs]) -> WholePlan:
@@ -48,7 +51,8 @@ def plan_all(placement: Placement, specs: Mapping[str, LayerSpecs]) -> WholePlan
     layers = {
         layer.name: planned(graph, plan, layer, specs[layer.name]) for layer in paced(graph.layers)
     }
-    return WholePlan(graph, specs, Regions(placement), _floats(graph), layers)
+    regions, kinds = Regions(placement), kinds_of(graph.layers)
+    return WholePlan(graph, specs, regions, _floats(graph), layers, kinds)
 
 
 def _floats(graph: Graph) -> frozenset[str]:

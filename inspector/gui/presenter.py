@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from inspector.gui.plots.plot_pane import PlotPane
 
 _GATHER_MS = 40
+_SLICE_ROWS = 2000
 _NO_LAYER = "Select a layer in the graph or the table"
 _NO_DATA = "Drop calibration data to see activations"
 
@@ -51,6 +52,7 @@ class Presenter(QObject):
         self._plots: PlotPane | None = None
         self._strip = strip
         self._alone_of: Callable[[str], Alone | None] = lambda name: None
+        self._rows: Iterator[LayerRow] = iter(())
         self._changed: dict[str, None] = {}
         self._bytes: dict[str, WeightSize] = {}
         self._timer = QTimer(self)
@@ -116,24 +118,31 @@ class Presenter(QObject):
         self._changed.clear()
         self._forget_plots()
         self._bytes.clear()
-        self._pane.set_rows([])
+        self._pane.clear()
+        self._rows = figures.bare_rows(self._bridge.document.layers)
         self._bridge.turns.ask(self._make_rows)  # there is much else to do in this turn
-        self._chosen(self._selection.chosen)
+        self._edit(self._selection.chosen)
 
     def _make_rows(self) -> None:
-        """A row for each layer; figures follow in slices."""
-        layers = self._bridge.document.layers
-        self._pane.set_rows([figures.bare_row(layer) for layer in layers])
+        """A row for each layer, in slices; figures follow, in slices too."""
+        rows = list(islice(self._rows, _SLICE_ROWS))
+        if rows:
+            self._pane.add_rows(rows)
+            self._bridge.turns.ask(self._make_rows)
+            return
         self._pane.select(self._bridge.selected)
-        self._changed.update(dict.fromkeys(layer.name for layer in layers))
+        self._changed.update(dict.fromkeys(layer.name for layer in self._bridge.document.layers))
         self._bridge.turns.ask(self._show_gathered)
 
     def _chosen(self, chosen: Chosen) -> None:
+        self._edit(chosen)
+        self._show_layer_plot()
+
+    def _edit(self, chosen: Chosen) -> None:
         """Layers are edited where they are chosen in the model's own graph."""
         self._bridge.select(() if chosen.path else chosen.names)
         self._pane.select(self._bridge.selected)
         self._show_selection()
-        self._show_layer_plot()
 
     def _specs_changed(self, names: Iterable[str]) -> None:
         """Panel and plots follow in the same tick, and so do rows that are not too many."""
@@ -208,7 +217,7 @@ class Presenter(QObject):
         misfit = self._bridge.misfits.of(name)
         row = figures.layer_row(layer, given, self._bridge.sqnr(name), misfit, stale=stale)
         alone = self._alone_of(name)
-        return row if alone is None else replace(row, alone=alone)
+        return row if alone is None else row._replace(alone=alone)
 
     def _weigh(self, names: Iterable[str]) -> None:
         """Weigh those that changed anew; what all take is shown when the rest is painted."""

@@ -221,7 +221,7 @@ def test_calibrate_waits_for_data_that_is_on_its_way(
 def test_no_number_in_the_table_is_cut(window: MainWindow) -> None:
     """Millions of parameters and long operator names get the room they need."""
     row = LayerRow("layer", "ConvTranspose", "int8", "uint8", 40.0, 123_456_789)
-    window.pane.set_rows([row])
+    window.pane.add_rows([row])
     table = window.pane.table
     for column, text in ((OPERATOR, row.op_type), (PARAMETERS, count_text(row.parameters))):
         assert table.columnWidth(column) > table.fontMetrics().horizontalAdvance(text) + 8

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPainter
 from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.distant import DISTANT_SCALE, raster
 from inspector.gui.graph_view.look import Look
+from inspector.gui.graph_view.marks import numbers_of
 from inspector.gui.graph_view.painting import (
     TEXT_SCALE,
     far_colour,
@@ -83,6 +84,17 @@ class AreaPainter:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         paint_links(painter, picture, near.tolist(), self.look, scale)
 
+    def with_badges(self, look: Look, names: Iterable[str]) -> AreaPainter:
+        """Of the same picture, where only the badges of these cards differ."""
+        other = AreaPainter(self.picture, look)
+        if self._shades is not None:
+            other._shades = self._shades.copy()
+            numbers = sorted(numbers_of(self.picture, names))
+            other._shades[numbers] = other._bare_shades(numbers)
+            if look.heated:
+                other._heat(other._shades, names)
+        return other
+
     @property
     def shades(self) -> NDArray[np.uint8]:
         """The colour of each card from afar, shape (cards, 3)."""
@@ -92,23 +104,33 @@ class AreaPainter:
 
     def _all_shades(self) -> NDArray[np.uint8]:
         """One colour for each kind of card, and heat over it; linear in the number of badges."""
+        shades = self._bare_shades(slice(None))
+        if self.look.heated:
+            self._heat(shades, self.look.badges)
+        return shades
+
+    def _bare_shades(self, numbers: list[int] | slice) -> NDArray[np.uint8]:
+        """The colours of cards without heat."""
         look, picture = self.look, self.picture
         back = look.brushes.canvas.color()
         palette = [_over(far_colour(kind, look), back) for kind in picture.categories]
-        shades = np.array(palette, np.uint8).reshape(-1, 3)[picture.kinds]
-        if look.heated:
-            tones: dict[int, tuple[int, int, int]] = {}  # there are 256 at most
-            for name, badge in look.badges.items():
-                number = picture.number_of(name)
-                # A group has a badge of its own, and is not coloured by what is in it.
-                shade = badge.shade
-                if shade is None or number is None or picture.cards[number].name != name:
-                    continue
-                tone = shade.rgba()
-                if tone not in tones:
-                    tones[tone] = _over(shade, back)
-                shades[number] = tones[tone]
-        return shades
+        return np.array(palette, np.uint8).reshape(-1, 3)[picture.kinds[numbers]]
+
+    def _heat(self, shades: NDArray[np.uint8], names: Iterable[str]) -> None:
+        """Put the heat of these cards over their colours."""
+        look, picture = self.look, self.picture
+        back = look.brushes.canvas.color()
+        tones: dict[int, tuple[int, int, int]] = {}  # there are 256 at most
+        for name in names:
+            number, badge = picture.number_of(name), look.badges.get(name)
+            # A group has a badge of its own, and is not coloured by what is in it.
+            shade = badge.shade if badge is not None else None
+            if shade is None or number is None or picture.cards[number].name != name:
+                continue
+            tone = shade.rgba()
+            if tone not in tones:
+                tones[tone] = _over(shade, back)
+            shades[number] = tones[tone]
 
 
 def _over(colour: QColor, back: QColor) -> tuple[int, int, int]:

@@ -92,8 +92,8 @@ class Surface:
             self._restyle(look)
             return
         self.look = look
-        if self._picture is not None:
-            self.area = AreaPainter(self._picture, look)
+        if self._picture is not None and self.area is not None:
+            self.area = self.area.with_badges(look, names)
             boxes = self._picture.boxes[sorted(numbers_of(self._picture, names))]
             self._tiles.spoil(boxes)
             if len(boxes):
