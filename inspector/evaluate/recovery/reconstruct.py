@@ -6,7 +6,7 @@ what earlier ones lost. One layer's second moments are held at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from inspector.quant.qparams import QParams
 from inspector.quant.rounding import Steps, adaround, gptq
 
 Doubles = NDArray[np.float64]
+Floats = NDArray[np.float32]
 Rounding = Callable[[Doubles, Doubles, Steps, Callable[[], None]], Doubles]
 
 ROUNDINGS: Mapping[str, Rounding] = {"gptq": gptq, "adaround": adaround}
@@ -40,6 +41,9 @@ MOST_COLUMNS = 8192
 
 POSITIONS = 32768
 """Positions that the second moments of a layer are gathered from, over all samples."""
+
+_CHUNK = 2048
+"""Positions whose products are summed up at once."""
 
 
 @dataclass(slots=True)
@@ -130,12 +134,14 @@ def second_moments(
     most = max(POSITIONS // max(count, 1), 1)
     sums: list[Doubles] = []
     seen = 0
-    for number, (expected, computed) in enumerate(stop.inputs()):
+    for x, f in _chunks(
         # The same positions of both.
-        x, f = (
+        tuple(
             columns(layer, node, values, most, np.random.default_rng(number))
             for values in (computed, expected)
         )
+        for number, (expected, computed) in enumerate(stop.inputs())
+    ):
         off = f - x
         parts = [
             (x.swapaxes(1, 2) @ x).astype(np.float64),
@@ -150,6 +156,22 @@ def second_moments(
         moments -= mean[:, :, None] * mean[:, None, :]
         missed -= mean_off[:, :, None] * mean[:, None, :]
     return moments, missed
+
+
+def _chunks(parts: Iterable[tuple[Floats, ...]]) -> Iterator[tuple[Floats, ...]]:
+    """Positions of several samples together: a sum over them costs as much as one over few.
+
+    Args:
+        parts: arrays (groups, positions, columns) of each sample.
+    """
+    held: list[tuple[Floats, ...]] = []
+    for part in parts:
+        held.append(part)
+        if sum(one[0].shape[1] for one in held) >= _CHUNK:
+            yield tuple(np.concatenate(one, axis=1) for one in zip(*held, strict=True))
+            held = []
+    if held:
+        yield tuple(np.concatenate(one, axis=1) for one in zip(*held, strict=True))
 
 
 def aimed(rows: Doubles, moments: Doubles, missed: Doubles) -> Doubles:
