@@ -7,10 +7,15 @@ the methods saw; photographs are few, so the halves take turns as in `quality`.
 
     python tests/benchmarks/recovery.py [PART OF A NAME ...]           to the screen
     python tests/benchmarks/recovery.py --write [PART OF A NAME ...]   also into RECOVERY.md
+
+All of it takes hours. `--keep=FOLDER` keeps each figure there as it is found, so that it can be cut
+off and goes on where it was; with `--kept` nothing is run, and models not yet done are left out.
 """
 
 from __future__ import annotations
 
+import pickle
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -58,9 +63,27 @@ class Row:
     error: str = ""
 
 
-def measure(case: Case, setting: str) -> Row:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Figures that were found before.
+
+    Attributes:
+        folder: where they are; None to keep none.
+        only: run nothing.
+    """
+
+    folder: Path | None = None
+    only: bool = False
+
+    def path(self, *key: object) -> Path | None:
+        """The file of some figures."""
+        words = "-".join(re.sub(r"[^\w.]+", "_", str(part)) for part in key)
+        return None if self.folder is None else self.folder / f"{words}.pickle"
+
+
+def measure(case: Case, setting: str, kept: Kept) -> Row:
     """All figures of one case under a setting: means over its folds."""
-    folds = [_measure_fold(case, fold, setting) for fold in range(case.folds)]
+    folds = [_kept_fold(case, fold, setting, kept) for fold in range(case.folds)]
     error = next((one.error for one in folds if one.error), "")
     samples = sum(one.samples for one in folds)
     if error:
@@ -69,7 +92,20 @@ def measure(case: Case, setting: str) -> Row:
     return Row(case.name, samples, {n: Promise.mean([f.found[n] for f in folds]) for n in names})
 
 
-def _measure_fold(case: Case, fold: int, setting: str) -> Row:
+def _kept_fold(case: Case, fold: int, setting: str, kept: Kept) -> Row:
+    path = kept.path(case.name, fold, setting)
+    if path is not None and path.exists():
+        found: Row = pickle.loads(path.read_bytes())
+        return found
+    if kept.only:
+        return Row(case.name, 0, {}, "not measured yet")
+    row = _measure_fold(case, fold, setting, kept)
+    if path is not None:
+        path.write_bytes(pickle.dumps(row))
+    return row
+
+
+def _measure_fold(case: Case, fold: int, setting: str, kept: Kept) -> Row:
     calibration_feeds, evaluation_feeds = case.read(fold)
     data = dataset("calibration data", calibration_feeds)
     held_out = dataset("held-out data", evaluation_feeds).spread(MOST_EVALUATED)
@@ -81,8 +117,14 @@ def _measure_fold(case: Case, fold: int, setting: str) -> Row:
         opened.require_quantizable()
         calibration = calibrate(opened.prepared, opened.placement.measured, data)
         for name in columns:
+            path = kept.path(case.name, fold, setting, name)
+            if path is not None and path.exists():
+                found[name] = pickle.loads(path.read_bytes())
+                continue
             recipe = Recipe(default.default, recover=Recover.parse(name))
             found[name] = _promise(opened, recipe, calibration, data, held_out)
+            if path is not None:
+                path.write_bytes(pickle.dumps(found[name]))
     except InspectorError as error:
         return Row(case.name, len(held_out), {}, error.message)
     return Row(case.name, len(held_out), found)
@@ -177,12 +219,19 @@ def report(found: dict[str, list[Row]]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Entry point."""
     wanted = [one for one in arguments if not one.startswith("--")]
+    folder = next((Path(one[7:]) for one in arguments if one.startswith("--keep=")), None)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    kept = Kept(folder, "--kept" in arguments)
     found: dict[str, list[Row]] = {setting: [] for setting in SETTINGS}
     for case in all_cases():
         if wanted and not any(part in case.name for part in wanted):
             continue
         for setting, rows in found.items():
-            rows.append(measure(case, setting))
+            row = measure(case, setting, kept)
+            if kept.only and row.error == "not measured yet":
+                continue
+            rows.append(row)
             line = setting_table(rows[-1:], setting).splitlines()[-1]
             print(f"{setting}: {line}", file=sys.stderr, flush=True)
         if "--write" in arguments:
