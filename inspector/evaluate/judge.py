@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import class_output
 from inspector.evaluate.parallel import Remote, ranges_of, run_tasks
-from inspector.evaluate.preview import Numbers, Preview
+from inspector.evaluate.preview import Numbers, Preview, Written
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.shipping import Kit
 from inspector.evaluate.tally import Outcome, Tally, total
@@ -74,6 +74,7 @@ class Judge:
         placement: Placement,
         distributions: Mapping[str, Histogram],
         samples: Dataset,
+        written: Written | None = None,
         *,
         executor: Executor | None = None,
     ) -> None:
@@ -85,8 +86,10 @@ class Judge:
             placement: the sites of its graph.
             distributions: what calibration gathered, by tensor.
             samples: what to run on.
+            written: weights that a method of recovery rounded; see `Preview`.
             executor: other processes to run choices; any other executor is not used.
         """
+        self._written = written
         self._source, self._prepared, self._placement = source, prepared, placement
         self._distributions, self._samples = distributions, samples
         self._executor = executor if isinstance(executor, Remote) else None
@@ -166,6 +169,7 @@ class Judge:
             self._placement,
             self._distributions,
             self._samples.held(),
+            self._written,
         )
 
     def _run_here(self, choice: Choice, cancel: Cancel | None) -> Outcome:
@@ -213,7 +217,9 @@ class Judge:
             if self._preview is None:
                 session = open_session(runnable(self._source), threads=1)
                 self._expected = [session.run(feeds, cancel=cancel) for feeds in self._feeds]
-                self._preview = Preview(self._prepared, self._placement, threads=1)
+                self._preview = Preview(
+                    self._prepared, self._placement, threads=1, written=self._written
+                )
             grids = self._chooser.choose(self._placement.plan(choice), cancel)
             return self._preview, self._preview.numbers(grids)
 

@@ -36,6 +36,10 @@ products may reach 2^40."""
 
 Numbers = dict[str, NDArray[Any]]
 
+Written = Mapping[tuple[str, bytes], NDArray[Any]]
+"""Weights that are put on a grid in the place of the float ones, by layer and `identity` of the
+grid: what a method that rounds weights chose for it."""
+
 
 class Preview:
     """One session that predicts any choice for any layer in one forward pass.
@@ -56,6 +60,7 @@ class Preview:
         float8: bool = False,
         held: ByteCache | None = None,
         dynamic: bool = False,
+        written: Written | None = None,
     ) -> None:
         """Builds the session.
 
@@ -67,6 +72,7 @@ class Preview:
             held: where quantized weights are kept; without a bound by default.
             dynamic: follow plans that find grids when the model runs. Without it the activations of
                 such layers stay float.
+            written: weights to round in the place of the model's; none by default.
 
         Raises:
             RunError: onnxruntime refuses the model.
@@ -74,6 +80,7 @@ class Preview:
         self.float8 = float8
         self.dynamic = dynamic
         self._model = model
+        self._written = written or {}
         self._placement = placement
         self._layers = {layer.name: layer for layer in placement.graph.layers}
         self._simulation = simulate(model, placement, float8=float8, dynamic=dynamic)
@@ -280,7 +287,8 @@ class Preview:
         held: tuple[bytes, NDArray[Any]] | None = self._held.get((layer.name, tensor))
         if held is not None and held[0] == key:
             return held[1]
-        values = self._model.constant(tensor)
+        values = self._written.get((layer.name, identity(grid)))
+        values = self._model.constant(tensor) if values is None else values
         values = whole_steps(values, grid) if dynamic else weight_input(layer, values, grids)
         self._held.put((layer.name, tensor), (key, values))
         return values

@@ -22,7 +22,7 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.downstream import Downstream
 from inspector.evaluate.fidelity import class_output
 from inspector.evaluate.parallel import Remote, ranges_of, run_tasks
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, Written
 from inspector.evaluate.runtime import open_session
 from inspector.evaluate.shipping import Kit
 from inspector.evaluate.tally import Tally
@@ -105,6 +105,7 @@ class Bench:
         distributions: Mapping[str, Histogram],
         samples: Dataset,
         choices: Mapping[int, Mapping[str, LayerSpecs]],
+        written: Written | None = None,
         *,
         threads: int = 1,
     ) -> None:
@@ -117,9 +118,11 @@ class Bench:
             distributions: what calibration gathered, by tensor.
             samples: what to run on.
             choices: the filled specs of every layer, by width.
+            written: weights that a method of recovery rounded; see `Preview`.
             threads: within an operator. With one, figures do not depend on the machine, and tasks
                 that run side by side use the other cores.
         """
+        self._written = written
         self._source, self._prepared, self._placement = source, prepared, placement
         self._distributions = distributions
         self._samples, self._choices, self._threads = samples, choices, threads
@@ -150,6 +153,7 @@ class Bench:
             self._distributions,
             self._samples.held(),
             self._choices,
+            self._written,
         )
 
     def tasks(self, cases: Sequence[Case], least: int = 1) -> list[Task]:
@@ -249,7 +253,12 @@ class Bench:
         with self._lock:
             if self._downstream is None or self._downstream[0] != bits:
                 if self._preview is None:
-                    self._preview = Preview(self._prepared, self._placement, threads=self._threads)
+                    self._preview = Preview(
+                        self._prepared,
+                        self._placement,
+                        threads=self._threads,
+                        written=self._written,
+                    )
                 base, expected = self._base(bits, cancel)
                 self._downstream = None  # its memory is wanted for the next
                 near = Downstream(self._preview, base, self._feeds, expected, threads=self._threads)

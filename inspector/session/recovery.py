@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +13,20 @@ from inspector.errors import DataError
 from inspector.evaluate.calibrate import Calibration, calibrate
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Numbers, Preview, has_float8
+from inspector.evaluate.preview import Numbers, Preview, Written, has_float8
 from inspector.evaluate.recovery.bias import correct_biases, corrected
 from inspector.evaluate.recovery.moving import MOVING, move
 from inspector.evaluate.recovery.reconstruct import ROUNDINGS, reconstruct
 from inspector.evaluate.recovery.shelf import shelf
 from inspector.evaluate.recovery.walk import Walk
 from inspector.evaluate.runtime import open_session
-from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.grids import Grids, choose_grids, identity
 from inspector.graph.model import Layer
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.own_bias import bias_tensor, own_bias, replace_constants
 from inspector.onnxio.runnable import runnable
 from inspector.progress import Cancel, StageProgress, of_stage
+from inspector.quant.recover import Recover
 from inspector.quant.spec import LayerSpecs
 from inspector.session.opening import OpenModel, with_prepared
 from inspector.session.recipe import Recipe
@@ -140,6 +141,58 @@ def recover(
     return job.run()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovered:
+    """A model on which choices are compared, with what a recipe does so that they cost less.
+
+    Attributes:
+        opened: the model, its factors moved.
+        calibration: the statistics of its activations.
+        written: weights as methods that round them chose them, for every choice that was named.
+    """
+
+    opened: OpenModel
+    calibration: Calibration
+    written: Written
+
+
+def recovered_for(
+    opened: OpenModel,
+    recipe: Recipe,
+    choices: Iterable[Mapping[str, LayerSpecs]],
+    calibration: Calibration,
+    data: Dataset,
+    *,
+    progress: StageProgress | None = None,
+    cancel: Cancel | None = None,
+) -> Recovered:
+    """Does what a recipe switches on for choices that are to be compared, such as several widths.
+
+    Factors are moved once. The weights of each choice are rounded on what they read in the float
+    model, so that any mix can be tried without rounding again; `recover` does it on what the
+    quantized layers before them compute, and makes good some of their errors, so that what is
+    written in the end is better still. Biases are not corrected: what is wrong with a mean depends
+    on all other layers.
+
+    Args:
+        opened: the model.
+        recipe: says what is switched on.
+        choices: the filled specs of every layer.
+        calibration: what is known of all activations.
+        data: the samples that the methods learn from.
+        progress: told of each method as a stage.
+        cancel: asked between runs and while one runs.
+
+    Raises:
+        RunError: onnxruntime failed.
+        CancelledError: `cancel` said so.
+    """
+    if not recipe.recovers:
+        return Recovered(opened, calibration, {})
+    job = _Job(opened, recipe, calibration, data, None, progress, cancel)
+    return job.compare(choices)
+
+
 class _Job:
     """One recovery on its way: the model as it is so far."""
 
@@ -149,7 +202,7 @@ class _Job:
         recipe: Recipe,
         calibration: Calibration | None,
         data: Dataset,
-        measured: Dataset,
+        measured: Dataset | None,
         progress: StageProgress | None,
         cancel: Cancel | None,
     ) -> None:
@@ -173,12 +226,8 @@ class _Job:
         left = self._give_biases()
         self._choose_grids()
         self._measure("", ())
-        for method in MOVING:
-            if names := self._layers_with(method):
-                self._move_channels(method, names)
-        for method in ROUNDINGS:
-            if names := self._layers_with(method):
-                self._round_weights(method, names)
+        self._move()
+        self._round()
         if names := self._layers_with("bias"):
             self._correct_biases(names, left)
         return Recovery(
@@ -188,8 +237,39 @@ class _Job:
             self._model(),
             tuple(self._steps),
             len(self._samples),
-            self._measured.source,
+            "" if self._measured is None else self._measured.source,
         )
+
+    def compare(self, choices: Iterable[Mapping[str, LayerSpecs]]) -> Recovered:
+        """See `recovered_for`."""
+        assert self._calibration is not None, "choices are compared on known activations"
+        self._give_biases()
+        self._switched = {
+            name: Recover(tuple(one for one in on.methods if one != "bias"))
+            for name, on in self._switched.items()
+        }
+        self._choose_grids()
+        self._move()
+        written: dict[tuple[str, bytes], NDArray[Any]] = {}
+        for specs in choices:
+            self._specs, self._weights = specs, {}
+            self._choose_grids()
+            self._round()
+            for layer in self._opened.graph.layers:
+                if layer.weight in self._weights and layer.name in self._grids.weights:
+                    key = layer.name, identity(self._grids.weights[layer.name])
+                    written[key] = self._weights[layer.weight]
+        return Recovered(self._opened, self._calibration, written)
+
+    def _move(self) -> None:
+        for method in MOVING:
+            if names := self._layers_with(method):
+                self._move_channels(method, names)
+
+    def _round(self) -> None:
+        for method in ROUNDINGS:
+            if names := self._layers_with(method):
+                self._round_weights(method, names)
 
     def _layers_with(self, method: str) -> tuple[str, ...]:
         """The layers that a method is switched on for and that have weights."""
@@ -240,7 +320,9 @@ class _Job:
         return Preview(self._model(), self._opened.placement).numbers(self._grids)
 
     def _measure(self, method: str, layers: tuple[str, ...], left: tuple[str, ...] = ()) -> None:
-        """Adds a step with what the model does now."""
+        """Adds a step with what the model does now, where that is wanted."""
+        if self._measured is None:
+            return
         preview = self._preview()
         numbers = preview.numbers(self._grids)
         meter = FidelityMeter(class_output(self._opened.graph))
@@ -295,6 +377,7 @@ class _Job:
                 dict.fromkeys(names, method),
                 self._layers_with("bias"),
                 len(self._samples),
+                alone=self._measured is None,
                 cancel=self._cancel,
             )
         for name, values in found.weights.items():

@@ -32,6 +32,7 @@ from inspector.session.gather import all_tensors
 from inspector.session.mixing import Budget, Measure, Mix, problem_of, recipe_of_specs
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import Recipe
+from inspector.session.recovery import recovered_for
 from inspector.session.samples import SampleRequest
 from inspector.session.sensitivity import bench_of, divided
 from inspector.session.widths import Widths, widths_of
@@ -165,6 +166,7 @@ def search(
     found = search_opened(
         opened,
         calibration,
+        calibration_data,
         samples,
         request.recipe,
         widths,
@@ -210,6 +212,7 @@ class Searched:
 def search_opened(
     opened: OpenModel,
     calibration: Calibration,
+    learned: Dataset,
     samples: Dataset,
     recipe: Recipe,
     widths: Widths,
@@ -226,8 +229,10 @@ def search_opened(
     Args:
         opened: the model.
         calibration: what is known of all its activations.
+        learned: what the recipe's methods of recovery learn from.
         samples: what choices are judged by.
-        recipe: says what is quantized at all.
+        recipe: says what is quantized at all; what it does so that quantizing costs less is done
+            for each width (see `recovered_for`).
         widths: of `allowed_widths`.
         budget: the limit.
         executor: what runs the work; by default threads, one for each core.
@@ -243,7 +248,17 @@ def search_opened(
     budget.check(opened, widths, samples)
     measure = Measure.of(opened, recipe, widths, calibration, budget)
     ways: tuple[Way, ...] = ("weights", "activations") if measure.both_vary else ("weights",)
-    bench = bench_of(opened, calibration, samples, widths)
+    recovered = recovered_for(
+        opened,
+        recipe,
+        widths.choices.values(),
+        calibration,
+        learned,
+        progress=progress,
+        cancel=cancel,
+    )
+    opened, calibration = recovered.opened, recovered.calibration
+    bench = bench_of(recovered, samples, widths)
     cases = [
         Case(name, bits, way)
         for bits in widths.choices
@@ -269,6 +284,7 @@ def search_opened(
         opened.placement,
         calibration.tensors,
         samples,
+        recovered.written,
         executor=executor,
     )
     work = Search(

@@ -33,6 +33,7 @@ from inspector.progress import Cancel, Progress, StageProgress, of_stage
 from inspector.session.gather import all_tensors
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import Recipe
+from inspector.session.recovery import Recovered, recovered_for
 from inspector.session.samples import SampleRequest
 from inspector.session.sensitivity_file import ResultsFile, results_key
 from inspector.session.widths import Widths, widths_of
@@ -48,7 +49,8 @@ class SensitivityRequest:
     Attributes:
         model: the float model's file.
         data: samples, to calibrate with and to run on.
-        recipe: says which layers are quantized and how, but for the width.
+        recipe: says which layers are quantized and how, but for the width; what it does so that
+            quantizing costs less is done for each width (see `recovered_for`).
         bits: the widths.
         ways: what is quantized; see `inspector.evaluate.sensitivity.Way`.
         runs: on how many samples each case is run; they are kept from calibration where there are
@@ -217,7 +219,17 @@ def analyse(
         cancel=cancel,
     )
     calibrated = time.perf_counter()
-    bench = bench_of(opened, calibration, samples, widths)
+    recovered = recovered_for(
+        opened,
+        request.recipe,
+        widths.choices.values(),
+        calibration,
+        calibration_data,
+        progress=progress,
+        cancel=cancel,
+    )
+    opened, calibration = recovered.opened, recovered.calibration
+    bench = bench_of(recovered, samples, widths)
     cases = [
         Case(name, bits, way)
         for bits in request.bits
@@ -268,17 +280,17 @@ def divided(data: Dataset, runs: int) -> tuple[Dataset, Dataset]:
     return data.split(runs)
 
 
-def bench_of(
-    opened: OpenModel, calibration: Calibration, samples: Dataset, widths: Widths
-) -> Bench:
+def bench_of(recovered: Recovered, samples: Dataset, widths: Widths) -> Bench:
     """What runs the cases of a model."""
+    opened = recovered.opened
     return Bench(
         opened.source,
         opened.prepared,
         opened.placement,
-        calibration.tensors,
+        recovered.calibration.tensors,
         samples,
         widths.choices,
+        recovered.written,
     )
 
 

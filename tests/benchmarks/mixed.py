@@ -66,6 +66,7 @@ def run_once(model: Path, data: Path, ways: tuple[str, ...]) -> dict[str, object
     from inspector.session.gather import all_tensors
     from inspector.session.opening import open_model
     from inspector.session.recipe import Recipe
+    from inspector.session.recovery import Recovered
     from inspector.session.sensitivity import bench_of, decibels_of, estimate
     from inspector.session.widths import widths_of
 
@@ -89,7 +90,7 @@ def run_once(model: Path, data: Path, ways: tuple[str, ...]) -> dict[str, object
     before = plain(part)
     found = {}
     start = time.perf_counter()
-    bench = bench_of(opened, calibration, samples, widths)
+    bench = bench_of(Recovered(opened, calibration, {}), samples, widths)
     cases = [Case(name, bits, way) for bits in BITS for name in layers for way in ways]
     measure_cases(bench, cases, lambda parts: found.update({p.case: p for p in parts}))
     ours = time.perf_counter() - start
@@ -194,7 +195,7 @@ def fronts(
         start = time.perf_counter()
         widths = allowed_widths(opened, Recipe(), BITS)
         budget = Budget("mean_bits", 32.0)
-        found = search_opened(opened, calibration, judged, Recipe(), widths, budget)
+        found = search_opened(opened, calibration, judged, judged, Recipe(), widths, budget)
         seconds = time.perf_counter() - start
         told(f"{case.model.stem}: {found.asked} choices")  # type: ignore[attr-defined]
         judge = Judge(opened.source, opened.prepared, opened.placement, calibration.tensors, judged)

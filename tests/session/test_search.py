@@ -48,7 +48,9 @@ class Setting:
         """With 4 and 8 bits."""
         recipe = recipe or Recipe()
         widths = allowed_widths(self.opened, recipe, (4, 8))
-        return search_opened(self.opened, self.calibration, self.samples, recipe, widths, budget)
+        return search_opened(
+            self.opened, self.calibration, self.samples, self.samples, recipe, widths, budget
+        )
 
     def judge(self) -> Judge:
         """One that knows nothing yet."""

@@ -68,6 +68,7 @@ def reconstruct(
     centred: Collection[str],
     count: int,
     *,
+    alone: bool = False,
     cancel: Cancel | None = None,
 ) -> Reconstruction:
     """Chooses the codes of layers, in graph order.
@@ -80,6 +81,7 @@ def reconstruct(
         methods: by layer, one of `ROUNDINGS`.
         centred: layers whose mean error a bias takes out afterwards: only what varies counts.
         count: how many samples the walk has.
+        alone: round each layer as if all others were float: for choices in which they may be.
         cancel: asked now and then.
 
     Raises:
@@ -103,21 +105,24 @@ def reconstruct(
             continue
         assert layer.weight is not None
         weight = constant(layer.weight)
-        moments, missed = second_moments(stop, graph, count, centred=layer.name in centred)
+        centre = layer.name in centred
+        moments, missed = second_moments(stop, graph, count, centred=centre, alone=alone)
         rows = to_rows(layer, weight.astype(np.float64))
         steps = grid_rows(layer, grid, weight.shape)
         chosen = ROUNDINGS[method](aimed(rows, moments, missed), moments, steps, stop_if_cancelled)
         chosen = better_rows(rows, moments, missed, steps.nearest(rows), chosen)
         values = from_rows(layer, chosen).astype(weight.dtype)
-        stop.set_weight(values)
         found.weights[layer.name] = values
+        if alone:
+            continue
+        stop.set_weight(values)
         if layer.name in centred:
             take_out_mean_error(stop)  # as a bias will: later layers are to see what they will see
     return found
 
 
 def second_moments(
-    stop: Stop, graph: Graph, count: int, *, centred: bool
+    stop: Stop, graph: Graph, count: int, *, centred: bool, alone: bool = False
 ) -> tuple[Doubles, Doubles]:
     """What a layer's rows are multiplied with: x in the quantized model, f in the float one.
 
@@ -126,6 +131,7 @@ def second_moments(
         graph: its graph.
         count: samples that there are.
         centred: take the means away.
+        alone: take x from the float model as well.
 
     Returns:
         E[x x^T] and E[(f - x) x^T], (groups, columns, columns) each.
@@ -138,7 +144,7 @@ def second_moments(
         # The same positions of both.
         tuple(
             columns(layer, node, values, most, np.random.default_rng(number))
-            for values in (computed, expected)
+            for values in (expected if alone else computed, expected)
         )
         for number, (expected, computed) in enumerate(stop.inputs())
     ):

@@ -96,6 +96,7 @@ class Request:
             search_opened(
                 self.opened,
                 self.calibration,
+                self.dataset,
                 samples,
                 self.recipe,
                 widths,

@@ -59,6 +59,7 @@ class Request:
         from inspector.evaluate.sensitivity import Case, measure_cases
         from inspector.evaluate.tally import total
         from inspector.gui.estimate import cores, preview_samples
+        from inspector.session.recovery import recovered_for
         from inspector.session.search import allowed_widths
         from inspector.session.sensitivity import bench_of, decibels_of, estimate
 
@@ -67,7 +68,15 @@ class Request:
         found = estimate(self.opened, self.calibration, samples, widths, context.cancelled)
         estimates = {case: decibels_of(power) for case, power in found.items()}
         context.tell(Part(widths=widths, estimates=estimates))
-        bench = bench_of(self.opened, self.calibration, samples, widths)
+        recovered = recovered_for(
+            self.opened,
+            self.recipe,
+            widths.choices.values(),
+            self.calibration,
+            self.dataset,
+            cancel=context.cancelled,
+        )
+        bench = bench_of(recovered, samples, widths)
         done, every = 0, len(SHOWN_WAYS) * sum(len(widths.layers(bits)) for bits in widths.choices)
 
         def take(parts: tuple[Found, ...]) -> None:
@@ -103,7 +112,7 @@ class Sensitivities(QObject):
         super().__init__(parent)
         self._bridge = bridge
         self._task: Task | None = None
-        self._of: tuple[object, object, str] = (None, None, "")
+        self._of: tuple[object, object, object] = (None, None, None)
         self._stopped = False
         self.widths: Widths | None = None
         self.outcomes: dict[tuple[str, int, Way], Outcome] = {}
@@ -147,7 +156,7 @@ class Sensitivities(QObject):
             return
         self._forget()
         request = Request(document.opened, calibration, dataset, document.recipe)
-        self._of = calibration, dataset, document.recipe.target
+        self._of = calibration, dataset, _whole(document.recipe)
         self._task = self._bridge.tasks.submit(
             CHANNEL, request.run, lambda _: self._done(), _TITLE, early=self._take
         )
@@ -168,7 +177,7 @@ class Sensitivities(QObject):
         """Whether a layer would be quantized in another way today."""
         if self.widths is None or name not in self.widths.base:
             return False
-        if self._of[2] != self._bridge.document.recipe.target:
+        if self._of[2] != _whole(self._bridge.document.recipe):
             return True
         now, then = self._bridge.document.specs_of(name), self.widths.base[name]
         return now != then and _at(now, self.bits) != _at(then, self.bits)
@@ -209,8 +218,14 @@ class Sensitivities(QObject):
 
     def _reset(self) -> None:
         self._forget()
-        self._of = (None, None, "")
+        self._of = (None, None, None)
         self.changed.emit()
+
+
+def _whole(recipe: Recipe) -> object:
+    """What of a recipe concerns the figures of all layers: the target, and what is recovered."""
+    recovered = [(rule.layers, rule.recover) for rule in recipe.rules if rule.recover is not None]
+    return recipe.target, recipe.recover, recovered
 
 
 def _key(case: Case) -> tuple[str, int, Way]:
