@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,6 +29,8 @@ T = TypeVar("T")
 MODEL = "model"
 """The channel on which a model is opened: what can wait for it does."""
 _WORKERS = 3
+_NICE = 5
+"""A thread that does not have this gets three times the share of a core that they both want."""
 _PROGRESS_SECONDS = 0.05
 _BREATH_SECONDS = 0.004
 """Work that breathes holds the window up no longer than this, while the window waits for it."""
@@ -58,6 +63,16 @@ class Task:
     def is_cancelled(self) -> bool:
         """Whether it was asked to stop."""
         return self._cancelled.is_set()
+
+
+def _give_way_to_the_window() -> None:
+    """Let the window have a core first; threads that this one starts inherit that.
+
+    Elsewhere than on Linux threads have no such number of their own.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # some sandboxes forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _start_threads(pool: ThreadPoolExecutor) -> None:
@@ -181,7 +196,9 @@ class Tasks(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="work")
+        self._pool = ThreadPoolExecutor(
+            _WORKERS, thread_name_prefix="work", initializer=_give_way_to_the_window
+        )
         _start_threads(self._pool)
         self._numbers = itertools.count(1)
         self._current: dict[str, Task] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PySide6.QtCore import QTimer
@@ -41,6 +44,23 @@ def test_answers_arrive_on_the_main_thread(qtbot: QtBot, tasks: Tasks) -> None:
     qtbot.waitUntil(lambda: answers == [42])
     assert threads == [threading.main_thread()]
     assert work_threads[0] is not threading.main_thread()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own here")
+def test_the_window_has_a_core_before_workers(qtbot: QtBot, tasks: Tasks) -> None:
+    """Threads that work starts are behind the window as well; the window is where it was."""
+
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def work(_: Context) -> tuple[int, int]:
+        with ThreadPoolExecutor(1) as pool:
+            return nice(), pool.submit(nice).result()
+
+    before, found = nice(), list[tuple[int, int]]()
+    tasks.submit("any", work, found.append)
+    qtbot.waitUntil(lambda: bool(found))
+    assert min(found[0]) > before == nice()
 
 
 def test_only_the_newest_answer_is_delivered(qtbot: QtBot, tasks: Tasks) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from PySide6.QtCore import QPointF, QRectF, QSizeF
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF, QSizeF
 from PySide6.QtGui import QPainter
 
 from inspector.gui.graph_view.area import OUTLINE, AreaPainter
@@ -23,10 +25,12 @@ class Surface:
 
     Args:
         changed: called when all is to be painted anew.
-        spoiled: called with the part of the picture that is to be painted anew.
+        spoiled: called with the parts of the picture that are to be painted anew, (n, 4).
     """
 
-    def __init__(self, changed: Callable[[], None], spoiled: Callable[[QRectF], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], spoiled: Callable[[NDArray[np.float64]], None]
+    ) -> None:
         self._changed, self._spoiled = changed, spoiled
         self.look = Look(Brushes(LIGHT))
         self.area: AreaPainter | None = None
@@ -95,11 +99,9 @@ class Surface:
         if self._picture is not None and self.area is not None:
             self.area = self.area.with_badges(look, names)
             boxes = self._picture.boxes[sorted(numbers_of(self._picture, names))]
+            boxes = boxes + np.array([-OUTLINE, -OUTLINE, OUTLINE, OUTLINE])
             self._tiles.spoil(boxes)
-            if len(boxes):
-                low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-                around = QRectF(QPointF(*low.tolist()), QPointF(*high.tolist()))
-                self._spoiled(around.adjusted(-OUTLINE, -OUTLINE, OUTLINE, OUTLINE))
+            self._spoiled(boxes)
 
     def _restyle(self, look: Look) -> None:
         """Paint everything anew; what is there stays until then."""

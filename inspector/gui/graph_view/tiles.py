@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, QSizeF
+from PySide6.QtCore import QPointF, QRect, QRectF, QSizeF
 from PySide6.QtGui import QPainter, QPixmap
 
+from inspector.gui.graph_view.distant import DISTANT_SCALE
 from inspector.gui.graph_view.viewport import Viewport
 
 SIDE = 256
@@ -34,8 +35,10 @@ Paint = Callable[[QPainter, QRectF, float], None]
 
 @dataclass(slots=True)
 class _Tile:
+    """A tile, and the part of it that is to be painted anew, in pixels; empty for nothing."""
+
     pixmap: QPixmap
-    fresh: bool = True
+    spoiled: QRect = field(default_factory=QRect)
 
 
 @dataclass(slots=True)
@@ -57,20 +60,23 @@ class Tiles:
         self._levels.clear()
 
     def spoil(self, boxes: NDArray[np.float64] | None = None) -> None:
-        """Paint parts anew: those under boxes (n, 4), or all; what is there stays until then."""
+        """Paint parts anew: those in boxes (n, 4), or all; what is there stays until then.
+
+        Of a tile no more is painted than what holds its boxes, but from far away, where cards are
+        painted all at once.
+        """
         if boxes is not None and not len(boxes):
             return
         del self._levels[:-1]
         for level in self._levels:
-            reach = SIDE / level.scale
-            for (column, row), tile in level.tiles.items():
-                if boxes is not None:
-                    left, top = column * reach, row * reach
-                    hit = (boxes[:, 0] <= left + reach) & (boxes[:, 2] >= left)
-                    hit &= (boxes[:, 1] <= top + reach) & (boxes[:, 3] >= top)
-                    if not hit.any():
-                        continue
-                tile.fresh = False
+            for key, tile in level.tiles.items():
+                if boxes is None:
+                    tile.spoiled = tile.pixmap.rect()
+                else:
+                    part = _pixels_of(boxes, key, level)
+                    if level.scale < DISTANT_SCALE and not part.isEmpty():
+                        part = tile.pixmap.rect()
+                    tile.spoiled = tile.spoiled.united(part)
 
     def draw(
         self, painter: QPainter, view: Viewport, size: QSizeF, ratio: float, budget: float
@@ -89,13 +95,13 @@ class Tiles:
         # Something new must come with every frame, or a slow machine would never be done.
         end = time.perf_counter() + budget
         wanted = missing + [
-            key for key in seen if key in level.tiles and not level.tiles[key].fresh
+            key for key in seen if key in level.tiles and not level.tiles[key].spoiled.isEmpty()
         ]
         painted = 0
         for key in wanted:
             if painted and time.perf_counter() >= end:
                 break
-            level.tiles[key] = _Tile(self._painted(key, level))
+            self._paint_tile(key, level)
             painted += 1
         for key in seen:
             tile = level.tiles.get(key)
@@ -135,18 +141,40 @@ class Tiles:
                 if place.intersects(whole):
                     painter.drawPixmap(place, tile.pixmap, QRectF(tile.pixmap.rect()))
 
-    def _painted(self, key: Key, level: _Level) -> QPixmap:
-        side = math.ceil(SIDE * level.ratio)
-        pixmap = QPixmap(side, side)
-        pixmap.setDevicePixelRatio(level.ratio)
-        painter = QPainter(pixmap)
+    def _paint_tile(self, key: Key, level: _Level) -> None:
+        """Paint a new tile, or the spoiled part of one that is there."""
+        tile = level.tiles.get(key)
+        if tile is None:
+            side = math.ceil(SIDE * level.ratio)
+            pixmap = QPixmap(side, side)
+            pixmap.setDevicePixelRatio(level.ratio)
+            tile = level.tiles[key] = _Tile(pixmap, pixmap.rect())
+        part, tile.spoiled = QRectF(tile.spoiled), QRect()
+        part = QRectF(part.topLeft() / level.ratio, part.size() / level.ratio)
+        painter = QPainter(tile.pixmap)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.translate(-key[0] * SIDE, -key[1] * SIDE)
+        painter.setClipRect(part)
+        corner = QPointF(key[0] * SIDE, key[1] * SIDE)
+        painter.translate(-corner)
         painter.scale(level.scale, level.scale)
-        reach = SIDE / level.scale
-        self._paint(painter, QRectF(key[0] * reach, key[1] * reach, reach, reach), level.scale)
+        area = QRectF((part.topLeft() + corner) / level.scale, part.size() / level.scale)
+        self._paint(painter, area, level.scale)
         painter.end()
-        return pixmap
+
+
+def _pixels_of(boxes: NDArray[np.float64], key: Key, level: _Level) -> QRect:
+    """The pixels of a tile that hold all boxes (n, 4) that reach into it."""
+    side = math.ceil(SIDE * level.ratio)
+    corner = np.array([*key, *key], np.float64) * SIDE
+    pixels = (boxes * level.scale - corner) * level.ratio
+    low = np.floor(pixels[:, :2]).clip(0, side)
+    high = np.ceil(pixels[:, 2:]).clip(0, side)
+    inside = (high > low).all(axis=1)
+    if not inside.any():
+        return QRect()
+    left, top = low[inside].min(axis=0).astype(int).tolist()
+    right, bottom = high[inside].max(axis=0).astype(int).tolist()
+    return QRect(left, top, right - left, bottom - top)
 
 
 def _seen(x: int, y: int, size: QSizeF) -> Iterator[Key]:

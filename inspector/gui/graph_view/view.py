@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSizeF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QFocusEvent,
@@ -41,6 +43,8 @@ from inspector.gui.theme import Theme
 
 _MOVING_BUDGET, _RESTING_BUDGET = 0.006, 0.016
 """Seconds of painting in one frame: while something moves, and when all is still."""
+_MOST_PARTS = 8
+"""So many cards are painted anew one by one; of more, all between them as well."""
 _VEIL_MS = 200
 """How long a picture that is out of date stays as it was, before it is veiled."""
 
@@ -370,9 +374,13 @@ class GraphView(QWidget):
 
     # Inside
 
-    def _repaint(self, area: QRectF) -> None:
-        """Paint a part of the picture anew."""
-        self.update(self.camera.view.to_widget(area).adjusted(-2, -2, 2, 2).toAlignedRect())
+    def _repaint(self, boxes: NDArray[np.float64]) -> None:
+        """Paint parts of the picture (n, 4) anew."""
+        if len(boxes) > _MOST_PARTS:
+            boxes = np.concatenate((boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)))[None]
+        for left, top, right, bottom in boxes.tolist():
+            part = self.camera.view.to_widget(QRectF(left, top, right - left, bottom - top))
+            self.update(part.adjusted(-2, -2, 2, 2).toAlignedRect())
 
     def _size(self) -> QSizeF:
         return QSizeF(self.width(), self.height())

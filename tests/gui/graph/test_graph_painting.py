@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import (
     QColor,
@@ -87,6 +89,36 @@ def test_badges_are_painted_where_they_changed(qtbot: QtBot, view: GraphView) ->
     assert reds() > 20
     view.surface.set_badges({name: Badge("int8:channel", "uint8:tensor")})
     assert reds() == 0
+
+
+@pytest.mark.parametrize("scale", [1.3, 0.8, 0.45, 0.15, 0.05])
+def test_a_part_painted_anew_is_as_if_all_had_been(
+    view: GraphView, stored_images: Any, scale: float
+) -> None:
+    """At every zoom, wherever tiles meet, but for the last bit of a smoothed edge."""
+    dice, pixels = random.Random(0), stored_images.pixels
+    view.camera.zoom(scale / view.scale())
+    names = [card.name for card in drawn(view).cards if card.kind == "layer"]
+    view.camera.look_at(drawn(view).rect(drawn(view).scene.place[names[0]]).center())
+    badges = {name: Badge("int8", "uint8", "9 dB", QColor("#ff0000")) for name in names}
+
+    def seen() -> NDArray[np.int16]:
+        view.grab()
+        while not view.is_sharp():  # a frame paints as much as it has time for
+            view.grab()
+        found: NDArray[np.int16] = pixels(view.grab().toImage())
+        return found
+
+    view.surface.set_badges(badges)
+    seen()
+    for number in range(6):
+        some = dice.sample(names, min(2, len(names)))
+        figure = f"{dice.randint(5, 500)} dB"
+        badge = Badge("int4:channel", "", figure, QColor(0, 40 * number, 99))
+        view.surface.update_badges(dict.fromkeys(some, badge))
+        in_part = seen()
+        view.surface.apply_theme(LIGHT)  # forgets all tiles
+        np.testing.assert_allclose(in_part, seen(), atol=1)
 
 
 def test_odd_graphs_have_a_picture(qtbot: QtBot, make_view: Callable[[Picture], GraphView]) -> None:
