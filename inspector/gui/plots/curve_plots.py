@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from inspector.gui.plots.items import EndLabel, LabelItem, PixelItem, polygon
 from inspector.gui.plots.items import Mapping as Pixels
+from inspector.gui.plots.plain_axis import PlainAxis
 from inspector.gui.plots.plot_card import PlotCard, Table
 from inspector.gui.plots.range_ticks import method_name
 from inspector.gui.theme import Theme
@@ -178,7 +179,7 @@ class BitsPlot(PlotCard):
         self._mark.setZValue(10)
 
 
-class BitAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
+class BitAxis(PlainAxis):
     """Widths, no others."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
@@ -191,7 +192,7 @@ class BitAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
         return [f"{value:.0f}" for value in values]
 
 
-class PowerAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
+class PowerAxis(PlainAxis):
     """Values along an axis of their logarithms to base 2."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:

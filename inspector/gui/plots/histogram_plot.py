@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from inspector.gui.plots.clip_lines import ClipLines
 from inspector.gui.plots.items import LevelItem, StepItem
+from inspector.gui.plots.plain_axis import PlainAxis
 from inspector.gui.plots.plot_card import PlotCard, Table
 from inspector.gui.plots.range_ticks import RangeTick, RangeTicks
 from inspector.gui.plots.shapes import HistogramShape
@@ -25,7 +26,7 @@ _TICK_PIXELS = 22
 """Least distance between two numbers on an axis."""
 
 
-class CountAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph is not typed
+class CountAxis(PlainAxis):
     """Counts as 5, 200, 3k, on a linear axis or on one of log10(1 + count)."""
 
     def __init__(self, *, log: bool) -> None:

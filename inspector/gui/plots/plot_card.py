@@ -206,6 +206,7 @@ class PlotCard(QFrame):
         self.box.setRange(xRange=x, yRange=y, padding=0)
         wide, high = _FARTHEST * (x[1] - x[0]), _FARTHEST * (y[1] - y[0])
         self.box.setLimits(xMin=x[0] - wide, xMax=x[1] + wide, yMin=y[0] - high, yMax=y[1] + high)
+        self.box.updateMatrix()  # else the next frame finds that out, and asks for another
 
     def forget_zoom(self) -> None:
         """Something else is shown from now on: all of it is seen at first."""

@@ -10,6 +10,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QGraphicsGridLayout, QWidget
 
+from inspector.gui.plots.plain_axis import PlainAxis
+
 
 class Plot(pg.GraphicsWidget):  # type: ignore[misc]  # pyqtgraph is not typed
     """What we use of pyqtgraph's PlotItem, without the dialogs that each of those builds.
@@ -31,7 +33,7 @@ class Plot(pg.GraphicsWidget):  # type: ignore[misc]  # pyqtgraph is not typed
         self.setLayout(grid)
         grid.addItem(self.box, 0, 1)
         for side, row, column in (("left", 0, 0), ("bottom", 1, 1)):
-            axis = axes.get(side) or pg.AxisItem(side, parent=self)
+            axis = axes.get(side) or PlainAxis(side, parent=self)
             axis.linkToView(self.box)
             axis.setZValue(0.5)  # over what is plotted
             axis.setFlag(axis.GraphicsItemFlag.ItemNegativeZStacksBehindParent)
