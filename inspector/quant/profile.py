@@ -18,6 +18,8 @@ from inspector.quant.squared_error import WIDE_GRID, Moments
 Floats = NDArray[np.float64]
 
 _CHUNK = 1 << 15
+_MOST_COUNTS = 1 << 18
+"""Counts of rows and levels that are held at a time where only their sum is wanted."""
 
 _SHORT_ROW = 6
 """Rows of up to so many values a level are rounded value by value: looking up costs more then."""
@@ -135,40 +137,58 @@ def level_counts(dist: Distribution, qp: QParams, row: int | None = None) -> Flo
     if not isinstance(dist, ExactDistribution):
         raise UnsupportedError(f"A {type(dist).__name__} has no known counts.")
     rows = np.arange(dist.rows) if row is None else np.array([row])
-    if _by_value(dist, grids):
-        return _counts_by_value(dist, rows, grids)
-    return _counts_by_level(dist, rows, grids)
-
-
-def _counts_by_value(dist: ExactDistribution, rows: NDArray[np.intp], grids: RowGrids) -> Floats:
-    """Rounds every value: for rows shorter than the grid is wide."""
     total = np.zeros(grids.levels)
-    width = max(dist.values.shape[1], 1)
-    for start in range(0, rows.size, max(1, _CHUNK // width)):
-        part = rows[start : start + max(1, _CHUNK // width)]
-        own = grids.take(part)
-        steps, _ = _rounded(dist.values[part], own)
-        if own.table is None:
-            places = (steps + (own.zero_point[:, None] - own.qmin)).astype(np.int64)
-        else:
-            places = own.table.steps.searchsorted(steps)
-        real = np.arange(dist.values.shape[1]) < dist.count[part, None]
-        total += np.bincount(places[real], minlength=total.size)
-    return total
-
-
-def _counts_by_level(dist: ExactDistribution, rows: NDArray[np.intp], grids: RowGrids) -> Floats:
-    """Looks up where each level begins among the sorted values of each row."""
-    total = np.zeros(grids.levels)
-    lines = max(1, _CHUNK // max(grids.levels, 1))
+    lines = max(1, _MOST_COUNTS // max(grids.levels, 1))
     for start in range(0, rows.size, lines):
-        part = rows[start : start + lines]
-        edges = grids.take(part).thresholds()[:, 1:-1]
-        for line, row in enumerate(part):
-            values = dist.values[row, : int(dist.count[row])]
-            place = np.searchsorted(values, edges[line])
-            total += np.diff(place, prepend=0, append=values.size)
+        total += row_counts(dist, qp, rows[start : start + lines]).sum(axis=0)
     return total
+
+
+def row_counts(dist: ExactDistribution, qp: QParams, rows: NDArray[np.intp]) -> Floats:
+    """How many values of each of some rows each code qmin..qmax gets.
+
+    Args:
+        dist: the sorted values.
+        qp: one scale per row of ``dist``, or one for all.
+        rows: numbers of rows.
+
+    Returns:
+        (len(rows), qmax - qmin + 1) whole numbers.
+    """
+    grids = RowGrids.of(dist, qp)
+    found = np.zeros((rows.size, grids.levels))
+    by_value = _by_value(dist, grids)
+    each = dist.values.shape[1] if by_value else grids.levels
+    lines = max(1, _CHUNK // max(each, 1))
+    for start in range(0, rows.size, lines):
+        part = slice(start, start + lines)
+        count = _counts_by_value if by_value else _counts_by_level
+        found[part] = count(dist, rows[part], grids.take(rows[part]))
+    return found
+
+
+def _counts_by_value(dist: ExactDistribution, rows: NDArray[np.intp], own: RowGrids) -> Floats:
+    """Rounds every value: for rows shorter than the grid is wide."""
+    steps, _ = _rounded(dist.values[rows], own)
+    if own.table is None:
+        places = (steps + (own.zero_point[:, None] - own.qmin)).astype(np.int64)
+    else:
+        places = own.table.steps.searchsorted(steps)
+    places += own.levels * np.arange(rows.size)[:, None]
+    real = np.arange(dist.values.shape[1]) < dist.count[rows, None]
+    counts = np.bincount(places[real], minlength=rows.size * own.levels)
+    return counts.reshape(rows.size, own.levels).astype(np.float64)
+
+
+def _counts_by_level(dist: ExactDistribution, rows: NDArray[np.intp], own: RowGrids) -> Floats:
+    """Looks up where each level begins among the sorted values of each row."""
+    place = np.zeros((rows.size, own.levels + 1))
+    edges = own.thresholds()[:, 1:-1]
+    for line, row in enumerate(rows.tolist()):
+        values = dist.values[row, : dist.count[row]]
+        place[line, 1:-1] = values.searchsorted(edges[line])
+    place[:, -1] = dist.count[rows]
+    return np.diff(place, axis=1)
 
 
 def _by_value(dist: ExactDistribution, grids: RowGrids) -> bool:

@@ -13,7 +13,7 @@ from inspector.quant.distribution import ExactDistribution, Histogram
 from inspector.quant.kernels import fake_quantize, outside, quantize
 from inspector.quant.levels import boundaries
 from inspector.quant.metrics import sqnr_db
-from inspector.quant.profile import error_profile, level_counts, profile_and_counts
+from inspector.quant.profile import error_profile, level_counts, profile_and_counts, row_counts
 from inspector.quant.qparams import QParams, weight_qparams
 from inspector.quant.spec import QuantSpec
 
@@ -97,6 +97,8 @@ def test_level_counts_by_row() -> None:
         assert np.array_equal(
             level_counts(dist, qp), np.bincount(codes.reshape(-1), minlength=levels)
         )
+        two = [np.bincount(codes[row], minlength=levels) for row in (3, 1)]
+        assert np.array_equal(row_counts(dist, qp, np.array([3, 1])), two)
 
 
 @given(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.quant.distribution import ExactDistribution
-from inspector.quant.profile import level_counts
+from inspector.quant.profile import row_counts
 from inspector.quant.qparams import QParams
 
 Floats = NDArray[np.float64]
@@ -100,10 +100,13 @@ def quantized_bins(dist: ExactDistribution, qp: QParams, edges: Floats) -> Float
     Of many rows some, spread evenly, stand for all. The edges are evenly spaced.
     """
     step = -(-dist.rows // MOST_ROWS)
-    heights = np.zeros(len(edges) - 1)
-    for row in range(0, dist.rows, step):
-        heights += level_bins(levels(qp, row), level_counts(dist, qp, row), edges)
-    return heights * step
+    rows = np.arange(0, dist.rows, step)
+    scale, zero = qp.scale.reshape(-1, 1)[rows].astype(np.float64), qp.zero_point.reshape(-1, 1)
+    if qp.table is not None:
+        places = qp.table.steps * scale
+    else:
+        places = (np.arange(qp.qmin, qp.qmax + 1, dtype=np.float64) - zero[rows]) * scale
+    return level_bins(places.ravel(), row_counts(dist, qp, rows).ravel(), edges) * step
 
 
 def coarse(edges: Floats, counts: Floats) -> tuple[Floats, Floats]:
