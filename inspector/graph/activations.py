@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inspector.graph.formulas import FUNCTIONS, Function, number, sigmoid
 from inspector.graph.model import Graph, Node
 from inspector.graph.operators import is_onnx_domain
-
-Floats = NDArray[np.float64]
-Function = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +27,22 @@ class Activation:
 def activation_behind(graph: Graph, tensor: str) -> Activation | None:
     """The activation function that is all that reads a tensor; None where there is no such.
 
-    Besides single operators, x * Sigmoid(x) is known (SiLU: Elfwing et al. 2018), and
-    x * HardSigmoid(x) (hard swish: Howard et al. 2019).
+    Besides single operators, the units of a graph are known, and x * Sigmoid(x) and
+    x * HardSigmoid(x) also where they are in none.
     """
     if tensor in graph.outputs:
         return None
     readers = graph.consumers(tensor)
+    units = {graph.unit_of(node.name) for node in readers}
+    unit = units.pop() if len(units) == 1 else None
+    if unit is not None:
+        known = FUNCTIONS.get(unit.kind)
+        alone = known is not None and unit.source == tensor
+        return Activation(known, unit.output) if known is not None and alone else None
     if len(readers) == 1:
         function = _function(readers[0])
         return None if function is None else Activation(function, readers[0].outputs[0])
-    if len(readers) == 2:
-        return _gated(graph, tensor, readers)
-    return None
+    return _gated(graph, tensor, readers) if len(readers) == 2 else None
 
 
 def _gated(graph: Graph, tensor: str, readers: tuple[Node, ...]) -> Activation | None:
@@ -69,25 +69,26 @@ def _function(node: Node) -> Function | None:
     if not is_onnx_domain(node.domain):
         return None
 
-    def number(name: str, default: float) -> float:
-        value = node.attributes.get(name, default)
-        return float(value) if isinstance(value, int | float) else default
-
     match node.op_type:
         case "LeakyRelu":
-            slope = number("alpha", 0.01)
+            slope = number(node, "alpha", 0.01)
             return lambda x: np.where(x < 0, slope * x, x)
         case "Elu":
-            alpha = number("alpha", 1.0)
+            alpha = number(node, "alpha", 1.0)
             return lambda x: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x)
         case "Sigmoid":
-            return lambda x: 0.5 * (1.0 + np.tanh(0.5 * x))
+            return sigmoid
         case "Tanh":
             return np.tanh
         case "HardSigmoid":
-            slope, shift = number("alpha", 0.2), number("beta", 0.5)
+            slope, shift = number(node, "alpha", 0.2), number(node, "beta", 0.5)
             return lambda x: np.clip(slope * x + shift, 0.0, 1.0)
         case "HardSwish":
-            return lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0)
+            return FUNCTIONS["HardSwish"]
+        case "Gelu":
+            approximate = node.attributes.get("approximate", "none")
+            return FUNCTIONS["GeluTanh" if approximate in {"tanh", b"tanh"} else "Gelu"]
+        case "Mish":
+            return FUNCTIONS["Mish"]
         case _:
             return None

@@ -129,6 +129,23 @@ class Layer:
     macs: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Nodes that compute one known function together, such as a GELU written out.
+
+    Attributes:
+        kind: what they compute, "Gelu" (see `inspector.graph.units`).
+        nodes: their names in graph order; the last one writes the result.
+        source: the only tensor beside constants that they read from outside.
+        output: the only tensor of theirs that others read.
+    """
+
+    kind: str
+    nodes: tuple[str, ...]
+    source: str
+    output: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """A whole graph, its nodes in topological order. Equal only to itself.
@@ -144,6 +161,7 @@ class Graph:
             float.
         opset: version of ONNX's own operators; 0 where the model imports none.
         opsets: version by domain ("" is ONNX's own).
+        units: nodes that are quantized as one: nothing inside of them is put on a grid.
     """
 
     name: str
@@ -154,13 +172,17 @@ class Graph:
     layers: tuple[Layer, ...] = ()
     opset: int = 0
     opsets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    units: tuple[Unit, ...] = ()
     _nodes: Mapping[str, Node] = field(init=False, repr=False)
     _layers: Mapping[str, Layer] = field(init=False, repr=False)
+    _units: Mapping[str, Unit] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index nodes and layers by name."""
+        """Index nodes, layers and units by name."""
         object.__setattr__(self, "_nodes", {node.name: node for node in self.nodes})
         object.__setattr__(self, "_layers", {layer.name: layer for layer in self.layers})
+        units = {name: unit for unit in self.units for name in unit.nodes}
+        object.__setattr__(self, "_units", units)
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
@@ -173,6 +195,10 @@ class Graph:
     def find_layer(self, name: str) -> Layer | None:
         """The layer of that name; None where there is none."""
         return self._layers.get(name)
+
+    def unit_of(self, node: str) -> Unit | None:
+        """The unit that a node is part of; None where it is in none."""
+        return self._units.get(node)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name; KeyError where there is none."""

@@ -169,8 +169,11 @@ def is_own_grid(graph: Graph, node: Node) -> bool:
     """Whether a node has an integer kernel that reads and writes grids.
 
     One with a constant operand has none worth its cost: the constant would need a grid as well.
+    Inside a unit (a SiLU, say) nothing is put on a grid.
     """
     if not is_onnx_domain(node.domain) or node.op_type not in OWN_GRID:
+        return False
+    if graph.unit_of(node.name) is not None:
         return False
     return all(is_activation(graph, name) for name in node.inputs if name)
 

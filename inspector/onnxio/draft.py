@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
@@ -167,6 +167,11 @@ class Draft:
     def remove_nodes(self, gone: Sequence[NodeProto]) -> None:
         """Take nodes out of the main graph."""
         _drop(self.graph.node, {id(node) for node in gone})
+
+    def forget_shapes(self, tensors: Collection[str]) -> None:
+        """Drop what the file says of inner tensors whose shapes are others now."""
+        if tensors:
+            _keep(self.graph.value_info, lambda value: value.name not in tensors)
 
     def sweep(self) -> None:
         """Drop nodes and initializers that nothing reads, and what is said of tensors now gone."""

@@ -11,13 +11,13 @@ from inspector.errors import UnsupportedError
 from inspector.graph.model import Graph
 from inspector.graph.operators import LAYERS, QUANTIZATION
 from inspector.graph.placement import Placement, place
+from inspector.graph.preparations import NO_SKIP
 from inspector.graph.roles import stays_float
 from inspector.onnxio.extract import extract_structure, with_shapes
 from inspector.onnxio.functions import FunctionKey, function_graphs
 from inspector.onnxio.inference import begin_to_infer, forget_types, infer_types
 from inspector.onnxio.loading import Model, load_model
-from inspector.onnxio.opset import QDQ_OPSET, raise_opset
-from inspector.onnxio.passes import PassReport, prepare
+from inspector.onnxio.passes import PassReport, prepare, raise_to_quantizers
 from inspector.progress import pause
 
 
@@ -51,7 +51,8 @@ class OpenModel:
         prepared: the same function with foldings done, in an opset that holds quantizers.
         graph: the prepared model's graph; recipes speak of its layers.
         placement: where quantizers may sit in it.
-        passes: what the foldings did.
+        passes: what each folding did, in order.
+        skip: names of the foldings that were left out.
         obstacle: why the model can be looked at but not quantized; None where it can.
         shown: the source's graph with inferred shapes; its nodes are those of the sketch. It is
             `graph` itself where nothing was prepared.
@@ -66,6 +67,7 @@ class OpenModel:
     obstacle: UnsupportedError | None
     shown: Graph
     functions: Mapping[FunctionKey, Graph] = field(default_factory=lambda: MappingProxyType({}))
+    skip: frozenset[str] = NO_SKIP
 
     @property
     def path(self) -> Path:
@@ -122,11 +124,16 @@ def read_structure(path: Path) -> Sketch:
     return Sketch(source, extract_structure(source), function_graphs(source))
 
 
-def open_model(path: Path | Sketch) -> OpenModel:
+def open_model(
+    path: Path | Sketch,
+    *,
+    skip: frozenset[str] = NO_SKIP,
+) -> OpenModel:
     """Loads a model and makes it ready for quantization.
 
     Args:
         path: the file, or the sketch of a model that is to be opened.
+        skip: names of the foldings to leave out.
 
     Raises:
         ModelError: the file is no model that can be read.
@@ -135,26 +142,47 @@ def open_model(path: Path | Sketch) -> OpenModel:
     Cost: linear in the number of nodes, and in the weights that a folding changes.
     """
     sketch = path if isinstance(path, Sketch) else read_structure(path)
-    source = sketch.source
-    shown = with_shapes(sketch.graph, infer_types(source))
+    shown = with_shapes(sketch.graph, infer_types(sketch.source))
     pause()
-    prepared, passes = prepare(source)
+    return _prepared(sketch.source, shown, sketch.functions, skip)
+
+
+def prepared_otherwise(opened: OpenModel, skip: frozenset[str]) -> OpenModel:
+    """The same model made ready anew, with other foldings left out; see `open_model`."""
+    if skip == opened.skip:
+        return opened
+    return _prepared(opened.source, opened.shown, opened.functions, skip)
+
+
+def _prepared(
+    source: Model,
+    shown: Graph,
+    functions: Mapping[FunctionKey, Graph],
+    skip: frozenset[str],
+) -> OpenModel:
+    prepared, passes = prepare(source, skip=skip)
+    units = tuple(unit for report in passes for unit in report.units)
     obstacle = None
     try:
-        prepared = raise_opset(prepared, QDQ_OPSET)
+        raised, report = raise_to_quantizers(prepared)
+        if raised is not prepared:
+            forget_types(prepared)
+            prepared, passes = raised, (*passes, report)
     except UnsupportedError as error:
-        obstacle = UnsupportedError(f"{sketch.path}: {error.message}", error.hint)
-    graph = shown if prepared is source else _graph_of(prepared)
+        obstacle = UnsupportedError(f"{source.path}: {error.message}", error.hint)
+    is_shown = prepared is source and not units
+    graph = shown if is_shown else replace(_graph_of(prepared), units=units)
     for model in (source, prepared):
         forget_types(model)
     pause()
-    placement = place(graph)
-    return OpenModel(source, prepared, graph, placement, passes, obstacle, shown, sketch.functions)
+    return OpenModel(
+        source, prepared, graph, place(graph), passes, obstacle, shown, functions, skip
+    )
 
 
 def with_prepared(opened: OpenModel, prepared: Model) -> OpenModel:
     """The same open model with another rewriting of what is quantized in it."""
-    graph = _graph_of(prepared)
+    graph = replace(_graph_of(prepared), units=opened.graph.units)
     forget_types(prepared)
     return replace(opened, prepared=prepared, graph=graph, placement=place(graph))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from onnx import GraphProto, NodeProto
 
@@ -21,17 +21,21 @@ def drop_identity(model: Model) -> tuple[Model, PassReport]:
     An Identity between a graph input or constant and a graph output stays, as does a Dropout that
     trains or whose mask is read.
     """
-    if not any(node.op_type in {"Identity", "Dropout"} for node in model.proto.graph.node):
-        return model, PassReport(_NAME)
-    return _Drop(Draft(model)).run(model)
+    return drop_identities(model)
+
+
+def drop_identities(model: Model, names: Collection[str] | None = None) -> tuple[Model, PassReport]:
+    """The same, of these nodes alone where names are given."""
+    return _Drop(Draft(model), names).run(model)
 
 
 class _Drop:
     """The state of one run over a graph."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, names: Collection[str] | None) -> None:
         """Index the draft's graph."""
         graph = draft.graph
+        self._names = names
         self._draft = draft
         self._outputs = {value.name for value in graph.output}
         self._inner = set(_inner_names(graph.node))
@@ -59,6 +63,8 @@ class _Drop:
 
     def _drop(self, node: NodeProto) -> bool:
         if not is_onnx_domain(node.domain) or node.op_type not in {"Identity", "Dropout"}:
+            return False
+        if self._names is not None and node.name not in self._names:
             return False
         reason = self._passes_nothing_else(node) if node.op_type == "Dropout" else ""
         if not reason:

@@ -1,82 +1,57 @@
-"""Make the constant that is added behind a convolution its bias."""
+"""Make the constant that is added behind a layer its bias."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto
 
 from inspector.graph.operators import is_onnx_domain
-from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
+from inspector.onnxio.passes.into_layer import (
+    Affine,
+    CannotFoldError,
+    LayerFolder,
+    channels_of,
+    constant_slot,
+    per_channel,
+)
 from inspector.onnxio.passes.report import PassReport
-from inspector.onnxio.passes.rewrite import Constants, attribute, bias_name
 
 _NAME = "fold_bias"
-_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 
 
 def fold_bias(model: Model) -> tuple[Model, PassReport]:
-    """Fold an Add of one constant per channel into the Conv or ConvTranspose before it.
+    """Fold an Add or Sub of one constant per channel into the layer before it.
 
-    Some exporters write the bias as a node of its own. As a bias it is added in the accumulator;
-    behind the layer it would need quantizers of its own.
+    Some exporters write the bias of a Conv, ConvTranspose or Gemm as a node of its own. As a bias
+    it is added in the accumulator; behind the layer it would need quantizers of its own. For the
+    Add behind a MatMul see `fuse_gemm`.
     """
-    operators = {node.op_type for node in model.proto.graph.node}
-    if "Add" not in operators or operators.isdisjoint(_CONVOLUTIONS):
-        return model, PassReport(_NAME)
-    draft = Draft(model)
-    constants = Constants(draft)
-    producers = {name: node for node in draft.graph.node for name in node.output if name}
-    gone: list[NodeProto] = []
-    for node in draft.graph.node:
-        if node.op_type != "Add" or not is_onnx_domain(node.domain):
-            continue
-        slot = next((slot for slot in (0, 1) if constants.has(node, slot)), None)
-        conv = None if slot is None else producers.get(node.input[1 - slot])
-        if slot is None or conv is None or not _is_free(conv, constants):
-            continue
-        bias = _bias(conv, constants, constants.get(node, slot))
-        if bias is None:
-            continue
-        constants.put(conv, 2, bias, bias_name(conv.input[1]))
-        conv.output[0] = node.output[0]
-        producers[node.output[0]] = conv
-        gone.append(node)
+    folder = LayerFolder(model)
+    gone = [node for node in folder.draft.graph.node if _fold(folder, node)]
     if not gone:
         return model, PassReport(_NAME)
-    draft.remove_nodes(gone)
-    draft.sweep()
-    return draft.finish(), PassReport(_NAME, len(gone))
+    folder.draft.remove_nodes(gone)
+    folder.draft.sweep()
+    return folder.draft.finish(), PassReport(_NAME, len(gone))
 
 
-def _is_free(conv: NodeProto, constants: Constants) -> bool:
-    """Whether only the Add reads a convolution of constant weights, and it can have a bias."""
-    return (
-        conv.op_type in _CONVOLUTIONS
-        and is_onnx_domain(conv.domain)
-        and constants.uses[conv.output[0]] == 1
-        and constants.has(conv, 1)
-        and (len(conv.input) < 3 or not conv.input[2] or constants.has(conv, 2))
-    )
-
-
-def _bias(
-    conv: NodeProto, constants: Constants, added: NDArray[Any]
-) -> NDArray[np.floating[Any]] | None:
-    """The new bias (channels,); None if the constant is not one number per channel."""
-    weight = constants.get(conv, 1)
-    groups = int(attribute(conv, "group", 1))
-    channels = weight.shape[0] if conv.op_type == "Conv" else weight.shape[1] * groups
-    if added.ndim > weight.ndim or added.dtype != weight.dtype:
-        return None
-    full = added.reshape((1,) * (weight.ndim - added.ndim) + added.shape)
-    if full.shape[1] not in {1, channels} or full.size != full.shape[1]:
-        return None
-    old = constants.get(conv, 2) if constants.has(conv, 2) else np.zeros(channels, weight.dtype)
-    new = old.astype(np.float64) + full.reshape(-1)
-    with np.errstate(over="ignore"):
-        result: NDArray[np.floating[Any]] = new.astype(weight.dtype)
-    return result if np.isfinite(result).all() else None
+def _fold(folder: LayerFolder, node: NodeProto) -> bool:
+    if node.op_type not in {"Add", "Sub"} or not is_onnx_domain(node.domain):
+        return False
+    slot = constant_slot(folder, node)
+    if slot is None or (node.op_type == "Sub" and slot == 0):
+        return False
+    try:
+        source = folder.source(node.input[1 - slot])
+        if source.op_type not in {"Conv", "ConvTranspose", "Gemm"}:
+            return False
+        weight = folder.weight(source)
+        channels, axis = channels_of(source, weight)
+        shift = per_channel(folder.constants.get(node, slot), weight, channels, axis)
+        if shift is None:
+            return False
+        folder.fold(source, Affine(None, shift if node.op_type == "Add" else -shift))
+    except CannotFoldError:
+        return False
+    folder.take_over(source, node)
+    return True

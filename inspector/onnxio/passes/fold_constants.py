@@ -21,6 +21,7 @@ from inspector.onnxio.draft import Draft, subgraphs
 from inspector.onnxio.inference import ValueType, infer_types
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.report import PassReport
+from inspector.onnxio.passes.shape_values import gathered, sliced
 from inspector.onnxio.tensors import dtype_name
 
 _NAME = "fold_constants"
@@ -180,8 +181,8 @@ class _Fold:
         if source not in self._shapes:
             return None
         dims = np.array(self._shapes[source], dtype=object)
-        picked = _gather(self, node, dims) if node.op_type == "Gather" else None
-        picked = _slice(self, node, dims) if node.op_type == "Slice" else picked
+        picked = gathered(node, dims, self.constants) if node.op_type == "Gather" else None
+        picked = sliced(node, dims, self.constants) if node.op_type == "Slice" else picked
         return None if picked is None else _as_array(picked)
 
     def constants(self, names: Sequence[str]) -> list[NDArray[Any]] | None:
@@ -195,36 +196,6 @@ def _as_array(dims: NDArray[Any]) -> NDArray[np.int64] | None:
     if all(isinstance(dim, int) for dim in dims.reshape(-1)):
         return dims.astype(np.int64)
     return None
-
-
-def _gather(fold: _Fold, node: NodeProto, dims: NDArray[Any]) -> NDArray[Any] | None:
-    indices = fold.constants(node.input[1:2])
-    if not indices:
-        return None
-    picked = indices[0].astype(np.int64)
-    if (picked >= len(dims)).any() or (picked < -len(dims)).any():
-        return None
-    result = np.empty(picked.shape, dtype=object)
-    result[...] = dims[picked]
-    return result
-
-
-def _slice(fold: _Fold, node: NodeProto, dims: NDArray[Any]) -> NDArray[Any] | None:
-    """Slice of a vector: starts and ends as inputs (opset 10 on) or attributes."""
-    if len(node.input) == 1:
-        attributes = {item.name: list(item.ints) for item in node.attribute}
-        starts, ends = attributes.get("starts", []), attributes.get("ends", [])
-        return dims[starts[0] : ends[0]] if len(starts) == len(ends) == 1 else None
-    bounds = fold.constants([name for name in node.input[1:] if name])
-    if not bounds or any(values.size != 1 for values in bounds):
-        return None
-    step = fold.constants(node.input[4:5])
-    if len(node.input) > 4 and not step:
-        return None
-    stride = int(step[0].item()) if step else 1
-    if stride <= 0:
-        return None
-    return dims[int(bounds[0].item()) : int(bounds[1].item()) : stride]
 
 
 def _evaluate(node: NodeProto, inputs: Mapping[str, NDArray[Any]], opset: int) -> Sequence[Any]:

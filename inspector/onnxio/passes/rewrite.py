@@ -19,6 +19,17 @@ def attribute(node: NodeProto, name: str, default: float) -> float:
     return default
 
 
+def integers(node: NodeProto, name: str) -> list[int] | None:
+    """A list of integers among a node's attributes; None where there is none."""
+    return next((list(item.ints) for item in node.attribute if item.name == name), None)
+
+
+def text(node: NodeProto, name: str, default: str) -> str:
+    """A text among a node's attributes."""
+    found = (item.s.decode("utf-8", "replace") for item in node.attribute if item.name == name)
+    return next(found, default)
+
+
 def remove_attribute(node: NodeProto, name: str) -> None:
     """Take an attribute away, so that its default holds."""
     for index in range(len(node.attribute) - 1, -1, -1):
