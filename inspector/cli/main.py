@@ -47,7 +47,7 @@ A SPEC says how one tensor is quantized: DTYPE[:GRANULARITY][:RANGE][:FLAG...], 
 out follows from what the tensor is.
 
 \b
-  DTYPE        float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2;
+  DTYPE        float, float16, bfloat16, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2;
                for weights also log2 to log8, binary, ternary
   GRANULARITY  tensor, channel, channel@AXIS, blockN, blockN@AXIS
   RANGE        minmax, mse, kl, kl2048/128 (bins/levels), percentile99.99,

@@ -216,12 +216,35 @@ def weight_grid(layer: Layer, spec: QuantSpec, constant: Constants) -> QParams:
     """The grid of a layer's weight under a filled spec; a vector counts as one channel."""
     assert layer.weight is not None
     spec = weight_spec(layer, spec)
-    grid = weight_qparams(constant(layer.weight), spec, operator_axis(layer), layer.weight)
+    values = constant(layer.weight)
+    if spec.is_cast:
+        require_holdable(values, spec, layer.name)
+    grid = weight_qparams(values, spec, operator_axis(layer), layer.weight)
     if grid.block and grid.scale.size == 1:
         # One block is the whole tensor; onnxruntime wants it to be called that.
         one = grid.scale.reshape(()), grid.zero_point.reshape(())
         return QParams(*one, grid.qmin, grid.qmax, table=grid.table)
     return grid
+
+
+def require_holdable(values: NDArray[Any], spec: QuantSpec, layer: str) -> None:
+    """Refuse weights that a shorter float type cannot hold.
+
+    Raises:
+        DataError: one of them is beyond the type's largest number; the layer is named.
+
+    Cost: one pass over the values.
+    """
+    table = spec.table
+    if table is None or not values.size:
+        return
+    reach = float(np.abs(values).max())
+    if reach > table.top:
+        raise DataError(
+            f"Layer {layer!r}: its weights reach {reach:.6g}, and {spec.dtype} ends at "
+            f"{table.top:.6g}.",
+            "Choose bfloat16 or float for it." if spec.dtype == "float16" else "Choose float.",
+        )
 
 
 def weight_spec(layer: Layer, spec: QuantSpec) -> QuantSpec:

@@ -98,6 +98,12 @@ _FLOAT8 = {
     "fp8e5m2": "8-bit float, 5 bits of exponent and 2 of mantissa: up to 57344\n"
     "A wider range than fp8e4m3 with coarser steps. Needs opset 19.",
 }
+_SHORT = {
+    "float16": "16-bit float, 5 bits of exponent and 10 of mantissa: up to 65504\n"
+    "Weights take half the space and are cast back to float when the model is loaded.",
+    "bfloat16": "16-bit float, 8 bits of exponent and 7 of mantissa: reaches as far as float\n"
+    "Weights take half the space and are cast back to float when the model is loaded.",
+}
 _FEW_LEVELS = {
     "binary": "1 bit: the sign times the mean magnitude of the channel\n"
     "32 times smaller than float. Few models keep their accuracy without training.",
@@ -120,6 +126,7 @@ class Choice:
 def dtype_choices() -> tuple[Choice, ...]:
     """Types that can be computed today."""
     choices = [Choice("float", "Left alone: no quantization", "float")]
+    choices += [Choice(dtype, tip, dtype) for dtype, tip in _SHORT.items()]
     for sign, what in (("int", "signed"), ("uint", "unsigned")):
         for bits in range(MIN_BITS, MAX_BITS + 1):
             name = f"{sign}{bits}"

@@ -82,12 +82,13 @@ class SpecEditor(QWidget):
         full = [spec.filled(self.role) for spec in few]
         blockers = [QSignalBlocker(widget) for widget in self._controls()]
         self.dtype.show_values([spec.dtype for spec in few])
-        plain = not any(not spec.is_float for spec in few)
+        scaled = [spec for spec in few if not (spec.is_float or spec.is_cast)]
+        plain = not scaled
         for widget in (self.granularity, self.range, self.flags, self.pow2):
             widget.setEnabled(not plain)
         self._show_fields(
-            [spec for spec in few if not spec.is_float],
-            [spec for spec in full if not spec.is_float],
+            scaled,
+            [spec for spec in full if not (spec.is_float or spec.is_cast)],
         )
         self._show_parameters(full)
         self._show_text(full)

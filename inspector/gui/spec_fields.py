@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from inspector.quant.spec import FLOAT, Granularity, QuantSpec, RangeMethod, Role
+from inspector.quant.spec import CASTS, Granularity, QuantSpec, RangeMethod, Role
 from inspector.quant.spec_parts import PLAIN_RANGES
 
 DEFAULT_PERCENTILE = 99.99
@@ -33,9 +33,9 @@ class SpecChange:
 
 def set_dtype(spec: QuantSpec, dtype: str) -> QuantSpec:
     """Another type, which forgets the fields that make no sense there; float forgets all."""
-    if dtype == "float":
-        return FLOAT
-    found = replace(spec, dtype=dtype)
+    if dtype == "float" or dtype in CASTS:
+        return QuantSpec(dtype)
+    found = QuantSpec(dtype) if spec.is_cast else replace(spec, dtype=dtype)
     if found.is_affine:
         return found
     kind = None if spec.range is None else spec.range.kind

@@ -26,6 +26,9 @@ _OPSETS = {2: 25, 4: 21, 8: 13, 16: 21}
 _FLOATS: dict[str, Any] = {"fp8e4m3": ml_dtypes.float8_e4m3fn, "fp8e5m2": ml_dtypes.float8_e5m2}
 _FLOAT_OPSET = 19
 
+SHORT_FLOATS: dict[str, Any] = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+"""Types that values are stored in without a scale, by their names in a spec."""
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:

@@ -46,10 +46,14 @@ def grid_parameters(
     range is widest: S = max(|lo|, |hi|) / largest level. A logarithmic type's scale is the power of
     two nearest to that, 2^floor(log2(4 S / 3)) as in Zhou et al. 2017 (arXiv:1702.03044, equation
     2): the ends of the range are rounded to the nearest level as all that lies between them.
+    The scale of float16 and bfloat16 is 1, whatever the range.
     """
     table = spec.table
     if table is None:
         return affine_parameters(lo, hi, spec)
+    if table.unit:
+        shape = np.broadcast_shapes(np.shape(lo), np.shape(hi))
+        return np.ones(shape, np.float32), np.zeros(shape, np.int32)
     reach = np.maximum(-np.asarray(lo, np.float64), np.asarray(hi, np.float64))
     scale = np.clip(reach / table.top, MIN_SCALE, _MAX_FLOAT / table.top).astype(np.float32)
     if table.power_of_two:

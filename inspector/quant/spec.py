@@ -22,6 +22,7 @@ from inspector.quant.spec_parts import (
 from inspector.quant.tables import LevelTable, table_of
 
 __all__ = [
+    "CASTS",
     "DTYPES",
     "FLOAT",
     "Granularity",
@@ -41,8 +42,12 @@ _BLOCK = re.compile(r"block([^@]*)(?:@(.*))?", re.ASCII | re.DOTALL)
 _WHOLE = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
 
 MIN_BITS, MAX_BITS = 2, 16
+CASTS: tuple[str, ...] = ("float16", "bfloat16")
+"""Types that weights are stored in without a scale, to be cast back to float when a model runs."""
+
 DTYPES: tuple[str, ...] = (
     "float",
+    *CASTS,
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(MIN_BITS, MAX_BITS + 1)),
     "fp8e4m3",
     "fp8e5m2",
@@ -60,7 +65,8 @@ class QuantSpec:
     """What was chosen for one tensor; fields left None are filled in by what the tensor is.
 
     Args:
-        dtype: one of `DTYPES`; ``float`` leaves the tensor alone and takes no other field.
+        dtype: one of `DTYPES`; ``float`` leaves the tensor alone and takes no other field, and
+            those of `CASTS` have the other fields that go with a scale of 1, whatever is given.
         granularity: which values share a scale.
         range: how the real range is chosen.
         symmetric: True keeps real zero in the middle of the grid; False lets the zero point move.
@@ -88,6 +94,10 @@ class QuantSpec:
                 "float leaves the tensor as it is and takes nothing more.",
                 "Write float alone, or choose an integer type such as int8.",
             )
+        if self.is_cast:  # frozen for everyone else
+            parts = ("granularity", Granularity("tensor")), ("range", RangeMethod("minmax"))
+            for field, value in (*parts, ("symmetric", True), ("pow2", False)):
+                object.__setattr__(self, field, value)
 
     @classmethod
     def parse(cls, text: str) -> QuantSpec:
@@ -103,6 +113,8 @@ class QuantSpec:
 
     def __str__(self) -> str:
         """The text form, with only what is set; the inverse of `parse`."""
+        if self.is_cast:
+            return self.dtype
         parts = [self.dtype]
         parts += [str(part) for part in (self.granularity, self.range) if part is not None]
         if self.symmetric is not None:
@@ -117,13 +129,19 @@ class QuantSpec:
         return self.dtype == "float"
 
     @property
+    def is_cast(self) -> bool:
+        """Whether the values are stored in a shorter float type, without a scale."""
+        return self.dtype in CASTS
+
+    @property
     def bits(self) -> int:
         """Bits per stored value; 32 for ``float``, 1 for ``binary``, 2 for ``ternary``."""
         if match := _INTEGER.fullmatch(self.dtype):
             return int(match[2])
         if match := _LOG.fullmatch(self.dtype):
             return int(match[1])
-        return {"float": 32, "binary": 1, "ternary": 2}.get(self.dtype, 8)
+        known = {"float": 32, "float16": 16, "bfloat16": 16, "binary": 1, "ternary": 2}
+        return known.get(self.dtype, 8)
 
     @property
     def signed(self) -> bool:
@@ -190,6 +208,12 @@ class QuantSpec:
             )
         if self.dtype.startswith("fp8"):
             return
+        if role == "activations" and self.is_cast:
+            raise UnsupportedError(
+                f"Activations cannot be {self.dtype}: it is a type that weights are stored in, and "
+                "onnxruntime computes in float on the CPU.",
+                f"Use {self.dtype} for weights, and float for activations.",
+            )
         if role == "activations":
             raise UnsupportedError(
                 f"Activations cannot be {self.dtype}: its codes are decoded from a table, and no "
@@ -304,7 +328,10 @@ class LayerSpecs:
 def _suggest_dtype(word: str) -> str:
     """A hint for a data type that does not exist."""
     close = difflib.get_close_matches(word.lower(), DTYPES, n=3, cutoff=0.6)
-    known = "float, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2, log2 to log8, binary, ternary"
+    known = (
+        "float, float16, bfloat16, int2 to int16, uint2 to uint16, fp8e4m3, fp8e5m2, log2 to log8, "
+        "binary, ternary"
+    )
     return (f"Did you mean {' or '.join(close)}? " if close else "") + f"Known types: {known}."
 
 
@@ -326,10 +353,11 @@ class _Parser:
         for part in rest:
             self._column += len(self._part) + 1
             self._part = part
-            if spec.is_float:
+            if spec.is_float or spec.is_cast:
+                what = "leaves the tensor as it is" if spec.is_float else "has no scale"
                 raise self._error(
-                    "cannot follow float, which leaves the tensor as it is",
-                    "Write float alone, or choose an integer type such as int8.",
+                    f"cannot follow {spec.dtype}, which {what}",
+                    f"Write {spec.dtype} alone, or choose an integer type such as int8.",
                 )
             spec = self._add(spec, part.strip().lower())
         return spec

@@ -27,6 +27,7 @@ class LevelTable:
             table would go on, and values beyond the two ends are clipped.
         upwards: (levels + 1,) whether what lies exactly there goes to the upper level.
         power_of_two: the scale of the type is always a power of two.
+        unit: the scale of the type is always 1: its numbers are what they say.
     """
 
     name: str
@@ -35,6 +36,7 @@ class LevelTable:
     middles: Floats
     upwards: NDArray[np.bool_]
     power_of_two: bool = False
+    unit: bool = False
 
     def __eq__(self, other: object) -> bool:
         """Tables of one name are one table."""
@@ -83,6 +85,8 @@ def table_of(dtype: str) -> LevelTable | None:
       scale is a power of two, so all levels are. log2 is -1, 0, 1; log4 reaches down to 2^-6. The
       levels of Zhou et al. 2017 (arXiv:1702.03044, equation 1), which spends a bit on zero, and
       of Miyashita et al. 2016 (arXiv:1603.01025, section 3), which rounds the logarithm instead.
+    - ``float16``: the 31743 magnitudes of IEEE 754 binary16, 2^-24 to 65504, and zero;
+      ``bfloat16``: the 32639 of the upper half of a float32, 2^-133 to 3.39e38. Their scale is 1.
     - ``ternary``: -1, 0, 1 (Li et al. 2016, arXiv:1605.04711, equation 1).
     - ``binary``: -1 and 1, codes 0 and 1; zero becomes 1 (Rastegari et al. 2016,
       arXiv:1603.05279, section 3.1).
@@ -91,6 +95,12 @@ def table_of(dtype: str) -> LevelTable | None:
         return _signed(dtype, _minifloat(126, 3, 7))
     if dtype == "fp8e5m2":
         return _signed(dtype, _minifloat(123, 2, 15))
+    if dtype == "float16":
+        halves = np.arange(1, 0x7C00, dtype=np.uint16).view(np.float16)
+        return _signed(dtype, halves.astype(np.float64))
+    if dtype == "bfloat16":
+        upper = np.arange(1, 0x7F80, dtype=np.uint32) << np.uint32(16)
+        return _signed(dtype, upper.view(np.float32).astype(np.float64))
     if dtype == "ternary":
         return _signed(dtype, [1.0])
     if dtype == "binary":
@@ -115,7 +125,9 @@ def _minifloat(count: int, mantissa: int, bias: int) -> list[float]:
     return found
 
 
-def _signed(name: str, magnitudes: list[float], beyond: float | None = None) -> LevelTable:
+def _signed(
+    name: str, magnitudes: list[float] | NDArray[np.float64], beyond: float | None = None
+) -> LevelTable:
     """The table of zero and some magnitudes with both signs.
 
     Args:
@@ -137,4 +149,5 @@ def _signed(name: str, magnitudes: list[float], beyond: float | None = None) -> 
         np.concatenate((-middles[::-1], middles)).astype(np.float32),
         codes % 2 == 0,
         power_of_two=name.startswith("log"),
+        unit=name.endswith("float16"),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inspector.errors import DataError, RecipeError, UnsupportedError
-from inspector.graph.grids import Grids, choose_grids
+from inspector.graph.grids import Grids, choose_grids, require_holdable
 from inspector.graph.model import Layer
 from inspector.graph.placement import Plan
 from inspector.quant.rows import extrema
@@ -63,7 +63,7 @@ def check_weights(opened: OpenModel, plan: Plan) -> None:
     """Makes sure, before any work, that the weights to quantize are numbers.
 
     Raises:
-        DataError: one holds NaN or infinity; it is named.
+        DataError: one holds NaN or infinity, or what its type cannot hold; it is named.
 
     Cost: one pass over the weights.
     """
@@ -72,6 +72,8 @@ def check_weights(opened: OpenModel, plan: Plan) -> None:
         values = np.asarray(opened.prepared.constant(weight), np.float32)
         if values.size:
             extrema(values, None, weight)
+        if plan.weights[name].is_cast:
+            require_holdable(values, plan.weights[name], name)
 
 
 def measured_tensors(plan: Plan) -> tuple[str, ...]:

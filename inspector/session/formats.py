@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from inspector.graph.recurrent import RECURRENT_LAYERS
-from inspector.quant.spec import DTYPES, FLOAT, LayerSpecs, QuantSpec
+from inspector.quant.spec import CASTS, DTYPES, FLOAT, LayerSpecs, QuantSpec
 from inspector.session.target_profile import PRODUCT, Default, Form, Operator, Pair, Target
 
 _INTEGERS = tuple(dtype for dtype in DTYPES if dtype.startswith(("int", "uint")))
-_TABLES = tuple(dtype for dtype in DTYPES if QuantSpec(dtype).table is not None)
+_TABLES = tuple(dtype for dtype in DTYPES if dtype not in {"float", *_INTEGERS})
 _BYTES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 7, 6, 5))
 _ONNX = "ONNX operator specification"
 _LSTM = "onnxruntime contrib operators, DynamicQuantizeLSTM; run with onnxruntime 1.32 on the CPU"
@@ -47,6 +47,7 @@ class Format:
         return None if self.profile.default is None else self.profile.default.specs
 
 
+_CAST = Form(CASTS, ("tensor",), symmetric=True, source=f"{_ONNX}, Cast")
 _NO_CELLS = (
     "No runtime has recurrent kernels on grids that are fixed before, so only their weights could "
     "be quantized"
@@ -103,6 +104,7 @@ def _dynamic() -> Target:
                 source=_LSTM,
             ),
             Form(_BYTES, ("tensor", "channel"), operators=_PLAIN_CELLS, source=_PLAIN),
+            _CAST,
         ),
         activations=(
             Form(
@@ -117,8 +119,12 @@ def _dynamic() -> Target:
             Operator(("Conv", "Gemm", "MatMul"), source=source),
             Operator(("LSTM",), source=_LSTM),
             Operator(_PLAIN_CELLS, source=_PLAIN),
+            Operator(("ConvTranspose",), note="float16 and bfloat16 weights", source=_CAST.source),
         ),
-        pairs=(Pair(_BYTES, ("uint8", "float"), source=source),),
+        pairs=(
+            Pair(_BYTES, ("uint8", "float"), source=source),
+            Pair(CASTS, ("float",), source=_CAST.source),
+        ),
         default=Default(LayerSpecs(QuantSpec("int8"), QuantSpec("uint8"))),
     )
 
@@ -129,7 +135,10 @@ def _qoperator() -> Target:
         "qoperator",
         "QOperator format",
         "Operators on integers.",
-        weights=(Form(_BYTES, ("tensor", "channel"), output_channels=True, source=source),),
+        weights=(
+            Form(_BYTES, ("tensor", "channel"), output_channels=True, source=source),
+            _CAST,
+        ),
         activations=(Form(("uint8", "int8"), ("tensor",), source=source),),
     )
 

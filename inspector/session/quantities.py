@@ -184,6 +184,8 @@ def stored_bytes(layer: Layer, spec: QuantSpec | None) -> int:
     rest = _FLOAT_BYTES * (layer.parameters - count)
     if not count or spec is None or spec.is_float:
         return rest + _FLOAT_BYTES * count
+    if spec.is_cast:
+        return rest + count * spec.bits // 8
     bits = next(width for width in _STORED_BITS if width >= spec.bits)
     return rest + -(-count * bits // 8) + _scales(layer, spec) * _SCALE_BYTES
 

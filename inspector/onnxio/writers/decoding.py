@@ -6,6 +6,8 @@ bits wide into uint8, the first in the lowest bits, and a few operators of opset
     bytes -> BitShift right by 0, b, 2b, ... -> Mod 2^b -> Reshape [-> Slice] -> Reshape
           -> Cast int32 -> Gather from the levels -> Mul by the scales
 
+float16 and bfloat16 are types of ONNX, which a Cast makes float32 of.
+
 Runtimes that fold constants keep the weight in floats, with the same values to the last bit.
 """
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
 from inspector.onnxio.draft import Draft
-from inspector.onnxio.storage import packed_bits, packed_codes
+from inspector.onnxio.storage import SHORT_FLOATS, packed_bits, packed_codes
 from inspector.quant.qparams import QParams
 
 
@@ -47,12 +49,28 @@ class Decoder:
         """
         table = grid.table
         assert table is not None
+        if table.unit:
+            return self._nodes, self._add("Cast", [self._stored(table.name)], to=TensorProto.FLOAT)
         shape = self._draft.constant_shape(self._name)
         found = self._codes(grid, shape)
         found = self._add("Cast", [found], to=TensorProto.INT32)
         levels = self._constant("levels", table.steps)
         found = self._add("Gather", [levels, found])
         return self._nodes, self._add("Mul", [found, self._scales(grid, len(shape))])
+
+    def _stored(self, dtype: str) -> str:
+        """The constant in a shorter float type."""
+        found = self._draft.unique_name(f"{self._name}_{dtype}")
+        values = self._draft.reader(self._name)
+        kind = SHORT_FLOATS[dtype]
+
+        def compute() -> NDArray[np.uint8]:
+            return np.ascontiguousarray(values()).astype(kind).reshape(-1).view(np.uint8)
+
+        shape = self._draft.constant_shape(self._name)
+        elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        self._draft.set_computed(found, compute, elem_type, shape, origin=self._name)
+        return found
 
     def _codes(self, grid: QParams, shape: tuple[int, ...]) -> str:
         """Whole codes from 0 on, uint8 of the constant's shape."""
