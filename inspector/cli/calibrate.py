@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug
+from inspector.cli.options import PATH, Data, as_json, data_options, debug, scheduler_option
 from inspector.cli.output import data_text, facts, print_json
-from inspector.cli.work import run_work
+from inspector.cli.work import run_on
 from inspector.report.units import bytes_text
 
 _EPILOG = """\b
@@ -24,9 +24,10 @@ Examples:
     "-o", "--output", type=PATH, required=True, metavar="STATS", help="The file to write (.npz)."
 )
 @data_options("The data to run the model on")
+@scheduler_option
 @as_json
 @debug
-def command(model: Path, output: Path, data: Data, as_json: bool) -> None:
+def command(model: Path, output: Path, data: Data, scheduler: str | None, as_json: bool) -> None:
     """Run MODEL over data and save the statistics of all its activations as STATS.
 
     STATS can be given as --calibration from then on; it fits this model only.
@@ -35,10 +36,11 @@ def command(model: Path, output: Path, data: Data, as_json: bool) -> None:
     from inspector.session.gather import calibrate_model
 
     request = data.request()
-    result = run_work(
-        lambda progress, cancel: calibrate_model(
-            model, output, request, progress=progress, cancel=cancel
-        )
+    result = run_on(
+        scheduler,
+        lambda executor, progress, cancel: calibrate_model(
+            model, output, request, executor=executor, progress=progress, cancel=cancel
+        ),
     ).to_json()
     if as_json:
         print_json(result)

@@ -27,6 +27,13 @@ debug = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
 )
 
+scheduler_option = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Let the workers of a Dask scheduler do the work, such as tcp://host:8786 (needs the "
+    "extra 'distributed').",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Data:

@@ -17,9 +17,10 @@ from inspector.cli.options import (
     as_json,
     data_options,
     debug,
+    scheduler_option,
 )
 from inspector.cli.output import data_text, facts, print_json, table
-from inspector.cli.work import run_work
+from inspector.cli.work import run_on
 from inspector.files import check_not_read, check_target
 from inspector.report.conversion_text import conversions_line
 from inspector.report.units import bytes_text, cosine_text, decibel_text, percent_text, plural
@@ -51,6 +52,7 @@ Examples:
 )
 @click.option("--verify/--no-verify", default=True, help="Run the saved file and measure it.")
 @click.option("--force", is_flag=True, help="Allow OUT to be MODEL itself.")
+@scheduler_option
 @as_json
 @debug
 def command(
@@ -61,6 +63,7 @@ def command(
     report: Path | None,
     verify: bool,
     force: bool,
+    scheduler: str | None,
     as_json: bool,
 ) -> None:
     """Quantize MODEL, save it as OUT, and run the saved file beside the float model.
@@ -80,8 +83,11 @@ def command(
     request = choices.request(
         model, output, data, force=force, verify=verify, study=report is not None
     )
-    done = run_work(
-        lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
+    done = run_on(
+        scheduler,
+        lambda executor, progress, cancel: quantize_model(
+            request, executor=executor, progress=progress, cancel=cancel
+        ),
     )
     result = done.to_json()
     if report is not None:

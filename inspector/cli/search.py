@@ -8,10 +8,18 @@ from typing import Any
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug, recipe_of
+from inspector.cli.options import (
+    PATH,
+    Data,
+    as_json,
+    data_options,
+    debug,
+    recipe_of,
+    scheduler_option,
+)
 from inspector.cli.output import count, data_text, facts, print_json, table
 from inspector.cli.sensitivity import numbers_of
-from inspector.cli.work import run_work
+from inspector.cli.work import run_on
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 
 _EPILOG = """\b
@@ -65,6 +73,7 @@ def _limits(function: Any) -> Any:
 @click.option(
     "-o", "--output", type=PATH, required=True, metavar="RECIPE", help="The recipe to write."
 )
+@scheduler_option
 @as_json
 @debug
 def command(
@@ -76,6 +85,7 @@ def command(
     activations: str | None,
     target: str | None,
     output: Path,
+    scheduler: str | None,
     as_json: bool,
     **limits: float | None,
 ) -> int:
@@ -106,7 +116,12 @@ def command(
         bits=widths,
         runs=runs,
     )
-    found = run_work(lambda progress, cancel: search(request, progress=progress, cancel=cancel))
+    found = run_on(
+        scheduler,
+        lambda executor, progress, cancel: search(
+            request, executor=executor, progress=progress, cancel=cancel
+        ),
+    )
     save_recipe(found.recipe, output)
     result = {**found.to_json(), "recipe": str(output)}
     if as_json:

@@ -8,9 +8,17 @@ from typing import Any
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug, recipe_of
+from inspector.cli.options import (
+    PATH,
+    Data,
+    as_json,
+    data_options,
+    debug,
+    recipe_of,
+    scheduler_option,
+)
 from inspector.cli.output import data_text, facts, print_json, table
-from inspector.cli.work import run_work
+from inspector.cli.work import run_on
 from inspector.report.json_text import json_text
 from inspector.report.units import cosine_text, decibel_text, percent_text, plural
 
@@ -49,6 +57,7 @@ _WAYS = ("both", "weights", "activations", "rest")
 @click.option("--recipe", type=PATH, metavar="FILE", help="How layers are quantized otherwise.")
 @click.option("--target", metavar="NAME", help="The hardware, or a file that describes it.")
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Keep the figures in FILE (JSON).")
+@scheduler_option
 @as_json
 @debug
 def command(
@@ -60,6 +69,7 @@ def command(
     recipe: Path | None,
     target: str | None,
     output: Path | None,
+    scheduler: str | None,
     as_json: bool,
 ) -> None:
     """Quantize the layers of MODEL one at a time and tell what each does to the outputs.
@@ -84,7 +94,12 @@ def command(
         runs=runs,
         output=output,
     )
-    found = run_work(lambda progress, cancel: analyse(request, progress=progress, cancel=cancel))
+    found = run_on(
+        scheduler,
+        lambda executor, progress, cancel: analyse(
+            request, executor=executor, progress=progress, cancel=cancel
+        ),
+    )
     result = found.to_json()
     if output is not None:
         write_atomically(output, json_text({**result, **found.found}).encode())

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import TextIO, TypeVar
 
 from inspector.cli.interrupt import cancellable
@@ -69,6 +70,27 @@ def run_work(work: Callable[[StageProgress, Cancel], T]) -> T:
         if errors:
             raise errors[0]
     return results[0]
+
+
+def run_on(scheduler: str | None, work: Callable[[Executor | None, StageProgress, Cancel], T]) -> T:
+    """The same for work that a cluster can do, where the user names one.
+
+    Args:
+        scheduler: its address; None for this machine.
+        work: called with what runs its tasks (None for this machine), too.
+
+    Raises:
+        InspectorError: the cluster cannot be used.
+        Exception: as `run_work`.
+    """
+
+    def connected(progress: StageProgress, cancel: Cancel) -> T:
+        from inspector.evaluate.cluster import executor_at
+
+        with executor_at(scheduler) as executor:
+            return work(executor, progress, cancel)
+
+    return run_work(connected)
 
 
 class ProgressBar:

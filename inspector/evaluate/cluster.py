@@ -322,20 +322,25 @@ class Cluster(Remote):
         """The result; raises what the task raised, or LostError."""
         from distributed import KilledWorker
 
-        if future.status not in ("finished", "error"):
+        if future.status == "finished":
+            try:
+                return future.result()
+            except Exception as error:  # on its way here: the task itself has done its work
+                raise LostError from error
+        if future.status != "error":
             raise LostError
-        try:
-            return future.result()
-        except KilledWorker as error:
+        failure = future.exception()
+        if isinstance(failure, KilledWorker):
             raise RunError(
                 f"Workers of {self._address} ended again and again over the same task.",
                 "It may need more memory than they have.",
-            ) from error
-        except ImportError as error:
+            ) from failure
+        if isinstance(failure, ImportError):
             raise UnsupportedError(
-                f"A worker of {self._address} does not have quant-inspector: {error}.",
+                f"A worker of {self._address} does not have quant-inspector: {failure}.",
                 "Install 'quant-inspector[distributed]' there, and start it again.",
-            ) from error
+            ) from failure
+        raise failure
 
     def _take(self, job: _Job, found: Any) -> None:
         if not isinstance(found, _Miss):

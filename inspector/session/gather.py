@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def calibrate_model(
     output: Path,
     data: SampleRequest,
     *,
+    executor: Executor | None = None,
     progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> CalibrateResult:
@@ -67,6 +69,7 @@ def calibrate_model(
         model: the model's file.
         output: the file to write (.npz).
         data: what to run the model on.
+        executor: what runs the work; by default threads, one for each core.
         progress: told of ("calibrate", samples done, all samples).
         cancel: asked now and then.
 
@@ -85,6 +88,8 @@ def calibrate_model(
         opened.prepared,
         all_tensors(opened),
         samples,
+        executor=executor,
+        source=opened.source,
         progress=of_stage(progress, "calibrate"),
         cancel=cancel,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,9 +83,19 @@ class QuantizeRequest:
 
 
 def quantize_model(
-    request: QuantizeRequest, *, progress: StageProgress | None = None, cancel: Cancel | None = None
+    request: QuantizeRequest,
+    *,
+    executor: Executor | None = None,
+    progress: StageProgress | None = None,
+    cancel: Cancel | None = None,
 ) -> QuantizeResult:
     """Does the whole job.
+
+    Args:
+        request: what to do.
+        executor: what calibrates; by default threads, one for each core.
+        progress: told of the stages.
+        cancel: asked now and then.
 
     Raises:
         InspectorError: whatever is wrong with the request, told before work starts where it can be;
@@ -116,6 +126,8 @@ def quantize_model(
                 opened.prepared,
                 tensors_to_measure(opened.graph, recipe, plan),
                 calibration_data,
+                executor=executor,
+                source=opened.source,
                 progress=of_stage(progress, "calibrate"),
                 cancel=cancel,
             )

@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inspector.errors import CancelledError, UnsupportedError
-from inspector.evaluate.calibrate import Calibration, calibrate
+from inspector.errors import CancelledError, InspectorError, UnsupportedError
+from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.data import Dataset
-from inspector.evaluate.first_order import gains, noise, spearman
+from inspector.evaluate.first_order import spearman
 from inspector.evaluate.sensitivity import WAYS, Bench, Case, Found, Way, measure_cases
 from inspector.evaluate.tally import Outcome, Tally, total
-from inspector.graph.grids import GridChooser
 from inspector.progress import Cancel, Progress, StageProgress, of_stage
+from inspector.session.estimates import decibels_of, estimate
 from inspector.session.gather import all_tensors
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.recipe import Recipe
@@ -294,11 +294,6 @@ def bench_of(recovered: Recovered, samples: Dataset, widths: Widths) -> Bench:
     )
 
 
-def decibels_of(power: float) -> float:
-    """A ratio of noise to signal power as SQNR in dB; infinite for none."""
-    return -10 * math.log10(power) if power > 0 else math.inf
-
-
 def _sqnr(row: Row) -> float:
     """Of a row that has an outcome; a model without float outputs is ranked by its classes."""
     assert row.outcome is not None
@@ -337,47 +332,17 @@ def _measure(
     missing = [case for case in cases if case not in known]
     try:
         measure_cases(bench, missing, take, executor=executor, cancel=cancel)
-    except CancelledError as error:
+    except InspectorError as error:
         if file is None:
             raise
         file.save()
+        if not isinstance(error, CancelledError):
+            raise
         kept = f"What was found is in {file.path}; the same command goes on from there."
         raise CancelledError(error.message, kept) from error
     if file is not None:
         file.save()
     return tallies, len(known)
-
-
-def estimate(
-    opened: OpenModel,
-    calibration: Calibration,
-    samples: Dataset,
-    widths: Widths,
-    cancel: Cancel | None = None,
-) -> dict[Case, float]:
-    """The first-order estimate of the noise power over the signal power at the outputs.
-
-    Of each layer alone, by weights, by activations and by both. Cost: one run of the float model
-    and a pass over the weights for each width; see `inspector.evaluate.first_order`.
-    """
-    graph = opened.graph
-    reach = gains(opened.prepared, graph, samples.feeds(0), cancel)
-    chooser = GridChooser(graph, opened.prepared.constant, calibration.tensors)
-    found: dict[Case, float] = {}
-    for bits in widths.choices:
-        choice = widths.choices[bits]
-        grids = chooser.choose(opened.placement.plan(choice), cancel)
-        for name in widths.layers(bits):
-            layer = graph.layer(name)
-            weights, activations = noise(
-                grids, graph, opened.prepared.constant, calibration.tensors, name
-            )
-            weights *= reach.of_weights(layer)
-            activations *= reach.of_activations(layer)
-            found[Case(name, bits, "weights")] = weights
-            found[Case(name, bits, "activations")] = activations
-            found[Case(name, bits, "both")] = weights + activations
-    return found
 
 
 def agreement(rows: tuple[Row, ...], bits: int) -> float | None:

@@ -63,11 +63,12 @@ def run_once(model: Path, data: Path, ways: tuple[str, ...]) -> dict[str, object
     from inspector.evaluate.first_order import spearman
     from inspector.evaluate.sensitivity import Case, measure_cases
     from inspector.evaluate.tally import total
+    from inspector.session.estimates import decibels_of, estimate
     from inspector.session.gather import all_tensors
     from inspector.session.opening import open_model
     from inspector.session.recipe import Recipe
     from inspector.session.recovery import Recovered
-    from inspector.session.sensitivity import bench_of, decibels_of, estimate
+    from inspector.session.sensitivity import bench_of
     from inspector.session.widths import widths_of
 
     opened = open_model(model)

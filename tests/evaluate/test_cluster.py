@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from inspector.cli.main import main
 from inspector.errors import CancelledError, RunError, UnsupportedError
 from inspector.evaluate import cluster, shipping
 from inspector.evaluate.cluster import Cluster, executor_at
@@ -147,6 +149,27 @@ def test_a_search_on_a_cluster(machines: Machines, sample_models: Path) -> None:
     models = [key for key in uploaded if "-" in key]
     assert len(models) <= 2  # again where the worker that was killed was the one that had them
     machines.add_workers(1)
+
+
+def test_the_command_line(
+    machines: Machines, sample_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command that can; the figures are those without a cluster."""
+    model, data = sample_models / "digits_cnn.onnx", sample_models / "digits_calibration.npz"
+    common = [str(model), "--calibration", str(data), "--samples", "16", "--json"]
+    commands = {
+        "calibrate": ["-o", str(tmp_path / "statistics.npz")],
+        "quantize": ["-o", str(tmp_path / "small.onnx")],
+        "sensitivity": ["--ways", "both", "--bits", "4", "--runs", "2"],
+        "search": ["--mean-bits", "6", "--runs", "2", "-o", str(tmp_path / "mix.toml")],
+    }
+    for name, options in commands.items():
+        results: list[dict[str, object]] = []
+        for more in ([], ["--scheduler", machines.address]):
+            assert main([name, *common, *options, *more]) == 0
+            results.append(json.loads(capsys.readouterr().out))
+            del results[-1]["seconds"]
+        assert results[0] == results[1], name
 
 
 def test_a_cancel_frees_the_workers(machines: Machines, sample_models: Path) -> None:

@@ -59,9 +59,10 @@ class Request:
         from inspector.evaluate.sensitivity import Case, measure_cases
         from inspector.evaluate.tally import total
         from inspector.gui.estimate import cores, preview_samples
+        from inspector.session.estimates import decibels_of, estimate
         from inspector.session.recovery import recovered_for
         from inspector.session.search import allowed_widths
-        from inspector.session.sensitivity import bench_of, decibels_of, estimate
+        from inspector.session.sensitivity import bench_of
 
         samples = preview_samples(self.dataset)
         widths = allowed_widths(self.opened, self.recipe, BITS)
