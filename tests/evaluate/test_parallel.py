@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ from inspector.evaluate.parallel import LostError, Remote, ranges_of, run_tasks
 from inspector.evaluate.samples import Feeds
 from inspector.evaluate.shipping import Kit, Shipment
 from inspector.progress import Cancel
+from inspector.quant.recover import Recover
 from inspector.session.gather import all_tensors
 from inspector.session.opening import open_model
+from inspector.session.recipe import Recipe
 from inspector.session.samples import SampleRequest
 from inspector.session.search import Budget, SearchRequest, search
 from inspector.session.sensitivity import SensitivityRequest, analyse
@@ -187,12 +189,15 @@ def test_ranges_are_all_of_it(count: int, pieces: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_sensitivity_is_the_same_to_the_last_bit(sample_models: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "recover"), [(0, ""), (1, ""), (2, "gptq,bias")])
+def test_sensitivity_is_the_same_to_the_last_bit(
+    sample_models: Path, seed: int, recover: str
+) -> None:
     """Calibration and every figure, in other parts and another order; tasks are light."""
     request = SensitivityRequest(
         sample_models / "digits_mobile.onnx",
         SampleRequest(sample_models / "digits_calibration.npz", limit=20),
+        recipe=replace(Recipe(), recover=Recover.parse(recover)) if recover else Recipe(),
         bits=(4,),
         ways=("both", "rest"),
         runs=3,
