@@ -45,6 +45,7 @@ class Choices:
         force: bool = False,
         verify: bool = True,
         study: bool = False,
+        sensitivity: bool = False,
     ) -> QuantizeRequest:
         """The job that the options ask for.
 
@@ -56,6 +57,7 @@ class Choices:
             force: allow the output to be the model itself.
             verify: run the saved file.
             study: look at each layer more closely.
+            sensitivity: quantize each layer alone as well.
 
         Raises:
             InspectorError: an option is wrong; it is named.
@@ -87,6 +89,7 @@ class Choices:
             # Defaults follow the target into each layer; what was chosen is not changed unasked.
             fit=self.fit or not asked,
             study=study,
+            sensitivity=sensitivity,
         )
 
 

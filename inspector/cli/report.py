@@ -27,6 +27,7 @@ _EPILOG = """\b
 Examples:
   quant-inspector report model.onnx -o report.html --calibration data.npz
   quant-inspector report model.onnx -o report.pdf --calibration data.npz --recipe choices.toml
+  quant-inspector report model.onnx -o report.html --calibration data.npz --sensitivity
   quant-inspector report model.onnx -o layers.csv --random-data 4
 """
 
@@ -43,6 +44,11 @@ Examples:
 )
 @data_options("The data to calibrate with")
 @choice_options
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Also quantize each layer alone, and say which ones call for training.",
+)
 @as_json
 @debug
 def command(
@@ -50,6 +56,7 @@ def command(
     output: Path,
     data: Data,
     choices: Choices,
+    sensitivity: bool,
     as_json: bool,
 ) -> None:
     """Quantize MODEL as `quantize` would, and say as FILE what that does to it.
@@ -66,7 +73,7 @@ def command(
 
     with tempfile.TemporaryDirectory(prefix="quant-inspector-") as folder:
         written = Path(folder) / f"{model.stem}_quantized.onnx"
-        request = choices.request(model, written, data, study=True)
+        request = choices.request(model, written, data, study=True, sensitivity=sensitivity)
         result = run_work(
             lambda progress, cancel: quantize_model(request, progress=progress, cancel=cancel)
         )

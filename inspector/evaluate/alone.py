@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.fidelity import Fidelity, FidelityMeter, class_output
-from inspector.evaluate.preview import Preview
+from inspector.evaluate.preview import Preview, Written
 from inspector.evaluate.runtime import open_session
 from inspector.graph.grids import GridChooser
 from inspector.graph.placement import Placement, Plan
@@ -64,6 +64,7 @@ class OneByOne:
         placement: Placement,
         distributions: Mapping[str, Histogram],
         samples: Dataset,
+        written: Written | None = None,
     ) -> None:
         """Does nothing yet: the sessions are built by the first run.
 
@@ -73,12 +74,14 @@ class OneByOne:
             placement: the sites of its graph.
             distributions: what calibration gathered, by tensor.
             samples: what to run on; a few are enough to tell layers apart.
+            written: weights that a method of recovery rounded; see `Preview`.
         """
         self._source = source
         self._prepared = prepared
         self._placement = placement
         self._samples = samples
         self._chooser = GridChooser(placement.graph, prepared.constant, distributions)
+        self._written = written
         self._preview: Preview | None = None
         self._expected: list[tuple[_Arrays, _Arrays]] = []
 
@@ -125,7 +128,9 @@ class OneByOne:
     def _simulated(self, plan: Plan, feeds: _Arrays, cancel: Cancel | None) -> _Arrays:
         grids = self._chooser.choose(plan, cancel)
         if self._preview is None or not self._preview.suits(grids):
-            self._preview = Preview.suiting(grids, self._prepared, self._placement)
+            self._preview = Preview.suiting(
+                grids, self._prepared, self._placement, written=self._written
+            )
         return self._preview.run(grids, feeds, cancel)
 
     def _references(self, cancel: Cancel | None) -> list[tuple[_Arrays, _Arrays]]:

@@ -92,12 +92,20 @@ class Preview:
 
     @classmethod
     def suiting(
-        cls, grids: Grids, model: Model, placement: Placement, *, threads: int = 0
+        cls,
+        grids: Grids,
+        model: Model,
+        placement: Placement,
+        *,
+        threads: int = 0,
+        written: Written | None = None,
     ) -> Preview:
         """One that can follow these grids; see the class."""
         dynamic = bool(grids.plan.dynamic)
         float8 = has_float8(grids)
-        return cls(model, placement, threads=threads, float8=float8, dynamic=dynamic)
+        return cls(
+            model, placement, threads=threads, float8=float8, dynamic=dynamic, written=written
+        )
 
     def suits(self, grids: Grids) -> bool:
         """Whether it can follow these grids, and is not slower than one that can would be."""

@@ -39,9 +39,11 @@ class ReportDialog(QDialog):
 
     Signals:
         save_asked: the ReportData is to be saved.
+        sensitivity_asked: the same report is wanted with what each layer does alone.
     """
 
     save_asked = Signal(object)
+    sensitivity_asked = Signal()
 
     def __init__(self, data: ReportData, parent: QWidget) -> None:
         super().__init__(parent)
@@ -58,6 +60,14 @@ class ReportDialog(QDialog):
         self.save.setProperty("primary", "true")
         self.save.setDefault(True)
         self.save.clicked.connect(lambda: self.save_asked.emit(data))
+        self.sensitivity = buttons.addButton(
+            "Add sensitivity", QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.sensitivity.setToolTip(
+            "Quantize each layer alone as well, and say which ones call for training"
+        )
+        self.sensitivity.setVisible(not data.result.effects)
+        self.sensitivity.clicked.connect(self._ask_sensitivity)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.setContentsMargins(SPACE_M, SPACE_M, SPACE_M, SPACE_M)
@@ -65,6 +75,10 @@ class ReportDialog(QDialog):
         column.addWidget(self.text)
         column.addWidget(buttons)
         self.resize(900, 700)
+
+    def _ask_sensitivity(self) -> None:
+        self.sensitivity_asked.emit()
+        self.accept()
 
 
 class ReportExport(QObject):
@@ -82,9 +96,13 @@ class ReportExport(QObject):
         self._tasks = tasks
         self._window = parent
 
-    def make(self) -> None:
-        """Quantize, run and time the model in the background, and show what came of it."""
-        request = SaveRequest.of(self._document, study=True)
+    def make(self, *, sensitivity: bool = False) -> None:
+        """Quantize, run and time the model in the background, and show what came of it.
+
+        Args:
+            sensitivity: also quantize each layer alone.
+        """
+        request = SaveRequest.of(self._document, study=True, sensitivity=sensitivity)
 
         def work(context: Context) -> ReportData:
             with tempfile.TemporaryDirectory(prefix="quant-inspector-") as folder:
@@ -113,6 +131,7 @@ class ReportExport(QObject):
     def _made(self, data: ReportData) -> None:
         dialog = ReportDialog(data, self._window)
         dialog.save_asked.connect(self._ask_where)
+        dialog.sensitivity_asked.connect(lambda: self.make(sensitivity=True))
         dialog.open()
 
     def _ask_where(self, data: ReportData) -> None:
@@ -136,4 +155,5 @@ def _command(request: SaveRequest) -> str:
     """The command line that makes the same report, from a recipe that is saved first."""
     data = [] if request.data is None else ["--calibration", request.data.source]
     parts = ["quant-inspector", "report", str(request.opened.path), "-o", "report.html"]
-    return shlex.join([*parts, "--recipe", "recipe.toml", *data])
+    more = ["--sensitivity"] if request.sensitivity else []
+    return shlex.join([*parts, "--recipe", "recipe.toml", *data, *more])

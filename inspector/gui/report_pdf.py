@@ -26,6 +26,7 @@ from inspector.report.content import (
     Table,
     advice_text,
     conversion_table,
+    effect_lines,
     fidelity_table,
     latency_table,
     layer_table,
@@ -121,7 +122,7 @@ def _write_worst(pages: _Pages, data: ReportData) -> None:
             pages.heading("What loses most")
         pages.text(study.name, bold=True)
         pages.pictures(plots)
-        for line in study_lines(study):
+        for line in (*effect_lines(data, study.name), *study_lines(study)):
             pages.text(line)
         for one in study.advice:
             pages.text(advice_text(one), colour=PAPER.mark)

@@ -27,6 +27,7 @@ class SaveRequest:
         calibration: what is known of its activations.
         data: samples to prove the file on; random ones if there are none.
         study: look at each layer more closely, for a report.
+        sensitivity: quantize each layer alone as well.
     """
 
     opened: OpenModel
@@ -34,12 +35,15 @@ class SaveRequest:
     calibration: Calibration | None
     data: Dataset | None
     study: bool = False
+    sensitivity: bool = False
 
     @classmethod
-    def of(cls, document: Document, *, study: bool = False) -> SaveRequest:
+    def of(
+        cls, document: Document, *, study: bool = False, sensitivity: bool = False
+    ) -> SaveRequest:
         """The present state of a document."""
         calibration, data = document.calibration, document.dataset
-        return cls(document.opened, document.recipe, calibration, data, study)
+        return cls(document.opened, document.recipe, calibration, data, study, sensitivity)
 
     def run(self, path: Path, context: Context) -> QuantizeResult:
         """Write the quantized model and prove what it does.
@@ -84,6 +88,8 @@ class SaveRequest:
             path,
             recovery=recovery,
             study=self.study,
+            alone=self.sensitivity,
+            learned=learned,
             force=True,
             progress=progress,
             cancel=context.cancelled,

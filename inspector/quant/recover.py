@@ -37,7 +37,7 @@ TITLES: dict[str, str] = {
 }
 """What people call each of them."""
 
-_ROUNDING = ("gptq", "adaround")
+ROUNDING = ("gptq", "adaround")
 """Methods that choose the codes of a weight; a layer can have one of them."""
 
 NOTHING = "none"
@@ -68,7 +68,7 @@ class Recover:
         for name in names:
             if name not in METHODS:
                 raise RecipeError(_unknown(name), _hint(name))
-        rounding = [name for name in _ROUNDING if name in names]
+        rounding = [name for name in ROUNDING if name in names]
         if len(rounding) > 1:
             raise RecipeError(
                 f"{' and '.join(rounding)} both choose how weights are rounded.",
@@ -92,7 +92,7 @@ class Recover:
         """The same with one method on or off; switching one on puts out what it excludes."""
         names = set(self.methods) - {method}
         if on:
-            names -= set(_ROUNDING) if method in _ROUNDING else set()
+            names -= set(ROUNDING) if method in ROUNDING else set()
             names.add(method)
         return Recover(tuple(name for name in METHODS if name in names))
 

@@ -17,6 +17,7 @@ from inspector.report.units import (
     value_text,
 )
 from inspector.session.advice import Advice
+from inspector.session.effects import Effect, worst_first
 from inspector.session.study import LayerStudy, TensorStudy
 
 ISLANDS = (
@@ -168,12 +169,15 @@ def layer_table(data: ReportData) -> Table:
     studies = {one.name: one for one in data.result.studies}
     columns = [Column("Layer"), Column("Operator"), Column("Weights"), Column("Activations")]
     columns += [Column("Kernel"), Column("SQNR weights", number=True)]
+    effects = {one.layer: one for one in data.result.effects}
     if studies:
         columns += [
             Column("SQNR activ.", number=True),
             Column("Clipped", number=True),
             Column("To zero", number=True),
         ]
+    if effects:
+        columns += [Column("Outputs with it alone", number=True), Column("Share", number=True)]
     rows, keys = [], []
     for layer in data.result.layers:
         cells: list[tuple[str, float | None]] = [
@@ -186,6 +190,8 @@ def layer_table(data: ReportData) -> Table:
         ]
         if studies:
             cells += _study_cells(studies[layer.name])
+        if effects:
+            cells += _effect_cells(effects.get(layer.name))
         rows.append(tuple(text for text, _ in cells))
         keys.append(tuple(key for _, key in cells))
     return Table(tuple(columns), tuple(rows), tuple(keys))
@@ -202,9 +208,34 @@ def _study_cells(study: LayerStudy) -> list[tuple[str, float | None]]:
     ]
 
 
+def _effect_cells(effect: Effect | None) -> list[tuple[str, float | None]]:
+    if effect is None:
+        return [("–", None), ("–", None)]
+    sqnr = effect.fidelity.sqnr_db
+    return [(decibel_text(sqnr), sqnr), (percent_text(effect.share), effect.share)]
+
+
+def effect_lines(data: ReportData, layer: str) -> tuple[str, ...]:
+    """What a layer does to the outputs alone, and whether that calls for training."""
+    found = next((one for one in data.result.effects if one.layer == layer), None)
+    if found is None:
+        return ()
+    top1 = found.fidelity.top1_agreement
+    agreement = "" if top1 is None else f", the same class for {percent_text(top1)}"
+    alone = (
+        f"Quantized alone it leaves the outputs with {decibel_text(found.fidelity.sqnr_db)}"
+        f"{agreement}: {percent_text(found.share)} of the noise that layers make alone."
+    )
+    return (alone, found.training) if found.training else (alone,)
+
+
 def worst_layers(data: ReportData, most: int = 8) -> tuple[LayerStudy, ...]:
-    """The layers whose tensors lose most, worst first."""
+    """The layers that hurt the outputs most; where that was not asked, whose tensors lose most."""
     found = [one for one in data.result.studies if one.weight is not None or one.activations]
+    if data.result.effects:
+        studies = {one.name: one for one in found}
+        worst = [one.layer for one in worst_first(data.result.effects) if one.layer in studies]
+        return tuple(studies[name] for name in worst[:most])
     return tuple(sorted(found, key=lambda one: one.worst_db)[:most])
 
 

@@ -17,6 +17,7 @@ from inspector.evaluate.runtime import runtime_version
 from inspector.report.snippet import NO_INTERFACE, Interface, interface_of
 from inspector.report.speed_text import fused_text, speed_reasons, speed_text
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
+from inspector.session.effects import TOO_LOW_DB
 from inspector.session.result import QuantizeResult
 
 
@@ -63,6 +64,15 @@ class ReportData:
                 parts.append(
                     f"The highest class is the same for {percent_text(measured.top1_agreement)}."
                 )
+        if result.effects:
+            bad = sum(one.sqnr_too_low for one in result.effects)
+            parts.append(
+                f"{plural(bad, 'layer')} alone would already leave them with less than "
+                f"{decibel_text(TOO_LOW_DB)}."
+                if bad
+                else f"No layer alone leaves them with less than {decibel_text(TOO_LOW_DB)}: "
+                "nothing here calls for training."
+            )
         return " ".join(parts)
 
     @property
@@ -135,6 +145,7 @@ def to_json(data: ReportData) -> dict[str, Any]:
     return {
         **result.to_json(),
         "model_sha256": data.model_hash,
+        "sensitivity": {one.layer: one.to_json() for one in result.effects},
         "studies": {one.name: one.to_json() for one in result.studies},
         "latency": None if result.latency is None else result.latency.to_json(),
         "interface": data.interface.to_json(),

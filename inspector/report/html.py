@@ -11,6 +11,7 @@ from inspector.report.content import (
     Table,
     advice_text,
     conversion_table,
+    effect_lines,
     ends_table,
     fidelity_table,
     latency_table,
@@ -164,7 +165,8 @@ def _worst(data: ReportData) -> Iterator[str]:
     for study in worst:
         plots = [] if study.weight is None else [histogram(study.weight, "Weight", PAGE)]
         plots += [histogram(one, "Activation", PAGE) for one in study.activations]
-        lines = "".join(f"<p>{escape(line)}</p>" for line in study_lines(study))
+        said = (*effect_lines(data, study.name), *study_lines(study))
+        lines = "".join(f"<p>{escape(line)}</p>" for line in said)
         advice = "".join(
             f'<p class="advice">{escape(advice_text(one))}</p>' for one in study.advice
         )

@@ -11,10 +11,13 @@ from inspector.report.content import (
     Table,
     advice_text,
     conversion_table,
+    effect_lines,
+    ends_table,
     fidelity_table,
     latency_table,
     layer_table,
     origin_rows,
+    recovery_table,
     study_lines,
     violation_lines,
     worst_layers,
@@ -29,6 +32,9 @@ def to_csv(data: ReportData) -> str:
     head = ["layer", "operator", "weights", "activations", "integer_kernel", "weight_sqnr_db"]
     if studies:
         head += ["activation_sqnr_db", "weight_clipped", "weight_zeroed", "weight_lo", "weight_hi"]
+    effects = {one.layer: one for one in data.result.effects}
+    if effects:
+        head += ["alone_sqnr_db", "alone_top1_agreement", "noise_share"]
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(head)
@@ -43,6 +49,13 @@ def to_csv(data: ReportData) -> str:
                 [None] * 4
                 if weight is None
                 else [weight.clipped, weight.zeroed, weight.lo, weight.hi]
+            )
+        if effects:
+            own = effects.get(layer.name)
+            row += (
+                [None] * 3
+                if own is None
+                else [own.fidelity.sqnr_db, own.fidelity.top1_agreement, own.share]
             )
         lines.writerow(["" if cell is None else _safe(cell) for cell in row])
     return text.getvalue()
@@ -65,6 +78,8 @@ def _markdown(data: ReportData) -> Iterator[str]:
     yield f"\n{escaped(data.verdict)}"
     for title, table in (
         ("The whole model, against float", fidelity_table(data)),
+        ("Integer inputs and outputs", ends_table(data)),
+        ("What was done so that quantizing costs less", recovery_table(data)),
         ("Between floats and integers", conversion_table(data)),
         ("Time for one sample", latency_table(data)),
         ("Layers", layer_table(data)),
@@ -77,6 +92,7 @@ def _markdown(data: ReportData) -> Iterator[str]:
         yield "\n## What loses most\n"
     for study in worst:
         yield f"- **{escaped(study.name)}**"
+        yield from (f"  - {escaped(line)}" for line in effect_lines(data, study.name))
         yield from (f"  - {escaped(line)}" for line in study_lines(study))
         yield from (f"  - *{escaped(advice_text(one))}*" for one in study.advice)
     if wrong := violation_lines(data):

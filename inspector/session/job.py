@@ -35,6 +35,7 @@ from inspector.session.chosen import (
     resolve,
 )
 from inspector.session.clock import Clock
+from inspector.session.effects import Effect, find_effects, worst_first
 from inspector.session.fitting import check_fits, fit_recipe
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.profiles import profile_of
@@ -66,6 +67,7 @@ class QuantizeRequest:
         fit: bring layers that do not fit the target into the nearest form that does; else they are
             an error.
         study: look at each layer more closely, and time both models, for a report.
+        sensitivity: for the report, also quantize each layer alone.
     """
 
     model: Path
@@ -80,6 +82,7 @@ class QuantizeRequest:
     verify: bool = True
     fit: bool = False
     study: bool = False
+    sensitivity: bool = False
 
 
 def quantize_model(
@@ -153,6 +156,8 @@ def quantize_model(
         request.output,
         recovery=recovery,
         study=request.study,
+        alone=request.sensitivity,
+        learned=calibration_data,
         force=request.force,
         clock=clock,
         progress=progress,
@@ -193,6 +198,8 @@ def save_quantized(
     *,
     recovery: Recovery | None = None,
     study: bool = False,
+    alone: bool = False,
+    learned: Dataset | None = None,
     force: bool = False,
     clock: Clock | None = None,
     progress: StageProgress | None = None,
@@ -208,6 +215,8 @@ def save_quantized(
         output: the file to write.
         recovery: what `recover` made of the same recipe and data, where the recipe asks for any.
         study: look at each layer more closely, and time both models.
+        alone: quantize each layer alone as well, on some of the samples.
+        learned: what methods of recovery learn from when layers are quantized alone.
         force: allow it to replace a file.
         clock: times the stages, where earlier ones were timed already.
         progress: told of the stages.
@@ -224,6 +233,19 @@ def save_quantized(
     _check_weights_stay(opened, output)
     opened.require_quantizable()
     specs = resolve(opened, recipe)
+    effects: tuple[Effect, ...] = ()
+    if alone and samples is not None and len(samples):
+        with clock("sensitivity"):
+            effects = find_effects(
+                opened,
+                recipe,
+                specs,
+                calibration,
+                learned,
+                samples,
+                progress=progress,
+                cancel=cancel,
+            )
     with clock("quantize"):
         if recovery is None:
             plan = opened.placement.plan(specs)
@@ -240,7 +262,14 @@ def save_quantized(
     if study:
         with clock("study"):
             studies = study_layers(
-                opened, specs, grids, calibration, profile_of(recipe), model=model, cancel=cancel
+                opened,
+                specs,
+                grids,
+                calibration,
+                profile_of(recipe),
+                model=model,
+                first=[one.layer for one in worst_first(effects)],
+                cancel=cancel,
             )
     with staged_model(output) as staged:
         with clock("save"):
@@ -268,7 +297,7 @@ def save_quantized(
     if samples is not None and verification is None and too_large_to_run(opened.source):
         unproved = "The file was not run: that needs more memory than there is free."
     result = replace(result, recovery=recovery, conversions=counts, unproved=unproved)
-    return replace(result, studies=studies, latency=latency)
+    return replace(result, studies=studies, latency=latency, effects=effects)
 
 
 def too_large_to_run(model: Model) -> bool:

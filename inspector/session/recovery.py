@@ -26,6 +26,7 @@ from inspector.onnxio.loading import Model
 from inspector.onnxio.passes.own_bias import bias_tensor, own_bias, replace_constants
 from inspector.onnxio.runnable import runnable
 from inspector.progress import Cancel, StageProgress, of_stage
+from inspector.quant.distribution import Histogram
 from inspector.quant.recover import Recover
 from inspector.quant.spec import LayerSpecs
 from inspector.session.opening import OpenModel, with_prepared
@@ -131,14 +132,19 @@ def recover(
         CancelledError: `cancel` said so.
     """
     if data is None or not len(data):
-        raise DataError(
-            "What is recovered is learned from samples, and there are none.",
-            "Give samples with --calibration PATH (saved statistics hold none), "
-            "or --random-data N for a try.",
-        )
+        raise no_samples_error()
     measured = held_back if held_back is not None and len(held_back) else data.spread(16)
     job = _Job(opened, recipe, calibration, data, measured, progress, cancel)
     return job.run()
+
+
+def no_samples_error() -> DataError:
+    """What to tell a user whose recipe recovers, where there is nothing to learn from."""
+    return DataError(
+        "What is recovered is learned from samples, and there are none.",
+        "Give samples with --calibration PATH (saved statistics hold none), "
+        "or --random-data N for a try.",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,16 +158,21 @@ class Recovered:
     """
 
     opened: OpenModel
-    calibration: Calibration
+    calibration: Calibration | None
     written: Written
+
+    @property
+    def tensors(self) -> Mapping[str, Histogram]:
+        """What is known of the activations, by tensor."""
+        return {} if self.calibration is None else self.calibration.tensors
 
 
 def recovered_for(
     opened: OpenModel,
     recipe: Recipe,
     choices: Iterable[Mapping[str, LayerSpecs]],
-    calibration: Calibration,
-    data: Dataset,
+    calibration: Calibration | None,
+    data: Dataset | None,
     *,
     progress: StageProgress | None = None,
     cancel: Cancel | None = None,
@@ -178,17 +189,20 @@ def recovered_for(
         opened: the model.
         recipe: says what is switched on.
         choices: the filled specs of every layer.
-        calibration: what is known of all activations.
+        calibration: what is known of the activations that are quantized.
         data: the samples that the methods learn from.
         progress: told of each method as a stage.
         cancel: asked between runs and while one runs.
 
     Raises:
+        DataError: there are no samples.
         RunError: onnxruntime failed.
         CancelledError: `cancel` said so.
     """
     if not recipe.recovers:
         return Recovered(opened, calibration, {})
+    if data is None or not len(data):
+        raise no_samples_error()
     job = _Job(opened, recipe, calibration, data, None, progress, cancel)
     return job.compare(choices)
 
@@ -242,7 +256,6 @@ class _Job:
 
     def compare(self, choices: Iterable[Mapping[str, LayerSpecs]]) -> Recovered:
         """See `recovered_for`."""
-        assert self._calibration is not None, "choices are compared on known activations"
         self._give_biases()
         self._switched = {
             name: Recover(tuple(one for one in on.methods if one != "bias"))

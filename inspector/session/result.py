@@ -25,6 +25,7 @@ from inspector.session.target_profile import PRODUCT
 if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
     from inspector.evaluate.latency import Latencies
     from inspector.evaluate.verify import Verification
+    from inspector.session.effects import Effect
     from inspector.session.recovery import Recovery
 
 
@@ -141,6 +142,7 @@ class QuantizeResult:
         conversions: how often values change between floats and integers; None where not counted.
         studies: a closer look at each layer, where a report asked for it.
         latency: how long both models take for one sample, where a report asked for it.
+        effects: what each layer does to the outputs alone, where a report asked for it.
     """
 
     model: Path
@@ -165,6 +167,7 @@ class QuantizeResult:
     conversions: Counts | None = None
     studies: tuple[LayerStudy, ...] = ()
     latency: Latencies | None = None
+    effects: tuple[Effect, ...] = ()
 
     @property
     def format_notes(self) -> tuple[str, ...]:

@@ -257,7 +257,7 @@ def search_opened(
         progress=progress,
         cancel=cancel,
     )
-    opened, calibration = recovered.opened, recovered.calibration
+    opened = recovered.opened
     bench = bench_of(recovered, samples, widths)
     cases = [
         Case(name, bits, way)
@@ -282,7 +282,7 @@ def search_opened(
         opened.source,
         opened.prepared,
         opened.placement,
-        calibration.tensors,
+        recovered.tensors,
         samples,
         recovered.written,
         executor=executor,

@@ -228,7 +228,7 @@ def analyse(
         progress=progress,
         cancel=cancel,
     )
-    opened, calibration = recovered.opened, recovered.calibration
+    opened, calibration = recovered.opened, recovered.calibration or calibration
     bench = bench_of(recovered, samples, widths)
     cases = [
         Case(name, bits, way)
@@ -287,7 +287,7 @@ def bench_of(recovered: Recovered, samples: Dataset, widths: Widths) -> Bench:
         opened.source,
         opened.prepared,
         opened.placement,
-        recovered.calibration.tensors,
+        recovered.tensors,
         samples,
         widths.choices,
         recovered.written,

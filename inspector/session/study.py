@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -125,6 +125,7 @@ def study_layers(
     target: Target,
     *,
     model: Model | None = None,
+    first: Sequence[str] = (),
     cancel: Cancel | None = None,
 ) -> tuple[LayerStudy, ...]:
     """Look at every layer, and at the worst more closely.
@@ -136,6 +137,8 @@ def study_layers(
         calibration: what is known of the activations.
         target: the hardware; advice stays within what it takes.
         model: holds the weights, where they are not those of the prepared model.
+        first: layers that hurt the outputs most, worst first, where that is known; these are the
+            worst then, else those whose own tensors lose most.
         cancel: asked between layers.
 
     Raises:
@@ -146,7 +149,8 @@ def study_layers(
     work = _Study(opened, specs, grids, calibration, target, model or opened.prepared, cancel)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(work.layer, opened.graph.layers))
-        worst = {one.name for one in sorted(found, key=lambda one: one.worst_db)[:WORST]}
+        by_tensor = [one.name for one in sorted(found, key=lambda one: one.worst_db)]
+        worst = set((list(first) or by_tensor)[:WORST])
         layers = opened.graph.layers
         pairs = [(la, one) for la, one in zip(layers, found, strict=True) if la.name in worst]
         closer = dict(pool.map(lambda pair: (pair[0].name, work.closer(*pair)), pairs))

@@ -18,6 +18,7 @@ LATER = (
     *("inspector.gui.estimate", "inspector.gui.export", "inspector.gui.export_svg"),
     *("inspector.gui.report_export", "inspector.gui.report_pdf", "inspector.gui.sidecar_export"),
     *("inspector.gui.training_export", "inspector.session.training"),
+    *("inspector.session.effects", "inspector.session.script"),
 )
 PROGRAM = """
 import json, sys

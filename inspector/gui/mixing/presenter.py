@@ -186,11 +186,25 @@ class MixingPresenter(QObject):
             return "Estimated; measuring…" if known.is_running else "Estimated"
         worst = int(np.nanargmin(ranking.both))
         text = f"lowest {decibel_text(float(ranking.both[worst]))}, {ranking.names[worst]}"
+        text += self._training_note(ranking)
         if known.is_running and done < len(ranking.names):
             text = f"{done} of {plural(len(ranking.names), 'layer')} so far; {text}"
         elif known.was_stopped:
             text = f"Stopped; {text}"
         return f"{text} (partly of earlier choices)" if ranking.stale.any() else text
+
+    def _training_note(self, ranking: Ranking) -> str:
+        """How many layers are too bad alone, and what to do about them."""
+        from inspector.session.effects import TOO_LOW_DB  # there are figures: all is imported
+
+        bad = [n for n, one in zip(ranking.names, ranking.both, strict=True) if one < TOO_LOW_DB]
+        if not bad:
+            return ""
+        recipe = self._bridge.document.recipe
+        switched = recipe.recover_all(self._bridge.document.layers)
+        tried = all(switched[name] for name in bad)
+        do = "worth training" if tried else "try recovery, then training"
+        return f"; {plural(len(bad), 'layer')} below {decibel_text(TOO_LOW_DB)}: {do}"
 
     # The front
 
