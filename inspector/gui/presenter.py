@@ -136,7 +136,8 @@ class Presenter(QObject):
 
     def _chosen(self, chosen: Chosen) -> None:
         self._edit(chosen)
-        self._show_layer_plot()
+        if self._plots is not None:
+            self._plots.mark_layers(self._bridge.selected)
 
     def _edit(self, chosen: Chosen) -> None:
         """Layers are edited where they are chosen in the model's own graph."""

@@ -85,6 +85,7 @@ class SpecPresenter(QObject):
         actions["actionPasteSpec"].triggered.connect(self.paste)
         bridge.model_changed.connect(lambda: bridge.turns.ask(self.refresh))
         self._offered: _Offer | None = None
+        self._all_cases: tuple[object, tuple[Case, ...]] = (None, ())
         self._wanted: _Offer = (None, {}, {})
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -99,9 +100,8 @@ class SpecPresenter(QObject):
         able = bool(self._bridge.document.layers)
         for action in self._actions:
             action.setEnabled(able)
-        document, layers = self._bridge.document, self._selected()
-        target = self._target()
-        cases = cases_of(layers or document.layers, document.specs) if target is not None else ()
+        layers, target = self._selected(), self._target()
+        cases = self._cases_of(layers) if target is not None else ()
         kinds = {role: operators_of(cases, role) for role in _ROLES}
         dtypes = {role: self._dtypes(role, cases if layers else ()) for role in _ROLES}
         self._wanted = target, kinds, dtypes
@@ -110,6 +110,15 @@ class SpecPresenter(QObject):
         elif not self._later.isActive():  # what is chosen hardly ever makes a difference
             self._later.start()
         self._panel.show_misfit(_misfit(target, cases) if target is not None and layers else "")
+
+    def _cases_of(self, layers: Sequence[Layer]) -> tuple[Case, ...]:
+        """Those of some layers; without any those of all, found once for each recipe."""
+        document = self._bridge.document
+        if layers:
+            return cases_of(layers, document.specs)
+        if self._all_cases[0] is not document.specs:
+            self._all_cases = document.specs, cases_of(document.layers, document.specs)
+        return self._all_cases[1]
 
     def _offer(self) -> None:
         """Let be chosen what the target can run."""

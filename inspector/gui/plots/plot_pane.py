@@ -299,6 +299,10 @@ class PlotPane(QWidget):
         else:
             self.layers.show_layers(names, sqnr, chosen, note)
 
+    def mark_layers(self, chosen: Sequence[str]) -> None:
+        """Mark other layers as selected among all."""
+        self.layers.mark(chosen)
+
     def _redraw(self) -> None:
         """Another page: draw what was not drawn while nobody saw it."""
         self._draw_weights()
