@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from inspector.cli.options import PATH, Data, as_json, data_options, debug, scheduler_option
+from inspector.cli.options import (
+    PATH,
+    Data,
+    as_json,
+    data_options,
+    debug,
+    scheduler_option,
+    skip_option,
+    skipped,
+)
 from inspector.cli.output import data_text, facts, print_json
 from inspector.cli.work import run_on
 from inspector.report.units import bytes_text
@@ -25,9 +35,17 @@ Examples:
 )
 @data_options("The data to run the model on")
 @scheduler_option
+@skip_option
 @as_json
 @debug
-def command(model: Path, output: Path, data: Data, scheduler: str | None, as_json: bool) -> None:
+def command(
+    model: Path,
+    output: Path,
+    data: Data,
+    scheduler: str | None,
+    skip: Sequence[str],
+    as_json: bool,
+) -> None:
     """Run MODEL over data and save the statistics of all its activations as STATS.
 
     STATS can be given as --calibration from then on; it fits this model only.
@@ -35,11 +53,17 @@ def command(model: Path, output: Path, data: Data, scheduler: str | None, as_jso
     data.require()
     from inspector.session.gather import calibrate_model
 
-    request = data.request()
+    request, left_out = data.request(), skipped(skip)
     result = run_on(
         scheduler,
         lambda executor, progress, cancel: calibrate_model(
-            model, output, request, executor=executor, progress=progress, cancel=cancel
+            model,
+            output,
+            request,
+            executor=executor,
+            skip=left_out,
+            progress=progress,
+            cancel=cancel,
         ),
     ).to_json()
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from inspector.cli.options import PATH, Data, recipe_of
+from inspector.cli.options import PATH, Data, recipe_of, skip_option
 from inspector.quant.recover import METHODS_TEXT
 from inspector.session.formats import FORMATS
 
@@ -32,6 +32,7 @@ class Choices:
     form: str | None
     matmul_nbits: bool
     integer_io: bool
+    skip: Sequence[str]
     target: str | None
     fit: bool
 
@@ -78,6 +79,7 @@ class Choices:
                 self.recover,
                 matmul_nbits=self.matmul_nbits,
                 integer_io=self.integer_io,
+                skip=self.skip,
             ),
             calibration=data.calibration,
             images=data.image_options(),
@@ -124,6 +126,7 @@ _OPTIONS = (
         help="Let the file take and give integers; what they stand for is told and in its "
         "metadata.",
     ),
+    skip_option,
     click.option(
         "--target",
         metavar="NAME",
@@ -146,6 +149,7 @@ def choice_options(function: Callable[..., R]) -> Callable[..., R]:
         form: str | None,
         matmul_nbits: bool,
         integer_io: bool,
+        skip: Sequence[str],
         target: str | None,
         fit: bool,
         **others: Any,
@@ -159,6 +163,7 @@ def choice_options(function: Callable[..., R]) -> Callable[..., R]:
             form,
             matmul_nbits,
             integer_io,
+            skip,
             target,
             fit,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from inspector.cli.options import PATH, as_json, debug
+from inspector.cli.options import PATH, as_json, debug, skip_option, skipped
 from inspector.cli.output import count, facts, print_json, table
 from inspector.report.units import bytes_text
 
@@ -16,6 +16,7 @@ _EPILOG = """\b
 Examples:
   quant-inspector info model.onnx
   quant-inspector info model.onnx --layers
+  quant-inspector info model.onnx --skip fold_batch_norm --skip fuse_gemm
   quant-inspector info model.onnx --json
 """
 
@@ -23,13 +24,14 @@ Examples:
 @click.command("info", epilog=_EPILOG)
 @click.argument("model", type=PATH)
 @click.option("--layers", "list_layers", is_flag=True, help="List every layer, not only its kind.")
+@skip_option
 @as_json
 @debug
-def command(model: Path, list_layers: bool, as_json: bool) -> None:
+def command(model: Path, list_layers: bool, skip: Sequence[str], as_json: bool) -> None:
     """Tell what MODEL holds: inputs, outputs, operators, size, and what can be quantized."""
     from inspector.session.describe import describe
 
-    info = describe(model).to_json()
+    info = describe(model, skipped(skip)).to_json()
     if as_json:
         print_json(info)
     else:
@@ -72,9 +74,16 @@ def _operators(operators: Mapping[str, int], shown: int = 12) -> str:
 
 
 def _passes(passes: Sequence[Mapping[str, Any]]) -> list[str]:
-    done = [f"{p['name'].replace('_', ' ')}: {p['changed']}" for p in passes if p["changed"]]
-    left = [f"left as it is: {reason}" for p in passes for reason in p["left"][:3]]
-    return ([", ".join(done)] if done else []) + left
+    """What each pass changed, under the name by which it can be left out, and what it left."""
+    from inspector.graph.preparations import title_of
+
+    lines = []
+    for one in passes:
+        if one["skipped"] or one["changed"]:
+            what = "left out" if one["skipped"] else str(one["changed"])
+            lines.append(f"{title_of(one['name'])}: {what} ({one['name']})")
+        lines += [f"left as it is: {reason}" for reason in one["left"][:3]]
+    return lines
 
 
 def _kind_table(layers: Sequence[Mapping[str, Any]]) -> str:

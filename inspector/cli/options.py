@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -23,6 +23,12 @@ PATH = click.Path(path_type=Path)
 DEFAULT_SEED = 0
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+skip_option = click.option(
+    "--skip",
+    multiple=True,
+    metavar="PASS",
+    help="Leave out a pass before quantization, such as fold_batch_norm; `info` lists them.",
+)
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
 )
@@ -154,6 +160,7 @@ def recipe_of(
     *,
     matmul_nbits: bool = False,
     integer_io: bool = False,
+    skip: Sequence[str] = (),
 ) -> Recipe:
     """The recipe file, if there is one, and the options over it.
 
@@ -167,6 +174,7 @@ def recipe_of(
         recover: methods that make quantizing cost less, for layers that no rule speaks of.
         matmul_nbits: weights alone become MatMulNBits where it takes them.
         integer_io: the file takes and gives integers.
+        skip: passes to leave out, beside those that the recipe leaves out.
 
     Raises:
         RecipeError: the file, a rule or the profile is wrong, or the target unknown.
@@ -191,9 +199,24 @@ def recipe_of(
         recipe,
         matmul_nbits=matmul_nbits or recipe.matmul_nbits,
         integer_io=integer_io or recipe.integer_io,
+        skip=recipe.skip | skipped(skip),
     )
     recipe.check()
     return recipe
+
+
+def skipped(names: Iterable[str]) -> frozenset[str]:
+    """What `--skip` leaves out.
+
+    Raises:
+        RecipeError: there is no such pass.
+    """
+    from inspector.graph.preparations import skip_of
+
+    try:
+        return skip_of(names)
+    except RecipeError as error:
+        raise RecipeError(f"--skip: {error.message}", error.hint) from error
 
 
 def target_of(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from inspector.evaluate.fidelity import Fidelity
+from inspector.graph.preparations import title_of
+from inspector.onnxio.passes.report import PassReport
 from inspector.report.conversion_text import conversion_rows, headline, operator_rows
 from inspector.report.data import ReportData
 from inspector.report.units import (
@@ -280,12 +282,21 @@ def origin_rows(data: ReportData) -> Sequence[tuple[str, str]]:
         ("Quantized model", f"{result.output} ({bytes_text(result.quantized_bytes)})"),
         ("Format", f"{result.recipe.format}, opset {result.opset}, target {result.recipe.target}"),
         ("Calibration", _calibration(data)),
-        ("Foldings", ", ".join(f"{p.name} {p.changed}" for p in result.passes if p.changed)),
+        ("Foldings", _foldings(result.passes)),
         ("Seconds", ", ".join(f"{k} {v:.2f}" for k, v in result.seconds.items())),
         ("Versions", ", ".join(f"{k} {v}" for k, v in data.versions.items())),
         ("Machine", data.machine),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _foldings(passes: Iterable[PassReport]) -> str:
+    """What was changed before quantization, and what was left out."""
+    return ", ".join(
+        f"{title_of(p.name)}: {'left out' if p.skipped else p.changed}"
+        for p in passes
+        if p.changed or p.skipped
+    )
 
 
 def _calibration(data: ReportData) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inspector.graph.model import Dim, Graph, Layer
+from inspector.graph.preparations import NO_SKIP
 from inspector.onnxio.loading import Model
 from inspector.onnxio.passes import PassReport
 from inspector.session.opening import OpenModel, open_model
@@ -86,22 +87,24 @@ class ModelInfo:
             "parameters": self.parameters,
             "operators": dict(self.operators),
             "layers": [_layer_json(layer) for layer in self.layers],
-            "passes": [
-                {"name": p.name, "changed": p.changed, "left": list(p.left)} for p in self.passes
-            ],
+            "passes": [report.to_json() for report in self.passes],
             "quantizable": not self.obstacle,
             "obstacle": self.obstacle or None,
             "recipe": self.recipe,
         }
 
 
-def describe(path: Path) -> ModelInfo:
+def describe(path: Path, skip: frozenset[str] = NO_SKIP) -> ModelInfo:
     """Load a model and tell what it holds; weights are read only where a pass folds them.
+
+    Args:
+        path: the file.
+        skip: names of passes to leave out.
 
     Raises:
         ModelError: the file cannot be read or is no model.
     """
-    return describe_opened(open_model(path))
+    return describe_opened(open_model(path, skip=skip))
 
 
 def describe_opened(opened: OpenModel) -> ModelInfo:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from inspector.graph.model import Layer
+from inspector.graph.preparations import PREPARATIONS, in_order
 from inspector.quant.recover import TITLES, Recover
 from inspector.quant.spec import QuantSpec, Role
 from inspector.session.fitting import fit_recipe, for_format, for_target
@@ -164,6 +165,23 @@ def set_integer_io(on: bool) -> Edit:
     """Let the file take and give integers, or floats."""
     what = "integers" if on else "floats"
     return Edit(f"Inputs and outputs: {what}", lambda recipe: replace(recipe, integer_io=on))
+
+
+def switch_passes(names: Iterable[str], on: bool) -> Edit:
+    """Let passes before quantization run, or leave them out.
+
+    Args:
+        names: of `inspector.graph.preparations.PREPARATIONS`.
+        on: whether they shall run.
+    """
+    those = in_order(names)
+    what = PREPARATIONS[those[0]].title if len(those) == 1 else f"{len(those)} passes"
+
+    def apply(recipe: Recipe) -> Recipe:
+        skip = recipe.skip.difference(those) if on else recipe.skip.union(those)
+        return replace(recipe, skip=skip)
+
+    return Edit(f"{what} {'on' if on else 'off'}", apply)
 
 
 def fit_layers(target: Target, layers: Sequence[Layer], *, whole_model: bool = False) -> Edit:

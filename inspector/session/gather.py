@@ -11,6 +11,7 @@ from typing import Any
 from inspector.evaluate.calibrate import calibrate
 from inspector.evaluate.statistics import Calibration, save_calibration
 from inspector.files import check_not_read, check_target
+from inspector.graph.preparations import NO_SKIP
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.opening import OpenModel, open_model
 from inspector.session.samples import SampleRequest
@@ -60,6 +61,7 @@ def calibrate_model(
     data: SampleRequest,
     *,
     executor: Executor | None = None,
+    skip: frozenset[str] = NO_SKIP,
     progress: StageProgress | None = None,
     cancel: Cancel | None = None,
 ) -> CalibrateResult:
@@ -70,6 +72,7 @@ def calibrate_model(
         output: the file to write (.npz).
         data: what to run the model on.
         executor: what runs the work; by default threads, one for each core.
+        skip: passes before quantization that are left out, as they will be in the recipe.
         progress: told of ("calibrate", samples done, all samples).
         cancel: asked now and then.
 
@@ -79,7 +82,7 @@ def calibrate_model(
     """
     check_target(output)
     check_not_read(output, (model, data.path))
-    opened = open_model(model)
+    opened = open_model(model, skip=skip)
     check_not_read(output, opened.source.external_files)
     opened.require_quantizable()
     samples = data.open(opened.prepared, opened.graph)

@@ -123,7 +123,7 @@ def prepare(
         InspectorError: something is wrong.
         CancelledError: `cancel` said so.
     """
-    opened = open_model(job.model)
+    opened = open_model(job.model, skip=job.recipe.skip)
     for path in outputs:
         check_not_read(path, opened.source.external_files)
     opened.require_quantizable()

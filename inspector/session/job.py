@@ -109,7 +109,7 @@ def quantize_model(
     check_output(request.model, request.output, force=request.force)
     check_not_read(request.output, [request.calibration])
     with clock("load"):
-        opened = open_model(request.model)
+        opened = open_model(request.model, skip=request.recipe.skip)
         _check_weights_stay(opened, request.output)
         opened.require_quantizable()
         recipe = recipe_for_target(opened, request)
@@ -327,7 +327,8 @@ def read_data(
         calibration = load_calibration(request.calibration)
         if calibration.model_key != opened.prepared.key:
             raise DataError(
-                f"{request.calibration}: these statistics were gathered from another model.",
+                f"{request.calibration}: these statistics were gathered from another model, or "
+                "from this one with other passes left out.",
                 f"Run quant-inspector calibrate on {opened.path} again.",
             )
         return random_data(opened.graph, samples=4, seed=request.seed), calibration

@@ -151,6 +151,8 @@ def prepared_otherwise(opened: OpenModel, skip: frozenset[str]) -> OpenModel:
     """The same model made ready anew, with other foldings left out; see `open_model`."""
     if skip == opened.skip:
         return opened
+    if not opened.passes:  # a quantized model that was opened as its recipe is taken as it is
+        return replace(opened, skip=skip)
     return _prepared(opened.source, opened.shown, opened.functions, skip)
 
 

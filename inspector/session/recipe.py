@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inspector.errors import InspectorError, RecipeError
 from inspector.files import read_limited, write_atomically
 from inspector.graph.model import Layer
+from inspector.graph.preparations import NO_SKIP
 from inspector.quant.pin import Pins
 from inspector.quant.recover import NO_RECOVERY, Recover
 from inspector.quant.spec import FLOAT, LayerSpecs, QuantSpec, Role
@@ -61,6 +62,7 @@ class Recipe:
         recover: what is done so that quantizing costs less, in layers that no rule speaks of.
         matmul_nbits: weights alone that onnxruntime's MatMulNBits takes are written as that.
         integer_io: the file takes and gives integers where its inputs and outputs are on grids.
+        skip: passes before quantization that are left out; see `inspector.graph.preparations`.
         pins: grids that are given for tensors, and with them where quantizers stand; None where
             the program decides.
         version: of the file form.
@@ -73,6 +75,7 @@ class Recipe:
     recover: Recover = NO_RECOVERY
     matmul_nbits: bool = False
     integer_io: bool = False
+    skip: frozenset[str] = NO_SKIP
     pins: Pins | None = None
     version: int = VERSION
     _index: RuleIndex | None = field(default=None, init=False, repr=False, compare=False)
@@ -305,6 +308,7 @@ class Recipe:
             target=recipe.target if fields.target is None else fields.target,
             matmul_nbits=fields.matmul_nbits,
             integer_io=fields.integer_io,
+            skip=fields.skip,
             pins=fields.pins,
         )
 
@@ -316,6 +320,7 @@ class Recipe:
                 format=self.format,
                 matmul_nbits=self.matmul_nbits,
                 integer_io=self.integer_io,
+                skip=self.skip,
                 weights=self.default.weights,
                 activations=self.default.activations,
                 recover=self.recover or None,

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.graph.model import Layer
+from inspector.graph.preparations import in_order
 from inspector.quant.spec import LayerSpecs, Role
 from inspector.session.recipe import Recipe
 
 Field = Literal[
-    "target", "format", "MatMulNBits", "integer ends", "weights", "activations", "recover"
+    "target",
+    "format",
+    "MatMulNBits",
+    "integer ends",
+    "passes left out",
+    "weights",
+    "activations",
+    "recover",
 ]
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
@@ -56,6 +64,9 @@ def recipe_diff(this: Recipe, other: Recipe, layers: Sequence[Layer]) -> tuple[D
         ("integer ends", this.integer_io, other.integer_io),
     )
     found += [Difference("", flag, _said(a), _said(b)) for flag, a, b in flags if a != b]
+    if this.skip != other.skip:
+        mine_left, theirs_left = (", ".join(in_order(r.skip)) or "none" for r in (this, other))
+        found.append(Difference("", "passes left out", mine_left, theirs_left))
     mine, theirs = this.resolve_all(layers), other.resolve_all(layers)
     done, other_done = this.recover_all(layers), other.recover_all(layers)
     for layer in layers:

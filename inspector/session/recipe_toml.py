@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import DataError, RecipeError, SpecError
+from inspector.graph.preparations import NO_SKIP, PREPARATIONS, in_order
 from inspector.quant.pin import PinnedTensor, Pins, as_pins
 from inspector.quant.recover import Recover
 from inspector.quant.spec import QuantSpec
@@ -21,7 +22,17 @@ from inspector.session.toml_text import quote
 VERSION = 1
 MAX_BYTES = 64_000_000
 """Grids that are given per block take some bytes for each."""
-_TOP_KEYS = ("version", "target", "format", "matmul_nbits", "integer_io", "default", "rule", "grid")
+_TOP_KEYS = (
+    "version",
+    "target",
+    "format",
+    "matmul_nbits",
+    "integer_io",
+    "skip",
+    "default",
+    "rule",
+    "grid",
+)
 _RULE_KEYS = ("layers", "weights", "activations", "recover")
 _DEFAULT_KEYS = ("weights", "activations", "recover")
 _EXAMPLES: dict[str, str] = {
@@ -60,6 +71,7 @@ class RecipeFields:
     rules: tuple[Rule, ...]
     matmul_nbits: bool = False
     integer_io: bool = False
+    skip: frozenset[str] = NO_SKIP
     pins: Pins | None = None
 
 
@@ -83,6 +95,8 @@ def write_toml(fields: RecipeFields) -> str:
     lines += _entries(("target", fields.target), ("format", fields.format))
     lines += ["matmul_nbits = true"] if fields.matmul_nbits else []
     lines += ["integer_io = true"] if fields.integer_io else []
+    if fields.skip:
+        lines.append(f"skip = [{', '.join(map(quote, in_order(fields.skip)))}]")
     specs = _entries(
         ("weights", fields.weights),
         ("activations", fields.activations),
@@ -155,6 +169,7 @@ class _Reader:
             rules=self._rules(data),
             matmul_nbits=self._flag(data, "matmul_nbits"),
             integer_io=self._flag(data, "integer_io"),
+            skip=self._skip(data),
             pins=self._pins(data),
         )
 
@@ -274,6 +289,18 @@ class _Reader:
             hint = f"Write {key} = true, or leave it out."
             raise self._error(_Place(), key, f"is {_shown(value)}, not true or false.", hint)
         return value
+
+    def _skip(self, data: Mapping[str, Any]) -> frozenset[str]:
+        value = data.get("skip", [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            hint = 'Write a list of passes, such as skip = ["fold_pad"].'
+            raise self._error(_Place(), "skip", f"is {_shown(value)}, not a list of texts.", hint)
+        for name in value:
+            if name not in PREPARATIONS:
+                hint = close_matches(name, PREPARATIONS, "The passes are")
+                what = f"has {_shown(name)}, which is not a pass that can be left out."
+                raise self._error(_Place(), "skip", what, hint)
+        return frozenset(value)
 
     def _check_keys(self, data: Mapping[str, Any], known: tuple[str, ...], place: _Place) -> None:
         for key in data:

@@ -230,9 +230,7 @@ class QuantizeResult:
                 else None
             ),
             "difference": verification.cause if verification else "",
-            "passes": [
-                {"name": p.name, "changed": p.changed, "left": list(p.left)} for p in self.passes
-            ],
+            "passes": [report.to_json() for report in self.passes],
             "seconds": dict(self.seconds),
             "fitted": list(self.fitted),
             "recovery": self.recovery.to_json() if self.recovery else None,

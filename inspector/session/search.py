@@ -146,7 +146,7 @@ def search(
         CancelledError: `cancel` said so.
     """
     start = time.perf_counter()
-    opened = open_model(request.model)
+    opened = open_model(request.model, skip=request.recipe.skip)
     opened.require_quantizable()
     widths = allowed_widths(opened, request.recipe, request.bits)
     data = request.data.open(opened.prepared, opened.graph)

@@ -203,7 +203,7 @@ def analyse(
     samples.
     """
     start = time.perf_counter()
-    opened = open_model(request.model)
+    opened = open_model(request.model, skip=request.recipe.skip)
     opened.require_quantizable()
     widths = widths_of(opened, request.recipe, request.bits)
     data = request.data.open(opened.prepared, opened.graph)

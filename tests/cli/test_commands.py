@@ -172,7 +172,7 @@ def test_info_of_the_samples(cli, sample_models: Path) -> None:
         "opset",
         "image  float32 N x 1 x 8 x 8",
         "9 BatchNormalization",
-        "fold batch norm",
+        "Fold BatchNormalization: 9 (fold_batch_norm)",
     ):
         assert part in ran.out
     assert "/head/Gemm" not in ran.out
@@ -243,3 +243,22 @@ def test_compare_says_where_models_part(cli, model: Path, data: Path, tmp_path: 
     assert low <= result["a"]["latency"]["median_ms"] <= high
     shown = cli("compare", model, out, "--calibration", data, "--samples", 4).out
     assert f"{result['parted_at']}, the first below 30.0 dB" in shown
+
+
+def test_passes_are_listed_and_can_be_left_out(cli, sample_models: Path, tmp_path: Path) -> None:
+    """By the names under which `info` lists them; others are refused with all there are."""
+    model = sample_models / "digits_cnn.onnx"
+    listed = cli("info", model, "--skip", "fold_batch_norm", "--json").json["passes"]
+    assert [one["name"] for one in listed if one["skipped"]] == ["fold_batch_norm"]
+    assert not any(one["changed"] for one in listed)
+    shown = cli("info", model, "--skip", "fold_batch_norm").out
+    assert "Fold BatchNormalization: left out (fold_batch_norm)" in shown
+    wrong = cli("info", model, "--skip", "fold_norm")
+    assert wrong.code == 1
+    assert "fold_batch_norm" in wrong.err
+    out, statistics = tmp_path / "o.onnx", tmp_path / "s.npz"
+    left_out = ("--skip", "fold_batch_norm")
+    assert cli("calibrate", model, "-o", statistics, "--random-data", 2, *left_out).code == 0
+    ran = cli("quantize", model, "-o", out, "--calibration", statistics, "--json", *left_out)
+    assert [one["name"] for one in ran.json["passes"] if one["skipped"]] == ["fold_batch_norm"]
+    assert cli("quantize", model, "-o", out, "--calibration", statistics).code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from inspector.graph.model import Unit
 
@@ -31,3 +32,12 @@ class PassReport:
     made: tuple[str, ...] = field(default=(), compare=False)
     units: tuple[Unit, ...] = field(default=(), compare=False)
     skipped: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, in the form that other programs build on."""
+        return {
+            "name": self.name,
+            "changed": self.changed,
+            "left": list(self.left),
+            "skipped": self.skipped,
+        }
