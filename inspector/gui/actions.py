@@ -156,6 +156,18 @@ _ENTRIES = (
         "Show what the selected layer does in integers",
         ("Ctrl+Shift+N",),
     ),
+    _Entry(
+        "actionCompare",
+        "Compare with…",
+        "Show another model beside this one: both graphs, and how far they are apart",
+        ("Ctrl+D",),
+    ),
+    _Entry(
+        "actionCompareChoices",
+        "Compare with today's choices",
+        "Show beside this model what would be saved now",
+        ("Ctrl+Alt+D",),
+    ),
     _Entry("actionExport", "Export graph…", "Save the graph as SVG, PNG or PDF", ("Ctrl+E",)),
     _Entry(
         "actionReport",
@@ -189,7 +201,7 @@ _MENUS = (
         "&File",
         (
             *("actionOpen", "actionOpenRecipe", "", "actionCalibrate", "actionRandom"),
-            *("actionImages", ""),
+            *("actionImages", "", "actionCompare", "actionCompareChoices", ""),
             *(
                 "actionSave",
                 "actionSaveRecipe",

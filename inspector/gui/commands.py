@@ -23,6 +23,7 @@ _OBSTACLES = {
     "actionEncodings": _NEEDS_LAYERS,
     "actionTraining": _NEEDS_LAYERS,
     "actionReport": _NEEDS_LAYERS,
+    "actionCompareChoices": _NEEDS_LAYERS,
     "actionOpenRecipe": _NEEDS_LAYERS,
     "actionCalibrate": _NEEDS_LAYERS,
     "actionRandom": _NEEDS_LAYERS,

@@ -47,6 +47,12 @@ _RECIPE_KEYS = (
     ("Apply what was typed", "Ctrl+Enter"),
     ("Forget what was typed", "Esc"),
 )
+_COMPARISON_KEYS = (
+    ("From one graph to the other", "Tab, Shift+Tab"),
+    ("Show all of both graphs", "F"),
+    ("Select nothing; then close the comparison", "Esc"),
+    ("Compare with a model that is dropped", "Shift or Alt held down"),
+)
 _EVERYWHERE = (("Go from part to part", "Tab, Shift+Tab"),)
 
 
@@ -67,6 +73,7 @@ def show_shortcuts(parent: QWidget, keys: Sequence[tuple[str, str]]) -> QDialog:
         ("In the graph", _GRAPH_KEYS),
         ("In the layer list", _TABLE_KEYS),
         ("In the text of the recipe", _RECIPE_KEYS),
+        ("Beside one another", _COMPARISON_KEYS),
     ):
         _add_rows(grid, title, rows)
     return _dialog(parent, "shortcutsDialog", "Keyboard shortcuts", body)

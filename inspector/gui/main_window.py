@@ -21,6 +21,7 @@ from inspector.gui import settings
 from inspector.gui.actions import Actions
 from inspector.gui.ask import Ask
 from inspector.gui.bridge import Bridge
+from inspector.gui.compare_actions import CompareActions
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
 from inspector.gui.graph_actions import connect_graph_actions
@@ -154,7 +155,8 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
-            self.open_paths(paths)
+            if not self.comparing.take(paths, event.modifiers()):
+                self.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask where choices would be lost; else remember the layout, stop all work, and go."""
@@ -296,6 +298,7 @@ class MainWindow(QMainWindow):
         """Last of all, so that what is restored finds everything in its place."""
         views = Views(self.selection, self.stage, self.graph, self.actions_["actionRightwards"])
         self.panels = Panels(self, self.bridge, self.selection, self.actions_, self.ask, self.tabs)
+        self.comparing = CompareActions(self.bridge, self.actions_, self.themes, self)
         self.pictures = Pictures(self, self.bridge, self.files, self.messages, self.actions_)
         self.keeping = Keeping(self, self.files, self.bridge, self.ask, views, self.messages)
         self.keeping.show_recent(self.actions_.recent, self.welcome)

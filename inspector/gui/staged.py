@@ -97,6 +97,7 @@ class Request:
     values: Values | None
     anchor: str | None
     left: str | None
+    room: float = 0.0
 
 
 def lay_out(request: Request) -> Staged:
@@ -118,6 +119,7 @@ def lay_out(request: Request) -> Staged:
         badges=not shown.path,
         marked=frozenset() if shown.folding.raw else marked,
         bodies=request.bodies,
+        room=request.room,
     )
     return Staged(shown, picture, quantized, groups, request.anchor, request.left, known)
 

@@ -206,6 +206,7 @@ def compare_pair(
     pair: ModelPair,
     samples: Dataset,
     *,
+    threads: int = 0,
     tell: Callable[[Comparison], None] = lambda _: None,
     cancel: Cancel | None = None,
 ) -> Comparison:
@@ -214,6 +215,7 @@ def compare_pair(
     Args:
         pair: the models.
         samples: opened for the graph of `pair.joint`.
+        threads: for onnxruntime; 0 for every core.
         tell: gets what is known after each sample.
         cancel: asked now and then.
 
@@ -224,7 +226,7 @@ def compare_pair(
     joint = pair.require_joint()
     if not len(samples):
         raise DataError(f"{samples.source} holds no samples.", "Give data with at least one.")
-    work = _Work(pair, joint, samples)
+    work = _Work(pair, joint, samples, threads)
     found = work.comparison()
     for number, sample in enumerate(samples.samples()):
         work.add(number, sample, cancel)
@@ -263,14 +265,14 @@ def sides_of(pair: ModelPair) -> tuple[Side, Side]:
 class _Work:
     """Adds up what a comparison says, sample by sample."""
 
-    def __init__(self, pair: ModelPair, joint: Joint, samples: Dataset) -> None:
+    def __init__(self, pair: ModelPair, joint: Joint, samples: Dataset, threads: int) -> None:
         self._joint, self._samples = joint, samples
         self._sides = sides_of(pair)
-        self._runners = _runner(pair.first), _runner(pair.second)
+        self._runners = _runner(pair.first, threads), _runner(pair.second, threads)
         classes = class_output(joint.graph)
         self._classes = classes if classes in joint.outputs else None
         self._meter = OutputMeter(FidelityMeter(self._classes))
-        self._layers = _Layers(pair, joint)
+        self._layers = _Layers(pair, joint, threads)
         self._types = types_by_node(pair.first), types_by_node(pair.second)
         notes = () if samples.random else samples.notes
         self._notes = dict.fromkeys((*_matching_notes(pair), *joint.notes, *notes))
@@ -314,16 +316,17 @@ class _Layers:
     Args:
         pair: the models.
         joint: how samples go to both.
+        threads: for onnxruntime.
     """
 
-    def __init__(self, pair: ModelPair, joint: Joint) -> None:
+    def __init__(self, pair: ModelPair, joint: Joint, threads: int) -> None:
         self.note = ""
         self._beside: Beside | None = None
         if not pair.partners.pairs:
             self.note = "No tensor of one model has a counterpart in the other."
             return
         try:
-            self._beside = Beside(pair.first, pair.second, joint, pair.partners)
+            self._beside = Beside(pair.first, pair.second, joint, pair.partners, threads)
         except InspectorError as error:
             self._give_up(error)
 
@@ -357,9 +360,9 @@ def _matching_notes(pair: ModelPair) -> tuple[str, ...]:
     return ()
 
 
-def _runner(known: Known) -> _Runner:
+def _runner(known: Known, threads: int) -> _Runner:
     """As the file is run: what others would see."""
     path = known.model.path
     there = path is not None and path.is_file()
     what = path if there and path is not None else runnable(known.model)
-    return _Runner(open_session(what, title=known.title))
+    return _Runner(open_session(what, threads=threads, title=known.title))

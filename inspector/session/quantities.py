@@ -119,6 +119,18 @@ COMPUTE = Quantity(
     "Multiply-accumulates of each layer in one run, where the shapes are known.",
 )
 
+DIFFERENCE = Quantity(
+    "difference",
+    "Difference, SQNR",
+    "dB",
+    "high",
+    "linear",
+    "Signal to noise ratio of what each operator of the second model computes, the first model's "
+    "values being the signal and the difference the noise, on the same samples.",
+    _SQNR_RANGE,
+)
+"""Of two models that are compared: layers of one model alone have none."""
+
 QUANTITIES = (WEIGHT_SQNR, ACTIVATION_SQNR, OUTPUT_ERROR, SENSITIVITY, SIZE, PARAMETERS, COMPUTE)
 _BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
 

@@ -125,6 +125,8 @@ class AreaPainter:
             number, badge = picture.number_of(name), look.badges.get(name)
             # A group has a badge of its own, and is not coloured by what is in it.
             shade = badge.shade if badge is not None else None
+            if badge is not None and badge.lone:
+                shade = look.brushes.lone
             if shade is None or number is None or picture.cards[number].name != name:
                 continue
             tone = shade.rgba()

@@ -38,6 +38,8 @@ class Brushes:
         self.hairline.setCosmetic(True)
         self.border = QPen(QColor(theme.card_border), 1.0)
         self.float_border = QPen(QColor(theme.muted), 1.4, Qt.PenStyle.DashLine)
+        self.lone_border = QPen(QColor(theme.danger), 1.8, Qt.PenStyle.DashLine)
+        self.lone = QColor(theme.danger)
         self.chosen = QPen(QColor(theme.accent), 2.4)
         self.warning = QBrush(QColor(WARNING))
         self.on_warning = QPen(QColor("#1a1300"))

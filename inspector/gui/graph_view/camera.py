@@ -83,6 +83,15 @@ class Camera(QObject):
         scale = max(self.view.scale, READABLE)
         self._glide_to(centred(rect.center(), scale, self._size()))
 
+    @property
+    def destination(self) -> Viewport:
+        """Where it will be once it has arrived."""
+        return self._glide.target if self._glide.is_moving() else self.view
+
+    def glide_to_view(self, view: Viewport) -> None:
+        """Glide until it looks like this."""
+        self._glide_to(view)
+
     def bring_in(self, rect: QRectF) -> None:
         """Bring a card into sight at once, where it is not."""
         if not self.seen().contains(rect):

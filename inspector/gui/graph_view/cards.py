@@ -120,7 +120,10 @@ class _Maker:
     badges: bool
     marked: frozenset[str]
     bodies: frozenset[Operator]
-    widths: dict[tuple[str, tuple[tuple[str, str], ...], str], float] = field(default_factory=dict)
+    room: float
+    widths: dict[tuple[str, tuple[tuple[str, str], ...], str, float], float] = field(
+        default_factory=dict
+    )
 
     def card(self, item: Item) -> Card:
         if item.kind in PILLS:
@@ -171,6 +174,7 @@ class _Maker:
             lines,
             opens=opens,
             specs=specs,
+            room=0.0 if is_layer else self.room,
         )
 
     def _sized(
@@ -186,7 +190,7 @@ class _Maker:
         specs: int = 0,
         room: float = 0.0,
     ) -> Card:
-        key = (title, lines, subtitle if kind != "layer" else "")
+        key = (title, lines, subtitle if kind != "layer" else "", room)
         width = self.widths.get(key)
         if width is None:
             gap = LABEL_GAP
@@ -239,6 +243,7 @@ def build_cards(
     badges: bool = True,
     marked: frozenset[str] = frozenset(),
     bodies: frozenset[Operator] = frozenset(),
+    room: float = 0.0,
 ) -> tuple[Card, ...]:
     """A card for each item of a scene.
 
@@ -249,10 +254,11 @@ def build_cards(
         badges: whether layers get room for a badge: those of the main graph do.
         marked: other nodes with a badge: those of a model that is quantized already.
         bodies: operators that are functions of the model, whose bodies can be looked at.
+        room: pixels beside the title of every other node, for a figure.
 
     Cost: linear, about 60 ms for 20,000 nodes.
     """
-    maker = _Maker(scene, fonts, detail or Detail(), badges, marked, bodies)
+    maker = _Maker(scene, fonts, detail or Detail(), badges, marked, bodies, room)
     return tuple(maker.card(item) for item in scene.items)
 
 

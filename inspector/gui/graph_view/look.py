@@ -35,6 +35,7 @@ class Badge:
         stale: the figure belongs to an earlier choice.
         title: the quantity's name, for the tooltip.
         misfit: why the target does not take the layer as it is; empty where it does.
+        lone: the node has no partner in the model that this one is compared with.
     """
 
     weights: str
@@ -46,6 +47,7 @@ class Badge:
     stale: bool = False
     title: str = ""
     misfit: str = ""
+    lone: bool = False
 
     @property
     def shade(self) -> QColor | None:
@@ -80,8 +82,8 @@ class Look:
     folded: frozenset[str] = frozenset()
 
     def badge_of(self, card: Card) -> Badge | None:
-        """What is said on a card: on those of layers and groups."""
-        return self.badges.get(card.name) if card.kind in ("layer", "group") else None
+        """What is said on a card."""
+        return None if card.is_pill else self.badges.get(card.name)
 
     def is_folded(self, card: Card) -> bool:
         """Whether a card's node is no more when the model is quantized."""

@@ -74,6 +74,10 @@ class Minimap(QWidget):
         self.set_colours(colours)
         self._place()
 
+    def shows(self, boxes: NDArray[np.float64]) -> bool:
+        """Whether these very cards are shown."""
+        return self._boxes is boxes
+
     def set_colours(self, colours: NDArray[np.uint8]) -> None:
         """Give the same cards other colours, (n, 3)."""
         if self._image is not None and np.array_equal(colours, self._colours):

@@ -71,7 +71,8 @@ def paint_card(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: f
     else:
         _far(painter, card, rect, badge, look, scale)
     alone = badge is not None and badge.is_float
-    painter.setPen(brushes.float_border if alone else brushes.border)
+    border = brushes.float_border if alone else brushes.border
+    painter.setPen(brushes.lone_border if badge is not None and badge.lone else border)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(shape)
 
@@ -81,6 +82,8 @@ def flat_colour(card: Card, badge: Badge | None, look: Look) -> QColor:
     shade = badge.shade if badge is not None and look.heated else None
     if shade is not None:
         return shade
+    if badge is not None and badge.lone:
+        return look.brushes.lone
     return far_colour("constant" if look.is_folded(card) else card.category, look)
 
 
@@ -138,14 +141,15 @@ def _fill_header(
     painter: QPainter, card: Card, shape: QPainterPath, badge: Badge | None, look: Look
 ) -> None:
     """The operator's colour; hatched for a layer left in float, plain for what is folded away."""
-    folded = look.is_folded(card)
+    folded = look.is_folded(card) or (badge is not None and badge.lone)
     painter.fillPath(shape, look.brushes.raised if folded else look.brushes.header(card.category))
     if badge is not None and badge.is_float and not folded:
         painter.fillPath(shape, look.brushes.hatch)
 
 
-def _title_pen(card: Card, look: Look) -> QPen:
-    return look.brushes.muted if look.is_folded(card) else look.brushes.white
+def _title_pen(card: Card, badge: Badge | None, look: Look) -> QPen:
+    plain = look.is_folded(card) or (badge is not None and badge.lone)
+    return look.brushes.muted if plain else look.brushes.white
 
 
 def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
@@ -153,6 +157,8 @@ def _heat_bar(painter: QPainter, rect: QRectF, badge: Badge) -> None:
     shade = badge.shade
     if shade is None:
         return
+    if rect.height() <= HEADER_HEIGHT:
+        return  # the dot in its header is all that there is room for
     bar = QRectF(rect.left(), rect.top() + HEADER_HEIGHT, HEAT_WIDTH, rect.height())
     bar.setBottom(rect.bottom() - RADIUS)
     painter.fillRect(bar, shade)
@@ -191,7 +197,7 @@ def _far(
         painter.fillRect(bar, heat)
     if badge is not None and badge.misfit:
         painter.fillRect(_corner(rect, max(HEAT_WIDTH, 8.0 / scale)), brushes.warning)
-    painter.setPen(_title_pen(card, look))
+    painter.setPen(_title_pen(card, badge, look))
     _far_title(painter, card.title, rect.adjusted(3, 0, -3, 0), brushes, scale)
 
 
@@ -218,13 +224,13 @@ def _title(
 ) -> None:
     brushes = look.brushes
     painter.setFont(brushes.title)
-    painter.setPen(_title_pen(card, look))
+    painter.setPen(_title_pen(card, look.badge_of(card), look))
     inner = QRectF(rect.left() + PADDING, rect.top(), rect.width() - 2 * PADDING, HEADER_HEIGHT)
     inner.setLeft(inner.left() + indent)
     taken = brushes.metrics.horizontalAdvance(figure) + 22 if figure else 0.0
     taken += OPENS_WIDTH if card.opens else 0.0
     title = brushes.elided(card.title, inner.width() - taken, title=True)
-    bare = rect.height() <= HEADER_HEIGHT and not card.opens
+    bare = rect.height() <= HEADER_HEIGHT and not card.opens and not figure
     painter.drawText(inner, _CENTRE if bare else _LEFT, title)
     if card.opens:
         painter.drawText(inner, _RIGHT, "▸")

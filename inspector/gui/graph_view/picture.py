@@ -172,13 +172,16 @@ def build_picture(
     badges: bool = True,
     marked: frozenset[str] = frozenset(),
     bodies: frozenset[Operator] = frozenset(),
+    room: float = 0.0,
 ) -> Picture:
     """Lay a scene out and prepare all that is painted.
 
     The arguments after `direction` are those of :func:`build_cards`. Cost: near-linear, about
     0.7 s for 20,000 nodes.
     """
-    cards = build_cards(scene, fonts, detail, badges=badges, marked=marked, bodies=bodies)
+    cards = build_cards(
+        scene, fonts, detail, badges=badges, marked=marked, bodies=bodies, room=room
+    )
     sizes = np.array([(card.width, card.height) for card in cards]).reshape(-1, 2)
     carried_by = {name: number for number, name in enumerate(dict.fromkeys(scene.tensors))}
     carried = np.array([carried_by[name] for name in scene.tensors], dtype=np.int64)

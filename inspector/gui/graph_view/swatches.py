@@ -24,6 +24,7 @@ class Notes:
         estimates: the numbers are estimates.
         stale: how many numbers are out of date.
         notice: why numbers are missing, or how far the work is; empty where all is well.
+        lone: how many nodes have no partner in the model that is compared.
         can_update: numbers are missing or out of date until somebody asks for them.
     """
 
@@ -31,6 +32,7 @@ class Notes:
     estimates: bool = False
     stale: int = 0
     notice: str = ""
+    lone: int = 0
     can_update: bool = False
 
 
@@ -52,6 +54,7 @@ class Swatches(QWidget):
             ("float", notes.floats),
             ("estimate", notes.estimates),
             ("stale", notes.stale > 0),
+            ("lone", notes.lone > 0),
         )
         self._items = tuple(name for name, wanted in marks if wanted)
         self.setVisible(bool(self._items))
@@ -60,7 +63,7 @@ class Swatches(QWidget):
         self.update()
 
     def items(self) -> tuple[str, ...]:
-        """Which marks are explained: float, estimate, stale."""
+        """Which marks are explained: float, estimate, stale, lone."""
         return self._items
 
     def apply_theme(self, theme: Theme) -> None:
@@ -106,6 +109,11 @@ class Swatches(QWidget):
             painter.setPen(QColor(theme.text))
             wide = box.adjusted(-SPACE_XS, -SPACE_XS, SPACE_XS, SPACE_XS)
             painter.drawText(wide, int(Qt.AlignmentFlag.AlignCenter), "≈")
+        elif item == "lone":
+            painter.fillRect(box, QColor(theme.raised))
+            painter.setPen(QPen(QColor(theme.danger), 1.6, Qt.PenStyle.DashLine))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(box)
         elif item == "float":
             painter.fillRect(box, QColor(theme.category("layer")))
             painter.setPen(QPen(QColor("#ffffff"), 1.2))
@@ -125,4 +133,9 @@ class Swatches(QWidget):
                 painter.fillRect(QRectF(left, box.top(), third, box.height()), tone)
 
 
-_WORDS = {"float": "left in float", "estimate": "estimated", "stale": "out of date"}
+_WORDS = {
+    "float": "left in float",
+    "estimate": "estimated",
+    "stale": "out of date",
+    "lone": "no partner",
+}

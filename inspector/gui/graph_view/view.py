@@ -52,6 +52,9 @@ _VEIL_MS = 200
 class GraphView(QWidget):
     """The graph as cards and curves; what is said on them goes to its `surface`.
 
+    Attributes:
+        share: of the time of a frame that is spent on this view.
+
     Signals:
         selectionChanged: names of the selected nodes, when the user selects here.
         tensor_picked: the tensor whose line or pill was clicked.
@@ -87,6 +90,7 @@ class GraphView(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._picture: Picture | None = None
         self._known: Graph | None = None
+        self.share = 1.0
         self.surface = Surface(self.update, self._repaint)
         self._marking = Marking()
         self._opened = self._ring = self._left = self._is_new = False
@@ -324,6 +328,7 @@ class GraphView(QWidget):
         painter.fillRect(self.rect(), brushes.canvas)
         if self._picture is not None and self._opened:
             budget = _MOVING_BUDGET if self.camera.is_moving() else _RESTING_BUDGET
+            budget *= self.share
             if not self.surface.draw(painter, view, self._size(), self.devicePixelRatioF(), budget):
                 QTimer.singleShot(0, self, self.update)
             elif self._is_new:
