@@ -24,7 +24,7 @@ from inspector.report.content import (
     ISLANDS,
     Column,
     Table,
-    advice_text,
+    advice_lines,
     conversion_table,
     effect_lines,
     fidelity_table,
@@ -124,8 +124,8 @@ def _write_worst(pages: _Pages, data: ReportData) -> None:
         pages.pictures(plots)
         for line in (*effect_lines(data, study.name), *study_lines(study)):
             pages.text(line)
-        for one in study.advice:
-            pages.text(advice_text(one), colour=PAPER.mark)
+        for line in advice_lines(data, study):
+            pages.text(line, colour=PAPER.mark)
 
 
 class _Pages:
@@ -246,11 +246,13 @@ class _Pages:
 
     def _widths(self, table: Table) -> list[float]:
         metrics = QFontMetricsF(self._font(7, bold=True), self._writer)
-        titles = tuple(column.title for column in table.columns)
-        columns = list(zip(titles, *table.rows, strict=True))
+        words = (column.title.split() or [""] for column in table.columns)  # titles may wrap
+        columns = zip(words, zip(*table.rows, strict=True), strict=True) if table.rows else ()
         natural = [
-            max(metrics.horizontalAdvance(text) for text in cells) + 2 * _CELL for cells in columns
+            max(metrics.horizontalAdvance(text) for text in (*title, *cells)) + 2 * _CELL
+            for title, cells in columns
         ]
+        natural = natural or [self._width / len(table.columns)] * len(table.columns)
         return _shared(natural, [column.number for column in table.columns], self._width)
 
     def _row_height(self, cells: Sequence[str], widths: Sequence[float]) -> float:

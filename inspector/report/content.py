@@ -179,7 +179,7 @@ def layer_table(data: ReportData) -> Table:
             Column("To zero", number=True),
         ]
     if effects:
-        columns += [Column("Outputs with it alone", number=True), Column("Share", number=True)]
+        columns += [Column("Outputs, alone", number=True), Column("Share", number=True)]
     rows, keys = [], []
     for layer in data.result.layers:
         cells: list[tuple[str, float | None]] = [
@@ -217,18 +217,29 @@ def _effect_cells(effect: Effect | None) -> list[tuple[str, float | None]]:
     return [(decibel_text(sqnr), sqnr), (percent_text(effect.share), effect.share)]
 
 
+def effect_of(data: ReportData, layer: str) -> Effect | None:
+    """What a layer does to the outputs alone; None where that was not asked."""
+    return next((one for one in data.result.effects if one.layer == layer), None)
+
+
 def effect_lines(data: ReportData, layer: str) -> tuple[str, ...]:
-    """What a layer does to the outputs alone, and whether that calls for training."""
-    found = next((one for one in data.result.effects if one.layer == layer), None)
+    """What a layer does to the outputs alone, as a sentence."""
+    found = effect_of(data, layer)
     if found is None:
         return ()
     top1 = found.fidelity.top1_agreement
     agreement = "" if top1 is None else f", the same class for {percent_text(top1)}"
-    alone = (
+    return (
         f"Quantized alone it leaves the outputs with {decibel_text(found.fidelity.sqnr_db)}"
-        f"{agreement}: {percent_text(found.share)} of the noise that layers make alone."
+        f"{agreement}: {percent_text(found.share)} of the noise that layers make alone.",
     )
-    return (alone, found.training) if found.training else (alone,)
+
+
+def advice_lines(data: ReportData, study: LayerStudy) -> tuple[str, ...]:
+    """What would do better for a layer, a line each."""
+    effect = effect_of(data, study.name)
+    training = () if effect is None or not effect.training else (effect.training,)
+    return (*(_advice_text(one) for one in study.advice), *training)
 
 
 def worst_layers(data: ReportData, most: int = 8) -> tuple[LayerStudy, ...]:
@@ -260,7 +271,7 @@ def _tensors(study: LayerStudy) -> Iterator[tuple[str, TensorStudy]]:
         yield "Activation", one
 
 
-def advice_text(advice: Advice) -> str:
+def _advice_text(advice: Advice) -> str:
     """A piece of advice as a sentence or two."""
     gain = decibel_text(advice.gain_db)
     return f"{advice.why} {advice.role.capitalize()} {advice.spec}: +{gain}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -9,7 +10,7 @@ from inspector.report.charts import PAGE, histogram, layer_bars
 from inspector.report.content import (
     ISLANDS,
     Table,
-    advice_text,
+    advice_lines,
     conversion_table,
     effect_lines,
     ends_table,
@@ -55,7 +56,8 @@ th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid var(--bar); }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; }
+td.number { white-space: nowrap; }
 .graph { max-height: 34rem; overflow: auto; border: 1px solid var(--line); border-radius: 6px; }
 .layer { background: var(--card); border-radius: 6px; padding: .9rem 1rem; margin: .8rem 0;
   break-inside: avoid; }
@@ -168,7 +170,7 @@ def _worst(data: ReportData) -> Iterator[str]:
         said = (*effect_lines(data, study.name), *study_lines(study))
         lines = "".join(f"<p>{escape(line)}</p>" for line in said)
         advice = "".join(
-            f'<p class="advice">{escape(advice_text(one))}</p>' for one in study.advice
+            f'<p class="advice">{escape(line)}</p>' for line in advice_lines(data, study)
         )
         yield (
             f'<div class="layer"><h3>{escape(study.name)}</h3><div class="plots">'
@@ -210,13 +212,20 @@ def html_table(table: Table, *, sortable: bool = False) -> str:
         for index, cell in enumerate(row):
             key = numbers[index] if numbers else None
             data = f' data-key="{key!r}"' if key is not None else ""
-            cells.append(f"<td{_class(table.columns[index].number)}{data}>{escape(cell)}</td>")
+            number = table.columns[index].number
+            text = escape(cell) if number else _breaking(escape(cell))
+            cells.append(f"<td{_class(number)}{data}>{text}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     kind = ' class="sortable"' if sortable else ""
     return (
         f'<div class="wide"><table{kind}><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _breaking(text: str) -> str:
+    """Names and specs may go on in the next line behind a stroke or a colon."""
+    return re.sub(r"([/:])(?=\S)", r"\1<wbr>", text)
 
 
 def _class(number: bool) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from inspector.report.content import (
     Table,
-    advice_text,
+    advice_lines,
     conversion_table,
     effect_lines,
     ends_table,
@@ -94,7 +94,7 @@ def _markdown(data: ReportData) -> Iterator[str]:
         yield f"- **{escaped(study.name)}**"
         yield from (f"  - {escaped(line)}" for line in effect_lines(data, study.name))
         yield from (f"  - {escaped(line)}" for line in study_lines(study))
-        yield from (f"  - *{escaped(advice_text(one))}*" for one in study.advice)
+        yield from (f"  - *{escaped(line)}*" for line in advice_lines(data, study))
     if wrong := violation_lines(data):
         yield "\n## What the target does not take\n"
         yield from (f"- {escaped(line)}" for line in wrong)

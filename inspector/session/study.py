@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,8 @@ from inspector.graph.placement import Site
 from inspector.onnxio.loading import Model
 from inspector.progress import Cancel
 from inspector.quant.distribution import Distribution, Histogram
+from inspector.quant.kernels import fake_quantize
+from inspector.quant.metrics import sqnr_db
 from inspector.quant.profile import error_profile
 from inspector.quant.qparams import QParams
 from inspector.quant.spec import LayerSpecs, QuantSpec
@@ -217,9 +219,14 @@ class _Study:
 
     def _weight(self, layer: Layer) -> TensorStudy:
         name, spec = layer.weight or "", self.grids.plan.weights[layer.name]
-        values = self.model.constant(name)
+        values, grid = self.opened.prepared.constant(name), self.grids.weights[layer.name]
         dist = weight_distribution(values, spec, operator_axis(layer), name)
-        return _study(name, spec, dist, self.grids.weights[layer.name], exact=True)
+        found = _study(name, spec, dist, grid, exact=True)
+        if self.model is self.opened.prepared:
+            return found
+        # Codes were chosen by what the layer computes, not the nearest ones.
+        stored = fake_quantize(self.model.constant(name), grid)
+        return replace(found, sqnr_db=sqnr_db(values, stored))
 
     def _activation(self, layer: Layer, name: str) -> TensorStudy | None:
         index = self.grids.plan.sites.get(Site(name, layer.name))
@@ -239,7 +246,7 @@ class _Study:
 
     def _weight_db(self, layer: Layer, spec: QuantSpec) -> float | None:
         try:
-            values = self.model.constant(layer.weight or "")
+            values = self.opened.prepared.constant(layer.weight or "")
             facts = weight_facts(values, spec, operator_axis(layer), layer.weight or "")
         except InspectorError:  # a granularity that this weight does not have
             return None
