@@ -26,6 +26,7 @@ from inspector.graph.formulas import (
 )
 from inspector.graph.model import Graph, Node, Unit
 from inspector.graph.operators import is_onnx_domain
+from inspector.progress import paced
 
 KINDS: Final = (*FUNCTIONS, *NORMALIZATIONS)
 """What can be recognized."""
@@ -75,9 +76,9 @@ def find_units(graph: Graph, values: Values, kinds: Collection[str] = KINDS) -> 
     return _Finder(graph, values, frozenset(kinds)).run(wanted)
 
 
-def normal_form(graph: Graph, values: Values, unit: Unit) -> NormalForm | None:
-    """The numbers of a unit that normalizes; None for another, or one of unknown width."""
-    return _Finder(graph, values, frozenset(NORMALIZATIONS)).normal_form(unit)
+def normal_forms(graph: Graph, values: Values) -> Callable[[Unit], NormalForm | None]:
+    """What gives the numbers of units that normalize; None for others, and of unknown width."""
+    return _Finder(graph, values, frozenset(NORMALIZATIONS)).normal_form
 
 
 class _Finder:
@@ -92,7 +93,7 @@ class _Finder:
 
     def run(self, anchors: Collection[str]) -> tuple[Unit, ...]:
         found: list[Unit] = []
-        for node in self._graph.nodes:
+        for node in paced(self._graph.nodes):
             if node.op_type not in anchors or node.name in self._taken or not self._fits(node):
                 continue
             unit = self._around(node)

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from inspector.graph.formulas import FUNCTIONS, erf
 from inspector.graph.model import Graph, Unit
-from inspector.graph.units import find_units, normal_form
+from inspector.graph.units import find_units, normal_forms
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import Model, model_of
 
@@ -192,7 +192,7 @@ def test_the_numbers_of_a_normalization_are_exact() -> None:
     """Scale, bias and epsilon as the file has them."""
     made = model(WRITTEN["LayerNorm"][1])
     graph, (unit,) = units(made)
-    form = normal_form(graph, made.constant, unit)
+    form = normal_forms(graph, made.constant)(unit)
     assert form is not None
     assert form.kind == "LayerNorm"
     assert form.epsilon == np.float32(1e-5)

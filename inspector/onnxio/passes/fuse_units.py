@@ -7,12 +7,13 @@ from onnx import NodeProto, helper
 
 from inspector.graph.formulas import NORMALIZATIONS
 from inspector.graph.model import Graph, Unit
-from inspector.graph.units import find_units, normal_form
+from inspector.graph.units import NormalForm, find_units, normal_forms
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.loading import Model
 from inspector.onnxio.opset import opset_of
 from inspector.onnxio.passes.report import PassReport
+from inspector.progress import paced
 
 _SINCE = {"Gelu": 20, "GeluTanh": 20, "HardSwish": 14, "LayerNorm": 17}
 """The opset from which on ONNX has an operator for a kind (and onnxruntime a kernel)."""
@@ -56,22 +57,23 @@ def _fuse(model: Model, name: str, kinds: tuple[str, ...]) -> tuple[Model, PassR
 def _replace(model: Model, graph: Graph, units: list[Unit]) -> Model:
     draft = Draft(model)
     nodes = {node.name: node for node in draft.graph.node}
+    form_of = normal_forms(graph, model.constant)
     gone: list[NodeProto] = []
-    for unit in units:
-        last = nodes[unit.nodes[-1]]
-        _rewrite(draft, graph, model, unit, last)
+    for unit in paced(units):
+        _rewrite(draft, graph, unit, form_of(unit), nodes[unit.nodes[-1]])
         gone += [nodes[name] for name in unit.nodes[:-1]]
     draft.remove_nodes(gone)
     draft.sweep()
     return draft.finish()
 
 
-def _rewrite(draft: Draft, graph: Graph, model: Model, unit: Unit, node: NodeProto) -> None:
+def _rewrite(
+    draft: Draft, graph: Graph, unit: Unit, form: NormalForm | None, node: NodeProto
+) -> None:
     """Make the last node of a unit the operator that computes all of it."""
     inputs = [unit.source]
     attributes: dict[str, object] = {}
     if unit.kind in NORMALIZATIONS:
-        form = normal_form(graph, model.constant, unit)
         assert form is not None
         dtype = np.dtype(graph.tensors[unit.source].dtype)
         for part, values in (("scale", form.scale), ("bias", form.bias)):
