@@ -46,7 +46,7 @@ from inspector.session.events import (
 from inspector.session.facts import TensorFacts, WeightRequest
 
 _MEMORY = "memory"
-_QUICK_SECONDS = 0.01
+_QUICK_SECONDS = 0.006
 """How long figures may be found at once, before the rest goes to the background."""
 
 

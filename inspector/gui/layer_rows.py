@@ -80,7 +80,9 @@ HEADERS = (
 
 def misfit_at(row: LayerRow, column: int) -> str:
     """Why the target does not take what a cell shows."""
-    return {WEIGHTS: row.misfit.weights, ACTIVATIONS: row.misfit.activations}.get(column, "")
+    if column == WEIGHTS:
+        return row.misfit.weights
+    return row.misfit.activations if column == ACTIVATIONS else ""
 
 
 def text_at(row: LayerRow, column: int) -> str:

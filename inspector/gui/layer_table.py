@@ -50,6 +50,10 @@ Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
+_DISPLAY, _TOOLTIP = int(Qt.ItemDataRole.DisplayRole), int(Qt.ItemDataRole.ToolTipRole)
+_ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
+_FOREGROUND = int(Qt.ItemDataRole.ForegroundRole)
+_ROLES = frozenset((_DISPLAY, _TOOLTIP, _ALIGNMENT, _FOREGROUND, SORT_ROLE))
 _WIDTHS = {OPERATOR: 66, WEIGHTS: 64, ACTIVATIONS: 60, SQNR: 52, PARAMETERS: 62, ALONE: 54}
 _CELL_PADDING = 20
 _FEW = 8
@@ -132,16 +136,18 @@ class LayerTableModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Texts, numbers to sort by, alignment and tooltips."""
+        if role not in _ROLES:  # views ask for each cell seven times while they paint
+            return None
         row, column = self._rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role == _DISPLAY:
             return text_at(row, column)
         if role == SORT_ROLE:
             return sort_value(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
+        if role == _ALIGNMENT:
             return _RIGHT if column >= SQNR else _LEFT
-        if role == Qt.ItemDataRole.ToolTipRole:
+        if role == _TOOLTIP:
             return tooltip_at(row, column)
-        if role == Qt.ItemDataRole.ForegroundRole:
+        if role == _FOREGROUND:
             if misfit_at(row, column):
                 return QColor(self._theme.warning)
             old = row.alone is not None and row.alone.stale

@@ -41,7 +41,7 @@ from inspector.gui.graph_view.surface import Surface
 from inspector.gui.graph_view.tooltips import tip_of
 from inspector.gui.theme import Theme
 
-_MOVING_BUDGET, _RESTING_BUDGET = 0.006, 0.016
+_MOVING_BUDGET, _RESTING_BUDGET = 0.004, 0.012
 """Seconds of painting in one frame: while something moves, and when all is still."""
 _MOST_PARTS = 8
 """So many cards are painted anew one by one; of more, all between them as well."""
