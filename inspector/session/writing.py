@@ -15,7 +15,7 @@ from inspector.onnxio.writers.integer_io import to_integer_io
 from inspector.onnxio.writers.matmul_nbits import write_matmul_nbits
 from inspector.onnxio.writers.qdq import QdqOptions, check_types, write_qdq
 from inspector.onnxio.writers.qoperator import to_qoperator
-from inspector.onnxio.writers.simulated import to_simulated
+from inspector.onnxio.writers.simulated import bake_decoded, to_simulated
 from inspector.quant.distribution import Histogram
 from inspector.quant.spec import QuantSpec
 from inspector.session.opening import OpenModel
@@ -65,6 +65,8 @@ def write_model(model: Model, placement: Placement, recipe: Recipe, grids: Grids
     model, grids = write_dynamic(model, graph, grids, unsigned_kernels=unsigned)
     if recipe.matmul_nbits:
         model, grids = write_matmul_nbits(model, graph, grids)
+    if recipe.format == "simulated":
+        model, grids = bake_decoded(model, graph, grids)
     written = write_qdq(model, placement, grids, options)
     rewrite = _REWRITES.get(recipe.format)
     if rewrite is not None:

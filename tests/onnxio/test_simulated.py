@@ -15,7 +15,8 @@ from onnx.reference import ReferenceEvaluator
 from inspector.evaluate.runtime import open_session, optimized_op_counts
 from inspector.onnxio.draft import whole_proto
 from inspector.onnxio.runnable import runnable
-from inspector.onnxio.writers.simulated import to_simulated
+from inspector.onnxio.writers.qdq import write_qdq
+from inspector.onnxio.writers.simulated import bake_decoded, to_simulated
 from inspector.quant.kernels import fake_quantize
 
 Build = Callable[..., ModelProto]
@@ -90,3 +91,19 @@ def test_weights_are_on_their_grids(build: Build, quantized: Quantize) -> None:
     assert ops["QuantizeLinear"] == ops["DequantizeLinear"] > 0
     (output,) = ReferenceEvaluator(proto).run(None, made.feeds[0])
     np.testing.assert_allclose(output, made.predicted()[0]["y"], rtol=0.05, atol=0.1)
+
+
+@pytest.mark.parametrize("weights", ["log4", "binary:tensor", "ternary", "float16", "bfloat16"])
+def test_decoded_weights_are_floats_too(build: Build, quantized: Quantize, weights: str) -> None:
+    """No codes are packed, and nothing decodes them: the floats are those on the grid."""
+    made = quantized(_model(build), weights, "float")
+    model, grids = bake_decoded(made.model, made.placement.graph, made.grids)
+    assert not grids.weights
+    written = to_simulated(write_qdq(model, made.placement, grids))
+    assert Counter(node.op_type for node in written.proto.graph.node) == Counter(
+        node.op_type for node in made.model.proto.graph.node
+    )
+    for layer in made.placement.graph.layers:
+        node = next(one for one in written.proto.graph.node if one.name == layer.name)
+        wanted = fake_quantize(made.model.constant(layer.weight), made.grids.weights[layer.name])
+        np.testing.assert_array_equal(written.constant(node.input[layer.weight_slot]), wanted)

@@ -8,16 +8,20 @@ integer kernels run it, and every runtime computes the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
+from inspector.graph.grids import Grids
+from inspector.graph.model import Graph
 from inspector.graph.operators import LAYERS, is_onnx_domain
 from inspector.onnxio.draft import Draft, rename_reads
 from inspector.onnxio.loading import Model
-from inspector.quant.kernels import dequantize
+from inspector.onnxio.storage import is_decoded
+from inspector.quant.kernels import dequantize, fake_quantize
 from inspector.quant.qparams import QParams
 
 
@@ -56,6 +60,48 @@ def to_simulated(model: Model) -> Model:
     draft.graph.node.extend(nodes)
     draft.sweep()
     return draft.finish()
+
+
+def bake_decoded(model: Model, graph: Graph, grids: Grids) -> tuple[Model, Grids]:
+    """Puts weights whose codes a few operators would decode into floats, on their grids.
+
+    Args:
+        model: the prepared model.
+        graph: its graph.
+        grids: the numbers of a plan.
+
+    Returns:
+        The model, and the numbers of the weights that are left to be written.
+
+    Cost: no weight is read; the values are computed when the model is saved.
+    """
+    baked = {name: grid for name, grid in grids.weights.items() if is_decoded(grid)}
+    if not baked:
+        return model, grids
+    draft = Draft(model)
+    nodes = {node.name: node for node in draft.graph.node}
+    for name, grid in baked.items():
+        layer = graph.layer(name)
+        assert layer.weight is not None
+        assert layer.weight_slot is not None
+        rounded = draft.unique_name(f"{layer.weight}_rounded")
+        compute = _rounded(draft.reader(layer.weight), grid)
+        shape = draft.constant_shape(layer.weight)
+        draft.set_computed(rounded, compute, TensorProto.FLOAT, shape, layer.weight)
+        nodes[name].input[layer.weight_slot] = rounded
+    draft.sweep()
+    plan = grids.plan
+    specs = {name: spec for name, spec in plan.weights.items() if name not in baked}
+    left = {name: grid for name, grid in grids.weights.items() if name not in baked}
+    return draft.finish(), replace(grids, plan=replace(plan, weights=specs), weights=left)
+
+
+def _rounded(read: Callable[[], NDArray[Any]], grid: QParams) -> Callable[[], NDArray[np.uint8]]:
+    def compute() -> NDArray[np.uint8]:
+        found = fake_quantize(read(), grid)
+        return np.ascontiguousarray(found, np.float32).reshape(-1).view(np.uint8)
+
+    return compute
 
 
 def _fences(draft: Draft, node: NodeProto, restored: set[str]) -> list[NodeProto]:
