@@ -98,6 +98,11 @@ _ENTRIES = (
         ("Ctrl+M",),
     ),
     _Entry(
+        "actionCluster",
+        "Compute on a cluster…",
+        "Let a Dask cluster calibrate, find sensitivities and search",
+    ),
+    _Entry(
         "actionPin", "Pin as A", "Keep today's choices as A, to compare with", ("Ctrl+P",), "pin"
     ),
     _Entry(
@@ -218,7 +223,7 @@ _MENUS = (
         (
             *("actionUndo", "actionRedo", "actionHistory", ""),
             *("actionCopySpec", "actionPasteSpec", "actionMakeFit", ""),
-            *("actionSensitivity", "actionSearch", ""),
+            *("actionSensitivity", "actionSearch", "actionCluster", ""),
             *("actionPin", "actionSwap", "actionUnpin", ""),
             *(
                 "actionPalette",

@@ -15,6 +15,7 @@ from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.random_data import random_data
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
+from inspector.gui.cluster import scheduler, titled
 from inspector.gui.message_bar import Offer
 from inspector.gui.opening import (
     Kind,
@@ -177,20 +178,21 @@ class Files(QObject):
     def _calibrate_with(
         self, read: Callable[[], Dataset | Calibration], name: str, path: Path | None = None
     ) -> None:
-        opened = self.document.opened
+        opened, address = self.document.opened, scheduler()
 
         def work(context: Context) -> tuple[Dataset | None, Calibration]:
             import_module("inspector.gui.estimate")  # asked for as soon as this is there
             data = read()
             if isinstance(data, Calibration):
                 return None, data
-            return data, run_calibration(opened, data, context)
+            return data, run_calibration(opened, data, context, address)
 
         def arrived(found: tuple[Dataset | None, Calibration]) -> None:
             self.calibrated_from = path
             self._data_arrived(found)
 
-        self._tasks.submit(DATA, work, arrived, f"Calibrating with {Path(name).name}")
+        title = titled(f"Calibrating with {Path(name).name}", address)
+        self._tasks.submit(DATA, work, arrived, title)
 
     def _sketch_arrived(self, sketch: Sketch) -> None:
         self._sketch = sketch

@@ -116,15 +116,25 @@ def read_data(path: Path, opened: OpenModel, images: ImageOptions) -> Dataset | 
     return load_data(path, opened.graph, images=images, hint=hint)
 
 
-def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calibration:
+def run_calibration(
+    opened: OpenModel, data: Dataset, context: Context, scheduler: str | None = None
+) -> Calibration:
     """Gather the statistics of everything that any choice may quantize.
+
+    Args:
+        opened: the model.
+        data: the samples.
+        context: is told of progress, and says when to stop.
+        scheduler: of the cluster that does it; None for this machine.
 
     Raises:
         DataError: a sample does not fit, or an activation is not finite.
         RunError: onnxruntime refuses the model.
         CancelledError: the user stopped it.
     """
-    from inspector.evaluate.calibrate import calibrate  # for workers: the window starts sooner
+    # For workers: the window starts sooner.
+    from inspector.evaluate.calibrate import calibrate
+    from inspector.evaluate.cluster import executor_at
 
     if not opened.placement.measured:
         raise DataError(
@@ -132,10 +142,13 @@ def run_calibration(opened: OpenModel, data: Dataset, context: Context) -> Calib
             "Only Conv, ConvTranspose, Gemm and MatMul layers in float can be quantized.",
         )
     used, _ = data.split_for_verification()
-    return calibrate(
-        opened.prepared,
-        opened.placement.measured,
-        used,
-        progress=context.progress,
-        cancel=context.cancelled,
-    )
+    with executor_at(scheduler) as executor:
+        return calibrate(
+            opened.prepared,
+            opened.placement.measured,
+            used,
+            executor=executor,
+            source=opened.source,
+            progress=context.progress,
+            cancel=context.cancelled,
+        )

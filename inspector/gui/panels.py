@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QTabWidget, QWidget
 from inspector.gui.actions import Actions
 from inspector.gui.ask import Ask
 from inspector.gui.bridge import Bridge
+from inspector.gui.cluster import ClusterDialog
 from inspector.gui.commands import commands
 from inspector.gui.diagnostics import Diagnostics, remembered_limit
 from inspector.gui.history_list import HistoryList
@@ -61,6 +62,7 @@ class Panels(QObject):
             self.recipe.choose_layer,
         )
         self._diagnostics: Diagnostics | None = None
+        self.cluster: ClusterDialog | None = None
         bridge.document.caches.set_limit(remembered_limit())
         self._connect(actions)
 
@@ -73,6 +75,7 @@ class Panels(QObject):
         bridge = self._bridge
         actions["actionHistory"].triggered.connect(self._open_history)
         actions["actionDiagnostics"].triggered.connect(self._open_diagnostics)
+        actions["actionCluster"].triggered.connect(self._open_cluster)
         actions["actionPalette"].triggered.connect(self.palette.open)
         actions["actionRecipe"].triggered.connect(self.recipe.come_forward)
         self.tab.open_asked.connect(self._ask.for_recipe)
@@ -98,6 +101,19 @@ class Panels(QObject):
             self._diagnostics = Diagnostics(self._bridge, self._window)
         self._diagnostics.hide()  # what is shown anew comes to the front
         self._diagnostics.show()
+
+    def _open_cluster(self) -> None:
+        if self.cluster is not None:
+            self.cluster.activateWindow()
+            return
+        self.cluster = ClusterDialog(self._bridge.tasks, self._window)
+        self.cluster.finished.connect(self._cluster_closed)
+        self.cluster.show()
+
+    def _cluster_closed(self) -> None:
+        assert self.cluster is not None
+        self.cluster.deleteLater()
+        self.cluster = None
 
     def _follow(self) -> None:
         if self.history.isVisible():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.model import Layer
 from inspector.gui.bridge import Bridge
+from inspector.gui.cluster import hired, scheduler, titled
 from inspector.gui.tasks import Context, Task
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.edits import Edit
@@ -78,9 +78,10 @@ class Request:
     recipe: Recipe
     bits: tuple[int, ...]
     cost: Kind
+    scheduler: str | None
 
     def run(self, context: Context) -> None:
-        """Look for it, and tell each choice that was run; one core is left to the window."""
+        """Look for it, and tell each choice that was run; the window keeps one core."""
         from inspector.session.mixing import Budget
         from inspector.session.search import allowed_widths, search_opened
 
@@ -92,7 +93,7 @@ class Request:
 
         samples = preview_samples(self.dataset)
         widths = allowed_widths(self.opened, self.recipe, self.bits)
-        with ThreadPoolExecutor(max(cores() - 1, 1)) as pool:
+        with hired(self.scheduler, max(cores() - 1, 1)) as executor:
             search_opened(
                 self.opened,
                 self.calibration,
@@ -101,7 +102,7 @@ class Request:
                 self.recipe,
                 widths,
                 Budget(self.cost, _ANY[self.cost]),
-                executor=pool,
+                executor=executor,
                 told=tell,
                 pause=context.breathe,
                 progress=lambda _, done, total: context.progress(done, total),
@@ -169,9 +170,16 @@ class MixedSearch(QObject):
             return
         self._forget()
         recipe = document.recipe
-        self._request = Request(document.opened, calibration, dataset, recipe, self.bits, self.cost)
+        address = scheduler()
+        self._request = Request(
+            document.opened, calibration, dataset, recipe, self.bits, self.cost, address
+        )
         self._task = self._bridge.tasks.submit(
-            CHANNEL, self._request.run, lambda _: self._done(), _TITLE, early=self._take
+            CHANNEL,
+            self._request.run,
+            lambda _: self._done(),
+            titled(_TITLE, address),
+            early=self._take,
         )
         self.changed.emit()
 

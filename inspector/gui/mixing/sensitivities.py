@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from inspector.errors import DataError, InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
+from inspector.gui.cluster import hired, scheduler, titled
 from inspector.gui.heat_sources import NO_DATA, Source
 from inspector.gui.tasks import Context, Task
 from inspector.quant.spec import LayerSpecs
@@ -53,9 +53,10 @@ class Request:
     calibration: Calibration
     dataset: Dataset
     recipe: Recipe
+    scheduler: str | None
 
     def run(self, context: Context) -> None:
-        """Find it, and tell it part by part; one core is left to the window."""
+        """Find it, and tell it part by part; the window keeps one core."""
         from inspector.evaluate.sensitivity import Case, measure_cases
         from inspector.evaluate.tally import total
         from inspector.gui.estimate import cores, preview_samples
@@ -87,14 +88,14 @@ class Request:
             context.tell(Part(outcomes=outcomes))
             context.progress(done, every)
 
-        with ThreadPoolExecutor(max(cores() - 1, 1)) as pool:
+        with hired(self.scheduler, max(cores() - 1, 1)) as executor:
             for way in SHOWN_WAYS:  # the figures of most use first, of all layers
                 cases = [Case(n, bits, way) for bits in widths.choices for n in widths.layers(bits)]
                 measure_cases(
                     bench,
                     cases,
                     take,
-                    executor=pool,
+                    executor=executor,
                     told=context.breathe,
                     cancel=context.cancelled,
                 )
@@ -156,10 +157,11 @@ class Sensitivities(QObject):
             )
             return
         self._forget()
-        request = Request(document.opened, calibration, dataset, document.recipe)
+        address = scheduler()
+        request = Request(document.opened, calibration, dataset, document.recipe, address)
         self._of = calibration, dataset, _whole(document.recipe)
         self._task = self._bridge.tasks.submit(
-            CHANNEL, request.run, lambda _: self._done(), _TITLE, early=self._take
+            CHANNEL, request.run, lambda _: self._done(), titled(_TITLE, address), early=self._take
         )
         self.changed.emit()
 
