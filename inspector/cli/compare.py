@@ -89,7 +89,7 @@ def text_of(found: Comparison) -> str:
         lines.append(("layers", found.layers_note))
     data = {"source": found.source, "samples": found.fidelity.samples, "random": found.random}
     lines.append(("data", data_text(data)))
-    lines += [("note", note) for note in found.notes]
+    lines += [("note", note) for note in (*found.notes, *found.data_notes)]
     names = [side.path.name for side in (found.a, found.b)]
     parts = [table(rows, ("", *names)), "", facts(lines)]
     if told := speed_lines(found):

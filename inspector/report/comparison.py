@@ -235,6 +235,7 @@ class ComparisonReport:
             ("First model", str(found.a.path)),
             ("Second model", str(found.b.path)),
             ("Data", f"{found.source}, {plural(found.fidelity.samples, 'sample')}"),
+            *(("", note) for note in found.data_notes),
             ("Versions", f"Quant Inspector {__version__}, onnxruntime {runtime_version()}"),
             ("Machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
         )
@@ -244,7 +245,7 @@ class ComparisonReport:
         return {
             **self.comparison.to_json(),
             "reasons": list(speed_lines(self.comparison)),
-            "origin": dict(self.origin()),
+            "origin": {name: text for name, text in self.origin() if name},
             "command": self.command,
         }
 
@@ -307,7 +308,8 @@ def _markdown(report: ComparisonReport) -> Iterator[str]:
         yield "\n## Tensor by tensor\n"
         yield from markdown_table(layers_table(found))
     yield "\n## Where this comes from\n"
-    yield from (f"- {name}: {escaped(text)}" for name, text in report.origin())
+    for name, text in report.origin():
+        yield f"- {name}: {escaped(text)}" if name else f"  - {escaped(text)}"
 
 
 def _summary_table(found: Comparison) -> Table:

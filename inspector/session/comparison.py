@@ -83,7 +83,8 @@ class Comparison:
         layers: how far the tensors are apart that both compute, in the order of a.
         layers_note: why that is not known; empty where it is.
         types: node of a, and node of b -> how its weights and activations are stored.
-        notes: what a reader should know of how the two were compared.
+        notes: what a reader must know of how the two were compared.
+        data_notes: how the samples are fed.
         latencies: how long both take; None where it was not measured.
     """
 
@@ -97,6 +98,7 @@ class Comparison:
     layers_note: str = ""
     types: tuple[Mapping[str, str], Mapping[str, str]] = field(default_factory=lambda: ({}, {}))
     notes: tuple[str, ...] = ()
+    data_notes: tuple[str, ...] = ()
     latencies: Latencies | None = None
 
     @property
@@ -133,7 +135,7 @@ class Comparison:
             "latency": None
             if times is None
             else {"ratio": times.ratio, "runs": times.runs, "threads": times.threads},
-            "notes": list(self.notes),
+            "notes": [*self.notes, *self.data_notes],
         }
 
 
@@ -274,8 +276,7 @@ class _Work:
         self._meter = OutputMeter(FidelityMeter(self._classes))
         self._layers = _Layers(pair, joint, threads)
         self._types = types_by_node(pair.first), types_by_node(pair.second)
-        notes = () if samples.random else samples.notes
-        self._notes = dict.fromkeys((*_matching_notes(pair), *joint.notes, *notes))
+        self._notes = dict.fromkeys((*_matching_notes(pair), *joint.notes))
 
     def add(self, number: int, sample: Feeds, cancel: Cancel | None) -> None:
         """Run both on a sample."""
@@ -307,6 +308,7 @@ class _Work:
             self._layers.note,
             self._types,
             tuple(self._notes),
+            () if self._samples.random else self._samples.notes,
         )
 
 

@@ -293,6 +293,32 @@ def test_what_cannot_be_compared_is_told_and_both_graphs_are_shown(
     assert calibrated.messages.messages() == []
 
 
+def test_data_of_other_inputs_is_refused_in_words(
+    qtbot: QtBot, calibrated: MainWindow, sample_models: Path, tmp_path: Path
+) -> None:
+    """Swapped, the samples of the open model do not name the inputs of the reference."""
+    proto = load(sample_models / "digits_cnn.onnx")
+    old = proto.graph.input[0].name
+    proto.graph.input[0].name = "pixels"
+    for node in proto.graph.node:
+        for number, name in enumerate(node.input):
+            if name == old:
+                node.input[number] = "pixels"
+    path = tmp_path / "renamed.onnx"
+    save(proto, path)
+    presenter = calibrated.comparing.presenter
+    presenter.compare_with(path)
+    settle(qtbot, presenter)
+    found = presenter.comparison()
+    assert found is not None
+    assert found.fidelity.sqnr_db == np.inf
+    assert any("pixels" in note for note in found.notes)
+    qtbot.mouseClick(presenter.window.swap, LEFT)
+    settle(qtbot, presenter)
+    (message,) = presenter.window.messages.messages()
+    assert "other model" in message.text
+
+
 def test_keys_lead_from_side_to_side_and_out(qtbot: QtBot, compared: ComparisonPresenter) -> None:
     """Tab, then Escape once for the selection and once for the window; the models are let go."""
     window = compared.window

@@ -205,3 +205,25 @@ def test_a_report_in_every_format_says_the_same(
         write_comparison(report, tmp_path / f"r{suffix}")
     with pytest.raises(InspectorError, match=r"\.html"):
         write_comparison(report, tmp_path / "r.doc")
+
+
+def test_constants_that_are_listed_as_inputs_need_not_be_fed(tmp_path: Path) -> None:
+    """Nor those that nobody reads: old exporters list them all."""
+    node = helper.make_node("MatMul", ["x", "w"], ["y"], "product")
+    ends: list[Any] = [("x", FLOAT, ["N", 4]), ("w", FLOAT, [4, 3]), ("count", INT64, [])]
+    path = written(
+        tmp_path, "old", [node], ends, [("y", FLOAT, ["N", 3])],
+        w=WEIGHT, count=np.int64(7),
+    )  # fmt: skip
+    found = compared(open_pair(path, path))
+    assert found.layers_note == ""
+    assert [layer.node for layer in found.layers] == ["product"]
+
+
+def test_other_networks_are_told_to_be_so(sample_models: Path) -> None:
+    """Few partners: a warning, and figures all the same."""
+    pair = open_pair(sample_models / "digits_cnn.onnx", sample_models / "digits_mobile.onnx")
+    found = compared(pair)
+    assert found.fidelity.samples == 2
+    assert len(found.a.lone) == 25
+    assert any("other networks" in note for note in found.notes)

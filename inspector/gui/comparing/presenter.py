@@ -293,15 +293,19 @@ class ComparisonPresenter(QObject):
         if self._sources is None:
             return
         if self._is_stale or self._prepared is None:
-            request = SaveRequest.of(self._bridge.document)
-            first, second = (
-                replace(one, choices=request) if one.choices else one for one in self._sources
-            )
+            first, second = (self._renewed(one) for one in self._sources)
             self._sources = first, second
             self._prepare()
         else:
             self._times = None
             self._compare()
+
+    def _renewed(self, source: Source) -> Source:
+        """The same with today's choices, where it is the choices for the model that is open."""
+        document, choices = self._bridge.document, source.choices
+        if choices is None or not document.is_open or document.opened is not choices.opened:
+            return source
+        return replace(source, choices=SaveRequest.of(document))
 
     def _ask_for_data(self) -> None:
         document = self._bridge.document

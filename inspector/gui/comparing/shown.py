@@ -96,6 +96,7 @@ class Shown:
             words.nearness_rows(found),
             words.speed_lines(found),
             words.warnings(found),
+            found.data_notes,
         )
         samples = plural(found.fidelity.samples, "sample")
         name = "random inputs" if found.random else Path(found.source).name

@@ -29,6 +29,7 @@ class SummaryPanel(QWidget):
         self._near: Sequence[tuple[str, str]] = ()
         self._lines: Sequence[str] = ()
         self._warnings: Sequence[str] = ()
+        self._notes: Sequence[str] = ()
         self.title = QLabel("Both models")
         self.title.setProperty("role", "section")
         self.measure = QPushButton("Measure time and memory")
@@ -56,6 +57,7 @@ class SummaryPanel(QWidget):
         near: Sequence[tuple[str, str]],
         lines: Sequence[str],
         warnings: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         """Show other figures.
 
@@ -64,8 +66,10 @@ class SummaryPanel(QWidget):
             near: how near the outputs are.
             lines: what there is to say of their time.
             warnings: what must not be overlooked.
+            notes: how the samples are fed.
         """
-        self._rows, self._near, self._lines, self._warnings = rows, near, lines, warnings
+        self._rows, self._near, self._lines = rows, near, lines
+        self._warnings, self._notes = warnings, notes
         self._show()
 
     def apply_theme(self, theme: Theme) -> None:
@@ -96,6 +100,8 @@ class SummaryPanel(QWidget):
         yield "</table>"
         for line in self._lines:
             yield f'<p style="margin:6px 3px;color:{text}">{escape(line)}</p>'
+        for line in self._notes:
+            yield f'<p style="margin:6px 3px;color:{muted}">{escape(line)}</p>'
 
 
 class _Text(QTextBrowser):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QColor
 
-from inspector.errors import CancelledError, InspectorError
+from inspector.errors import CancelledError, DataError, InspectorError
 from inspector.evaluate.data import Dataset, load_data
 from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.pixels import pixel_hint
@@ -231,6 +231,11 @@ class Data:
             hint = pixel_hint(model, joint.graph)
             return load_data(self.path, joint.graph, images=self.images, hint=hint)
         if self.dataset is not None and not joint.ends[0]:
+            if not set(joint.inputs) <= set(self.dataset.feeds(0)):
+                raise DataError(
+                    f"{self.dataset.source} is data for the inputs of the other model.",
+                    "Choose data for the first one with Data….",
+                )
             return self.dataset
         return random_data(joint.graph, samples=RANDOM_SAMPLES)
 
