@@ -113,6 +113,11 @@ class ArraySamples:
             remark = check_dtype(spec, array.where, array.dtype)
             notes += [remark + "."] if remark else []
             layout = sample_layout(spec, array.shape, batch)
+            if layout is None and 0 in array.shape:
+                raise DataError(
+                    f"{array.where} is {shape_text(array.shape)}: it holds no samples.",
+                    "Save at least one.",
+                )
             if layout is None:
                 raise DataError(
                     shape_error(spec, array.where, array.dtype, array.shape),

@@ -332,6 +332,9 @@ def test_paths_that_are_no_data(tmp_path: Path, image: Graph, two: Graph) -> Non
     np.save(tmp_path / "one.npy", np.zeros((2, 5), int))
     with pytest.raises(DataError, match="one array"):
         load_data(tmp_path / "one.npy", two)
+    np.savez(tmp_path / "none.npz", image=np.zeros((0, 1, 4, 4), np.float32))
+    with pytest.raises(DataError, match="holds no samples"):
+        load_data(tmp_path / "none.npz", image)
 
 
 def test_bad_test_data(tmp_path: Path, image: Graph) -> None:
