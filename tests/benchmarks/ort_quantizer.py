@@ -34,11 +34,14 @@ def samples_of(data: Path) -> list[Feeds]:
     return [{name: values[i : i + 1] for name, values in inputs.items()} for i in range(count)]
 
 
-class _Reader(CalibrationDataReader):
+class Reader(CalibrationDataReader):
+    """Gives onnxruntime samples held in memory, one by one."""
+
     def __init__(self, samples: Iterable[Feeds]) -> None:
         self._samples = iter(samples)
 
     def get_next(self) -> Feeds | None:
+        """The next one; None behind the last."""
         return next(self._samples, None)
 
 
@@ -60,7 +63,7 @@ def _quantize(
         quantize_static(
             str(model),
             str(output),
-            _Reader(samples),
+            Reader(samples),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,

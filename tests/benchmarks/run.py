@@ -34,7 +34,7 @@ def main() -> None:
         return
     sections = {
         "cost": lambda: cost_section(options),
-        "quality": lambda: quality_section(),
+        "quality": lambda: quality_section(options),
         "graph": lambda: graph_section(options),
         "live": lambda: live_section(options),
         "mixed": lambda: mixed_section(options),
@@ -139,7 +139,7 @@ def mixed_section(options: argparse.Namespace) -> str:
     )
 
 
-def quality_section() -> str:
+def quality_section(options: argparse.Namespace) -> str:
     """The quality of every model there is data for."""
     import cases
     import formats
@@ -152,6 +152,8 @@ def quality_section() -> str:
         forms += formats.rows_of(case)
         _tell(quality.quality_table(found[-1:]).splitlines()[-1])
     failures = quality.failures(found)
+    if options.write:
+        formats.write(forms)
     return "\n\n".join(
         [
             "SQNR of the outputs in dB and agreement of the top class with the float model in %, "
