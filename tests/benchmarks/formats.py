@@ -258,9 +258,10 @@ def write(rows: Sequence[Sequence[str]]) -> None:
         "",
         "Written by `make bench`; see `formats.py`. SQNR of the outputs in dB, on data that "
         "calibration did not see; ** marks where onnxruntime's is better. The rows 'min/max' are "
-        "what onnxruntime's asymmetric quantizer does, the other int4 rows are ours by default "
-        "(`int4:blockN:mse:asym`), whose weights have the smaller error in every block: on a model "
-        "with few products chance decides what that makes of one set of outputs.",
+        "`int4:blockN:minmax:asym`, which is what onnxruntime's asymmetric quantizer does; the "
+        "other int4 rows are `int4:blockN:mse:asym`. That has the smaller error of the weights in "
+        "every block, but clips, and what clipping loses has a sign: where a model has few "
+        "products, of activations of one sign, min/max can be the better of the two.",
         "",
         formats_table(rows),
         "",
