@@ -255,7 +255,8 @@ class Presenter(QObject):
                 limits["weights" if role == "weights" else "activations"] = known
         self._panel.show_selection(chosen, limits)
         if self._plots is not None:
-            self._plots.show_chosen(name, document.recipe.chosen(document.layer(name)))
+            specs = document.recipe.chosen(document.layer(name))
+            self._plots.show_chosen(name, specs, len(selected))
         self._show_weights(name)
         self._show_activations(name)
 

@@ -88,6 +88,17 @@ def test_pages_show_their_plots_and_are_remembered(
     again.close()
 
 
+def test_the_plots_say_whose_they_are(opened: MainWindow, idle: Idle) -> None:
+    """Where several layers are chosen they show the first; with one or none there is no doubt."""
+    names = tuple(layer.name for layer in opened.document.layers)
+    pages = opened.plots.pages
+    for some in (names[:1], names[:2], names, ()):
+        opened.presenter.select(some)
+        idle()
+        first = f"{some[0]}: first of {len(some)} layers" if len(some) > 1 else ""
+        assert pages.of.full_text() == first
+
+
 def test_every_plot_has_text_that_fits(chosen: MainWindow, idle: Idle) -> None:
     """Titles are whole at 1280x800, on every page and with a name for everybody."""
     for number in range(chosen.plots.pages.tabs.count()):

@@ -11,11 +11,13 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QSplitter, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabBar, QVBoxLayout, QWidget
 
 from inspector.gui.plot_slot import LEAST_HEIGHT
 from inspector.gui.plots.plot_card import PlotCard
 from inspector.gui.settings import read_setting, write_setting
+from inspector.gui.still import ElidedLabel
+from inspector.gui.theme import SPACE_S
 
 _SETTING = "plots/page"
 _SIZES = "plots/sizes/"
@@ -100,6 +102,10 @@ class PlotPages(QWidget):
         self.tabs.setAccessibleName("Pages of plots")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
+        self.of = ElidedLabel(self, Qt.TextElideMode.ElideLeft)
+        self.of.setObjectName("plottedLayer")
+        self.of.setProperty("role", "small")
+        self.of.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(1)
@@ -117,7 +123,11 @@ class PlotPages(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.tabs)
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, SPACE_S, 0)
+        head.addWidget(self.tabs)
+        head.addWidget(self.of, 1)
+        column.addLayout(head)
         column.addWidget(self.splitter, 1)
         self.setMinimumHeight(LEAST_HEIGHT)
         self.tabs.setCurrentIndex(self._number)
@@ -130,6 +140,10 @@ class PlotPages(QWidget):
     def page(self) -> Page:
         """What is shown."""
         return self._pages[self._number]
+
+    def show_of(self, layer: str, chosen: int) -> None:
+        """Say whose plots these are where several layers are chosen."""
+        self.of.set_full_text(f"{layer}: first of {chosen} layers" if chosen > 1 else "")
 
     def turn_to(self, name: str) -> None:
         """Show the page of a name."""

@@ -213,6 +213,7 @@ class PlotPane(QWidget):
     def show_nothing(self, text: str) -> None:
         """No layer is chosen, or no model open."""
         self._layer, self.row = "", None
+        self.pages.show_of("", 0)
         for plots in (self._of_weights, self._of_activations):
             plots.subject = None
             plots.show_empty(text)
@@ -220,8 +221,15 @@ class PlotPane(QWidget):
         self.random.hide()
         self._ask()
 
-    def show_chosen(self, layer: str, chosen: LayerSpecs) -> None:
-        """What is written down for a layer: where a range set by hand goes back to."""
+    def show_chosen(self, layer: str, chosen: LayerSpecs, layers: int) -> None:
+        """What is written down for a layer: where a range set by hand goes back to.
+
+        Args:
+            layer: its name.
+            chosen: its specs.
+            layers: how many are selected; the plots show the first.
+        """
+        self.pages.show_of(layer, layers)
         for plots in (self._of_weights, self._of_activations):
             plots.edits.show(layer, chosen)
 
