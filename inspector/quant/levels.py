@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,10 @@ class RowGrids:
         if self.table is not None:
             middles = np.broadcast_to(self.table.middles, (self.scale.size, self.levels + 1))
             return first_at(middles, self.table.upwards, self.scale[:, None])
-        codes = np.arange(self.qmin, self.qmax + 2)
-        return boundaries(codes - self.zero_point[:, None], self.scale[:, None])
+        codes, zero = np.arange(self.qmin, self.qmax + 2), self.zero_point
+        if (zero == zero[:1]).all():  # as of all symmetric grids: the steps are the same
+            zero = zero[:1]
+        return boundaries(codes - zero[:, None], self.scale[:, None])
 
     def zero_places(self) -> NDArray[np.intp] | None:
         """(rows,) which level is zero; None where there is no such level."""
@@ -126,7 +129,7 @@ def boundaries(
 
     Args:
         steps: whole numbers below 2^22.
-        scale: positive normal numbers that fit the shape of ``steps``.
+        scale: positive normal numbers that can be broadcast with ``steps``.
     """
     return first_at(np.asarray(steps - 0.5, np.float32), np.asarray(steps) % 2 == 0, scale)
 
@@ -145,15 +148,15 @@ def first_at(
     Args:
         quotient: float32 numbers of fewer than 24 bits.
         reached: whether x / scale has to reach the number; else it has to exceed it.
-        scale: positive normal numbers that fit the shape of ``quotient``.
+        scale: positive normal numbers that can be broadcast with ``quotient``.
     """
     beside = np.nextafter(quotient, np.where(reached, np.float32(-np.inf), np.float32(np.inf)))
     middle = (quotient.astype(np.float64) + beside) * 0.5
     with np.errstate(over="ignore", under="ignore"):
         exact = middle * np.asarray(scale, np.float64)
-        x = exact.astype(np.float32)
+        x = np.asarray(exact, np.float32)
         short = np.where(reached, x < exact, x <= exact)
-        return np.where(short, np.nextafter(x, np.float32(np.inf)), x)
+        return np.nextafter(x, np.float32(np.inf), out=x, where=short)
 
 
 def sums_by_level(dist: ExactDistribution, grids: RowGrids) -> LevelSums:
@@ -209,14 +212,16 @@ def _places(
     dist: ExactDistribution, part: slice, edges: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many values of each row lie below each threshold, and how many are exactly zero."""
-    rows = range(part.start, part.stop)
+    count, width = dist.count[part].tolist(), dist.values.shape[1]
     keys = np.empty((len(edges), edges.shape[1] + 2), np.float32)
     keys[:, :-2] = edges
     keys[:, -2], keys[:, -1] = 0.0, _FIRST_ABOVE_ZERO
-    place = np.empty((len(rows), keys.shape[1]), np.int64)
-    for line, row in enumerate(rows):
-        values = dist.values[row, : dist.count[row]]
-        place[line] = values.searchsorted(keys[line % len(keys)])
+    place = np.empty((len(count), keys.shape[1]), np.int64)
+    # There may be thousands of short rows: what is done for each is most of the cost.
+    for line, (values, n, own) in enumerate(
+        zip(dist.values[part], count, cycle(keys), strict=False)
+    ):
+        place[line] = (values if n == width else values[:n]).searchsorted(own)
     return place[:, :-2], place[:, -1] - place[:, -2]
 
 
