@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from inspector.errors import CancelledError, DataError, RunError, UnsupportedError
 from inspector.evaluate import shipping
 from inspector.evaluate.calibrate import calibrate
+from inspector.evaluate.cluster import executor_at
 from inspector.evaluate.data import load_data
 from inspector.evaluate.parallel import LostError, Remote, ranges_of, run_tasks
 from inspector.evaluate.samples import Feeds
@@ -178,6 +180,15 @@ def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {**shipping.versions(), "numpy": "1.0"}
     with pytest.raises(UnsupportedError, match=r"numpy \d.*numpy 1\.0"):
         shipping.perform(kit.models, kit.rest, 3, asked)
+
+
+def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install; this machine alone needs nothing."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UnsupportedError, match=r"quant-inspector\[distributed\]"):
+        executor_at("tcp://127.0.0.1:8786").__enter__()
+    with executor_at(None) as executor:
+        assert executor is None
 
 
 @given(st.integers(0, 50), st.integers(0, 20))
