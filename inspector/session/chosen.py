@@ -13,7 +13,7 @@ from inspector.graph.placement import Plan
 from inspector.quant.rows import extrema
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.opening import OpenModel
-from inspector.session.pinning import check_bound
+from inspector.session.pinning import check_bound, check_pins
 from inspector.session.recipe import Recipe
 from inspector.session.target_rules import ROLES
 
@@ -28,6 +28,8 @@ def resolve(opened: OpenModel, recipe: Recipe) -> dict[str, LayerSpecs]:
         InspectorError: the recipe does not fit the model, or asks for what cannot be done.
     """
     recipe.check(opened.graph.layers)
+    if recipe.pins is not None:
+        check_pins(opened.graph, recipe.pins)
     specs = recipe.resolve_all(opened.graph.layers)
     for name, chosen in specs.items():
         for role in ROLES:

@@ -17,8 +17,9 @@ from inspector.onnxio.loading import Model
 from inspector.onnxio.saving import save_model
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.chosen import check_weights, grids_of, measured_tensors, resolve
+from inspector.session.importing import open_for
 from inspector.session.job import QuantizeRequest, read_data, recipe_for_target
-from inspector.session.opening import OpenModel, open_model
+from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import recover
 
@@ -123,7 +124,7 @@ def prepare(
         InspectorError: something is wrong.
         CancelledError: `cancel` said so.
     """
-    opened = open_model(job.model, skip=job.recipe.skip)
+    opened = open_for(job.model, job.recipe)
     for path in outputs:
         check_not_read(path, opened.source.external_files)
     opened.require_quantizable()

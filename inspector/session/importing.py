@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,20 +10,27 @@ from inspector.graph.grids import operator_axis
 from inspector.graph.model import Graph, Layer
 from inspector.graph.operators import QUANTIZATION
 from inspector.graph.placement import place
+from inspector.graph.preparations import PREPARATIONS
 from inspector.onnxio.extract import extract_graph
 from inspector.onnxio.inference import forget_types
 from inspector.onnxio.loading import Model, load_model
+from inspector.onnxio.metadata import AS_IS_KEY, with_metadata
 from inspector.onnxio.opset import QDQ_OPSET, raise_opset
+from inspector.onnxio.saving import save_model
 from inspector.onnxio.unquantize.model import Unquantized, unquantize
 from inspector.quant.pin import BIAS, Pin, PinnedTensor, Pins, as_pins
 from inspector.quant.qparams import block_axis
 from inspector.quant.spec import FLOAT, RUN_TIME, Granularity, QuantSpec, spec_of_pin
 from inspector.session.globs import escape
-from inspector.session.opening import OpenModel
+from inspector.session.opening import OpenModel, open_model, with_grids
 from inspector.session.pinning import as_entries
-from inspector.session.recipe import Recipe
+from inspector.session.recipe import RECIPE_KEY, Recipe
 from inspector.session.rules import Rule
 
+EVERYTHING = frozenset(PREPARATIONS)
+"""Nothing is folded in a float model that was read out of a quantized one: grids would not fit."""
+
+_SHOWN = 3
 TARGET = "generic"
 """The target of a recipe that was read back: what is stored is what the file stores."""
 
@@ -66,17 +72,45 @@ def open_as_recipe(source: Path | Model, target: str = TARGET) -> Imported:
     found = unquantize(model)
     opened = _opened(found)
     pins = _pins(found)
-    opened = replace(opened, placement=place(opened.graph, pins))
+    opened = with_grids(opened, pins)
     rules, notes = _rules(opened.graph, found, pins)
     notes += _unplaced(opened, found)
     if not rules:
         raise UnsupportedError(
             f"{model.path or 'The model'} has no layer whose quantizers can be read back.",
-            "; ".join((*found.left, *notes)[:2]),
+            " ".join((*_left_notes(found), *notes)[:2]),
         )
-    recipe = Recipe(target=target, format=found.format, rules=rules, pins=pins)
+    recipe = Recipe(target=target, format=found.format, rules=rules, pins=pins, skip=EVERYTHING)
     recipe = replace(recipe.with_default(FLOAT, FLOAT), matmul_nbits=found.kind == "MatMulNBits")
     return Imported(opened, recipe, found.kind, len(rules), (*_left_notes(found), *notes))
+
+
+def open_for(path: Path, recipe: Recipe) -> OpenModel:
+    """Opens the model that a recipe is to be carried out on.
+
+    A recipe with grids may be that of a quantized model: then its float model is opened, or the
+    float model from which it was made, with quantizers at the places that the recipe names.
+
+    Raises:
+        ModelError: the file is no model that can be read.
+        UnsupportedError: it is quantized, and its quantizers cannot be read back.
+    """
+    opened = open_model(path, skip=recipe.skip)
+    if recipe.pins is None:
+        return opened
+    if is_quantized(opened.graph) and AS_IS_KEY not in opened.source.metadata:
+        opened = open_as_recipe(opened.source).opened
+    return with_grids(opened, recipe.pins)
+
+
+def save_float(imported: Imported, output: Path) -> None:
+    """Writes the float model that a quantized one stands for; it is opened without foldings.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    entries = {RECIPE_KEY: None, AS_IS_KEY: "1"}
+    save_model(with_metadata(imported.opened.source, entries), output)
 
 
 def _opened(found: Unquantized) -> OpenModel:
@@ -88,7 +122,9 @@ def _opened(found: Unquantized) -> OpenModel:
     graph = extract_graph(prepared)
     for one in (found.model, prepared):
         forget_types(one)
-    return OpenModel(found.model, prepared, graph, place(graph), (), obstacle, graph)
+    return OpenModel(
+        found.model, prepared, graph, place(graph), (), obstacle, graph, skip=EVERYTHING
+    )
 
 
 def _pins(found: Unquantized) -> Pins | None:
@@ -146,9 +182,11 @@ def _weight_spec(layer: Layer, pin: Pin) -> QuantSpec:
     return replace(spec, granularity=Granularity(granularity.kind, granularity.size, pin.axis))
 
 
-def _left_notes(found: Unquantized) -> Sequence[str]:
-    if not found.left:
-        return ()
-    shown = ", ".join(found.left[:3])
-    more = f" and {len(found.left) - 3} more" if len(found.left) > 3 else ""
-    return (f"Left in the model as they are: {shown}{more}.",)
+def _left_notes(found: Unquantized) -> tuple[str, ...]:
+    """What stays in the model, one sentence for each reason."""
+    notes = []
+    for why, names in found.left.items():
+        shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        notes.append(f"Left in the model as they are ({why}): {shown}{more}.")
+    return tuple(notes)

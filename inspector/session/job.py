@@ -37,7 +37,8 @@ from inspector.session.chosen import (
 from inspector.session.clock import Clock
 from inspector.session.effects import Effect, find_effects, worst_first
 from inspector.session.fitting import check_fits, fit_recipe
-from inspector.session.opening import OpenModel, open_model
+from inspector.session.importing import open_for
+from inspector.session.opening import OpenModel
 from inspector.session.profiles import profile_of
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovery, recover
@@ -109,7 +110,7 @@ def quantize_model(
     check_output(request.model, request.output, force=request.force)
     check_not_read(request.output, [request.calibration])
     with clock("load"):
-        opened = open_model(request.model, skip=request.recipe.skip)
+        opened = open_for(request.model, request.recipe)
         _check_weights_stay(opened, request.output)
         opened.require_quantizable()
         recipe = recipe_for_target(opened, request)

@@ -17,8 +17,10 @@ from inspector.onnxio.extract import extract_structure, with_shapes
 from inspector.onnxio.functions import FunctionKey, function_graphs
 from inspector.onnxio.inference import begin_to_infer, forget_types, infer_types
 from inspector.onnxio.loading import Model, load_model
-from inspector.onnxio.passes import PassReport, prepare, raise_to_quantizers
+from inspector.onnxio.metadata import AS_IS_KEY
+from inspector.onnxio.passes import AS_IS, PassReport, prepare, raise_to_quantizers
 from inspector.progress import pause
+from inspector.quant.pin import Pins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +164,8 @@ def _prepared(
     functions: Mapping[FunctionKey, Graph],
     skip: frozenset[str],
 ) -> OpenModel:
-    prepared, passes = prepare(source, skip=skip)
+    left_out = AS_IS if AS_IS_KEY in source.metadata else skip
+    prepared, passes = prepare(source, skip=left_out)
     units = tuple(unit for report in passes for unit in report.units)
     obstacle = None
     try:
@@ -187,6 +190,11 @@ def with_prepared(opened: OpenModel, prepared: Model) -> OpenModel:
     graph = replace(_graph_of(prepared), units=opened.graph.units)
     forget_types(prepared)
     return replace(opened, prepared=prepared, graph=graph, placement=place(graph))
+
+
+def with_grids(opened: OpenModel, pins: Pins | None) -> OpenModel:
+    """The same open model with the places where a recipe says that quantizers stand."""
+    return opened if pins is None else replace(opened, placement=place(opened.graph, pins))
 
 
 def _graph_of(prepared: Model) -> Graph:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from inspector.errors import RecipeError
-from inspector.graph.model import Layer
+from inspector.graph.model import Graph, Layer
 from inspector.quant.pin import Pin, PinnedTensor, Pins
 from inspector.quant.spec import LayerSpecs, QuantSpec
 
@@ -52,6 +52,31 @@ def check_bound(layer: Layer, specs: LayerSpecs) -> None:
                 f"'{name}'.",
                 f"Choose a method, as in '{spec.dtype}:minmax', or add a [[grid]] for the tensor.",
             )
+
+
+def missing(graph: Graph, pins: Pins) -> str:
+    """The first thing that grids are given for and that a model has not; empty for none."""
+    for entry in pins.entries:
+        if entry.tensor not in graph.tensors:
+            return f"tensor '{entry.tensor}'"
+        readers = {*graph.tensors[entry.tensor].consumers, ""}
+        lost = next((name for name in entry.readers if name not in readers), None)
+        if lost is not None:
+            return f"node '{lost}' that reads '{entry.tensor}'"
+    return ""
+
+
+def check_pins(graph: Graph, pins: Pins) -> None:
+    """Makes sure that a model has all tensors and nodes that grids are given for.
+
+    Raises:
+        RecipeError: it lacks one.
+    """
+    if lost := missing(graph, pins):
+        raise RecipeError(
+            f"The recipe gives grids of another model: this one has no {lost}.",
+            "Make the recipe for this model: quant-inspector import MODEL QUANTIZED -o RECIPE.",
+        )
 
 
 def as_entries(found: Iterable[tuple[str, str, Pin]]) -> list[PinnedTensor]:

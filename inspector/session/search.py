@@ -29,8 +29,9 @@ from inspector.evaluate.sensitivity import Case, Found, Way, measure_cases
 from inspector.evaluate.tally import total
 from inspector.progress import Cancel, StageProgress, of_stage
 from inspector.session.gather import all_tensors
+from inspector.session.importing import open_for
 from inspector.session.mixing import Budget, Measure, Mix, problem_of, recipe_of_specs
-from inspector.session.opening import OpenModel, open_model
+from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import recovered_for
 from inspector.session.samples import SampleRequest
@@ -146,7 +147,7 @@ def search(
         CancelledError: `cancel` said so.
     """
     start = time.perf_counter()
-    opened = open_model(request.model, skip=request.recipe.skip)
+    opened = open_for(request.model, request.recipe)
     opened.require_quantizable()
     widths = allowed_widths(opened, request.recipe, request.bits)
     data = request.data.open(opened.prepared, opened.graph)

@@ -31,7 +31,8 @@ from inspector.evaluate.tally import Outcome, Tally, total
 from inspector.progress import Cancel, Progress, StageProgress, of_stage
 from inspector.session.estimates import decibels_of, estimate
 from inspector.session.gather import all_tensors
-from inspector.session.opening import OpenModel, open_model
+from inspector.session.importing import open_for
+from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
 from inspector.session.recovery import Recovered, recovered_for
 from inspector.session.samples import SampleRequest
@@ -203,7 +204,7 @@ def analyse(
     samples.
     """
     start = time.perf_counter()
-    opened = open_model(request.model, skip=request.recipe.skip)
+    opened = open_for(request.model, request.recipe)
     opened.require_quantizable()
     widths = widths_of(opened, request.recipe, request.bits)
     data = request.data.open(opened.prepared, opened.graph)

@@ -99,7 +99,10 @@ STAGES: Final[tuple[tuple[Pass, ...], ...]] = (
 )
 """The passes before quantization, in order; those of a stage run until none changes anything."""
 
-__all__ = ["STAGES", "Pass", "PassReport", "prepare", "raise_to_quantizers"]
+AS_IS: Final = frozenset(one.name for stage in STAGES[2:] for one in stage)
+"""All passes but the first two, which change no number and no tensor."""
+
+__all__ = ["AS_IS", "STAGES", "Pass", "PassReport", "prepare", "raise_to_quantizers"]
 
 
 def prepare(

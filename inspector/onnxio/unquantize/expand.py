@@ -22,7 +22,10 @@ from inspector.onnxio.unquantize.sums import expand_sums
 from inspector.onnxio.writers.pairs import CONTRIB
 from inspector.onnxio.writers.qoperator import MOVING
 
-_MARKS = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger", "MatMulNBits", "TRT_")
+_MARKS = (
+    "QLinear", "QGemm", "MatMulInteger", "ConvInteger", "MatMulNBits", "TRT_", "QAttention",
+    "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "GatherBlockQuantized",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Expanded:
         model: the model.
         dynamic: names of the operators whose input is quantized when the model runs.
         kind: what it was: "QDQ", "QOperator", "dynamic" or "MatMulNBits".
-        left: integer operators that stayed, with the reason.
+        left: names of the integer operators that stayed.
     """
 
     model: Model
@@ -63,11 +66,7 @@ def expand(model: Model) -> Expanded:
         "MatMulNBits": bool(packed),
     }
     kind = next((name for name, found in kinds.items() if found), "QDQ")
-    left = [
-        f"'{node.name}' ({node.op_type})"
-        for node in draft.graph.node
-        if node.op_type.startswith(_MARKS)
-    ]
+    left = [node.name for node in draft.graph.node if node.op_type.startswith(_MARKS)]
     draft.sweep()
     return Expanded(draft.finish(), frozenset(dynamic), kind, tuple(left))
 

@@ -6,6 +6,7 @@ the grid of a tensor at its readers stays in the graph as the node that it is, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +45,14 @@ class Folded:
         fenced: names of the weights with a fence between their quantizer and the layer.
         reads: (tensor, node that reads it, its grid); the node is `OUTPUT` for the model's own
             output.
-        left: what stayed in the graph, with the reason.
+        left: the nodes that stayed in the graph, by the reason.
     """
 
     model: Model
     constants: dict[str, Pin]
     fenced: frozenset[str]
     reads: tuple[tuple[str, str, Pin], ...]
-    left: tuple[str, ...]
+    left: Mapping[str, tuple[str, ...]]
 
 
 def fold_pairs(model: Model) -> Folded:
@@ -91,15 +92,14 @@ class _Folder:
         self._draft.sweep()
         self._part_layers_from_codes()
         alive = {node.name for node in self._draft.graph.node}
-        left = [
-            f"'{name}' ({why})" if why else f"'{name}'"
-            for name, why in self._left.items()
-            if name in alive
-        ]
+        left: dict[str, tuple[str, ...]] = {}
+        for name, why in self._left.items():
+            if name in alive:
+                left[why] = (*left.get(why, ()), name)
         names = {tensor.name for tensor in self._draft.graph.initializer}
         constants = {name: pin for name, pin in self._constants.items() if name in names}
         reads = tuple((*key, pin) for key, pin in self._reads.items())
-        return Folded(self._draft.finish(), constants, frozenset(self._fenced), reads, tuple(left))
+        return Folded(self._draft.finish(), constants, frozenset(self._fenced), reads, left)
 
     def _part_layers_from_codes(self) -> None:
         """Puts an Identity between a layer and a quantizer that is left before it.
@@ -143,7 +143,7 @@ class _Folder:
             return
         quantizer = self._quantizer(node)
         if quantizer is None:
-            self._left[node.name] = "what it reads comes from no quantizer of the same grid"
+            self._left[node.name] = "no quantizer of the same grid is before them"
             return
         before = quantizer.input[0]
         if self._draft.is_constant(before):
@@ -154,7 +154,7 @@ class _Folder:
             return
         pin = pin_of(self._draft, quantizer, self._codes_of(quantizer), None)
         if self._producers[source] is not quantizer:
-            raise NoGridError("its codes are cut to fewer than the type has")
+            raise NoGridError("their codes are cut to fewer than the type has")
         self._fold_activation(node, quantizer, pin)
 
     def _codes_of(self, quantizer: NodeProto) -> int:
@@ -176,7 +176,7 @@ class _Folder:
             return None
         grid = [name for name in (*found.input[1:3], *node.input[1:3]) if name]
         if not all(self._draft.is_constant(name) for name in grid):
-            raise NoGridError("its scale is not constant")
+            raise NoGridError("their scale is not constant")
         same = all(
             np.array_equal(self._number(found, slot), self._number(node, slot)) for slot in (1, 2)
         )
@@ -189,7 +189,7 @@ class _Folder:
             name = node.input[slot] if slot < len(node.input) else ""
             if name:
                 if not self._draft.is_constant(name):
-                    raise NoGridError("its codes are cut to ends that are not constant")
+                    raise NoGridError("their codes are cut to ends that are not constant")
                 ends[slot - 1] = float(self._draft.constant(name).reshape(()))
         return ends[0], ends[1]
 
@@ -225,7 +225,7 @@ class _Folder:
             name = self._real(source, pin, (), from_codes=from_codes)
             others |= not self._give(reader, written, name, pin)
         if others or written in self._outputs:
-            self._left[node.name] = "it is no weight or bias of a layer"
+            self._left[node.name] = "they are constants of other operators, or read by them too"
 
     def _is_fence(self, node: NodeProto, tensor: str, source: str, pin: Pin) -> bool:
         """Whether a node is a Max that changes nothing of a weight.
@@ -262,7 +262,7 @@ class _Folder:
             return self._made[key]
         shape = self._draft.constant_shape(source)
         if perm and len(perm) != len(shape):
-            raise NoGridError("it is transposed in a way that does not fit it")
+            raise NoGridError("they are transposed in a way that does not fit")
         name = source
         kept = self._kept.get(source, (-np.inf, np.inf))
         is_cut = not from_codes and bool(np.isfinite(kept).any())
@@ -289,11 +289,11 @@ class _Folder:
         source, written = quantizer.input[0], node.output[0]
         readers = self._readers.get(written, [])
         if any(is_linear(one, "QuantizeLinear") for one in readers):
-            raise NoGridError("another quantizer reads what it gives")
+            raise NoGridError("another quantizer reads what they give")
         if any(written in _outer(one) for one in readers):
-            raise NoGridError("a subgraph reads what it gives")
+            raise NoGridError("a subgraph reads what they give")
         if any(source in one.input or (source, one.name) in self._reads for one in readers):
-            raise NoGridError("a node reads its tensor in two ways")
+            raise NoGridError("a node reads their tensor in two ways")
         if written in self._outputs:
             self._take_over_output(source, written)
             source = written
@@ -312,11 +312,11 @@ class _Folder:
         others = [one for one in self._readers.get(source, ()) if one is not own]
         known = {reader for tensor, reader in self._reads if tensor == source}
         if made is None or source in self._outputs or source in self._inputs:
-            raise NoGridError("it joins an input or output of the model to an output")
+            raise NoGridError("they join an input or output of the model to an output")
         if any(one.name not in known for one in others):
-            raise NoGridError("other nodes read the float values of this output")
+            raise NoGridError("other nodes read the float values of the output")
         if any(source in _outer(one) for one in others):
-            raise NoGridError("a subgraph reads the float values of this output")
+            raise NoGridError("a subgraph reads the float values of the output")
         made.output[list(made.output).index(source)] = written
         for reader in self._readers.get(source, ()):
             for slot, name in enumerate(reader.input):

@@ -58,11 +58,11 @@ def pin_of(draft: Draft, node: NodeProto, elem_type: int, shape: tuple[int, ...]
     """
     names = [name for name in node.input[1:3] if name]
     if not names or not all(draft.is_constant(name) for name in names):
-        raise NoGridError("its scale is not constant")
+        raise NoGridError("their scale is not constant")
     if elem_type not in DTYPES:
-        raise NoGridError(f"it has a type of codes that is not known here ({elem_type})")
+        raise NoGridError(f"their type of codes is not known here ({elem_type})")
     if draft.constant_type(names[0]) != TensorProto.FLOAT:
-        raise NoGridError("its scale is not float32")
+        raise NoGridError("their scale is not float32")
     scale, zero = _values(draft, names[0]), np.zeros((), np.int64)
     if len(names) > 1:
         zero = _values(draft, names[1]).astype(np.float32).astype(np.int64)
@@ -87,21 +87,21 @@ def _pin(
     shape: tuple[int, ...] | None,
 ) -> Pin:
     if dtype.startswith("fp8") and zero.any():
-        raise NoGridError("its zero point is not zero")
+        raise NoGridError("their zero point is not zero")
     block = max(number(node, "block_size", 0), 0)
     if scale.size == 1 and not block:
         return Pin.of(dtype, scale, zero)
     if shape is None:
-        raise NoGridError("it has scales along an axis of a tensor whose shape is not known")
+        raise NoGridError("they have scales along an axis of a tensor whose shape is not known")
     axis = number(node, "axis", 1)
     if not -len(shape) <= axis < len(shape):
-        raise NoGridError(f"its axis {axis} does not exist")
+        raise NoGridError(f"their axis {axis} does not exist")
     axis %= len(shape)
     wanted: tuple[int, ...] = (shape[axis],)
     if block:
         wanted = (*shape[:axis], -(-shape[axis] // block), *shape[axis + 1 :])
     if scale.shape != wanted or zero.shape not in {(), wanted}:
-        raise NoGridError(f"its {scale.size} scales do not fit the shape {list(shape)}")
+        raise NoGridError(f"their {scale.size} scales do not fit the shape {list(shape)}")
     return Pin.of(dtype, scale, zero, axis, block)
 
 

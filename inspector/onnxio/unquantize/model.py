@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inspector.errors import UnsupportedError
@@ -13,6 +14,7 @@ from inspector.onnxio.unquantize.fold import fold_pairs
 from inspector.quant.pin import Pin
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.ms.internal.nhwc"})
+_NO_FORM = "integer operators that are not taken apart here"
 _FORMATS = {
     "QDQ": "qdq",
     "QOperator": "qoperator",
@@ -32,7 +34,7 @@ class Unquantized:
         reads: (tensor, reader, grid) of activations; the reader "" is the model's own output.
         dynamic: names of the layers whose activations are quantized when the model runs.
         kind: "QDQ", "QOperator", "dynamic" or "MatMulNBits".
-        left: the quantizers that stayed in the model, with the reason.
+        left: names of the quantizers and operators that stayed in the model, by the reason.
     """
 
     model: Model
@@ -41,7 +43,7 @@ class Unquantized:
     reads: tuple[tuple[str, str, Pin], ...]
     dynamic: frozenset[str]
     kind: str
-    left: tuple[str, ...]
+    left: Mapping[str, tuple[str, ...]]
 
     @property
     def format(self) -> str:
@@ -68,7 +70,7 @@ def unquantize(model: Model) -> Unquantized:
         folded.reads,
         expanded.dynamic,
         expanded.kind,
-        (*expanded.left, *folded.left),
+        {**({_NO_FORM: expanded.left} if expanded.left else {}), **folded.left},
     )
 
 

@@ -20,6 +20,7 @@ from inspector.graph.placement import REST, Placement, Plan, Site, clip_ends
 from inspector.graph.roles import added_bias
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.loading import Model
+from inspector.onnxio.metadata import AS_IS_KEY
 from inspector.onnxio.opset import QDQ_OPSET, opset_of, raise_opset
 from inspector.onnxio.storage import as_unsigned, exact_codes, is_decoded, storage_of
 from inspector.onnxio.writers.fences import (
@@ -326,7 +327,8 @@ class Writer:
         needed = helper.find_min_ir_version_for(proto.opset_import, ignore_unknown=True)
         proto.ir_version = max(proto.ir_version, needed)
         entries = dict(self._options.metadata or {})
-        kept = [(e.key, e.value) for e in proto.metadata_props if e.key not in entries]
+        gone = {*entries, AS_IS_KEY}
+        kept = [(e.key, e.value) for e in proto.metadata_props if e.key not in gone]
         helper.set_model_props(proto, dict(kept) | entries)
 
 
