@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -31,8 +32,11 @@ from inspector.gui.tasks import MODEL, Context, Task, Tasks
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
 from inspector.session.document import Document
 from inspector.session.opening import OpenModel, Sketch
-from inspector.session.recipe import Recipe, save_recipe
+from inspector.session.recipe import DEFAULT_RECIPE, Recipe, save_recipe
 from inspector.session.result import QuantizeResult
+
+if TYPE_CHECKING:
+    from inspector.session.importing import Imported
 
 DATA, RECIPE, SAVE = "data", "recipe", "save"
 RANDOM_SAMPLES = 8
@@ -117,7 +121,14 @@ class Files(QObject):
         """Open a recipe, or take it from a model that was saved with one."""
         self._open(path, "recipe")
 
-    def _open(self, path: Path, kind: Kind) -> None:
+    def open_as_recipe(self, path: Path) -> None:
+        """Open a quantized model as the float model it stands for, with its choices.
+
+        A model that is not quantized is opened as any other.
+        """
+        self._open(path, "model", as_recipe=True)
+
+    def _open(self, path: Path, kind: Kind, *, as_recipe: bool = False) -> None:
         if kind == "model":
             self._later.clear()
             self.opening.emit()
@@ -127,7 +138,7 @@ class Files(QObject):
             drawn, self._sketch = self._sketch, None
             self._tasks.submit(
                 MODEL,
-                lambda context: read_model(path, context),
+                lambda context: read_model(path, context, as_recipe=as_recipe),
                 self._model_arrived,
                 f"Opening {path.name}",
                 early=self._sketch_arrived,
@@ -210,12 +221,19 @@ class Files(QObject):
         if before is None or before.path != opened.model.path:
             self.images = ImageOptions()
         self._bridge.expect(opened.plans)
-        self.document.set_model(opened.model, specs=opened.plans.specs)
+        found = opened.read_back
+        recipe = DEFAULT_RECIPE if found is None else found.recipe
+        self.document.set_model(opened.model, recipe, specs=opened.plans.specs)
         obstacle = opened.model.obstacle
-        if opened.recipe is not None:
+        if found is not None:
+            self._tell_of_grids(opened.model.path, found)
+        elif opened.recipe is not None:
             self._tell_of_recipe(opened.model.path, opened.recipe, before)
         elif obstacle is not None:
             self.message.emit("warning", obstacle.message, obstacle.hint)
+        elif opened.offers:
+            text = f"{opened.model.path.name} is quantized already: its quantizers are shown."
+            self.offered.emit("info", text, "", self._offer_to_read(opened.model.path))
         elif not opened.model.graph.layers:
             self.message.emit(
                 "warning",
@@ -235,7 +253,7 @@ class Files(QObject):
         text = f"{path.name} was saved by Quant Inspector and carries its recipe."
         if before is None or before.path == path or not _fits(recipe, before):
             hint = "Open its float model to work on with that recipe."
-            self.message.emit("info", text, hint)
+            self.offered.emit("info", text, hint, self._offer_to_read(path))
             return
 
         def use() -> None:
@@ -247,6 +265,24 @@ class Files(QObject):
             lambda: self.guard(use, "opening another model"),
         )
         self.offered.emit("info", text, "", offer)
+
+    def _offer_to_read(self, path: Path) -> Offer:
+        """To open a quantized model as its float model, with the grids of the file."""
+        return Offer(
+            "Open as a recipe",
+            lambda: self.guard(lambda: self.open_as_recipe(path), "opening the model anew"),
+        )
+
+    def _tell_of_grids(self, path: Path, found: Imported) -> None:
+        layers = plural(len(found.opened.graph.layers), "layer")
+        text = (
+            f"{path.name} ({found.kind}) is open as its float model: {found.taken} of {layers} "
+            "have the grids of the file."
+        )
+        hint = "Saved without a change it gives the same numbers."
+        self.message.emit("success", text, "" if found.notes else hint)
+        for note in found.notes:
+            self.message.emit("info", note, "")
 
     def _offer_recipe(self, path: Path, recipe: Recipe) -> None:
         """A float model is open, and the recipe of one that was saved is at hand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from inspector.errors import CancelledError, DataError, InspectorError, RecipeError
 from inspector.evaluate.data import Dataset, load_data
@@ -12,13 +12,22 @@ from inspector.evaluate.image_options import ImageOptions
 from inspector.evaluate.images import IMAGE_SUFFIXES
 from inspector.evaluate.pixels import pixel_hint
 from inspector.evaluate.statistics import Calibration, is_statistics, load_calibration
+from inspector.graph.given import given_sites
+from inspector.graph.model import Graph
+from inspector.graph.operators import QUANTIZATION
 from inspector.gui.collector import resting
 from inspector.gui.plans import WholePlan, plan_all
 from inspector.gui.stage import PICTURE
 from inspector.gui.tasks import Context
-from inspector.session.opening import OpenModel, open_model, read_structure
+from inspector.report.units import plural
+from inspector.session.opening import OpenModel, Sketch, open_model, read_structure
+from inspector.session.pinning import check_pins
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of_model
 from inspector.session.takeover import SUFFIXES, take_over
+
+if TYPE_CHECKING:  # what only some workers need is imported by them: the window starts sooner
+    from inspector.onnxio.loading import Model
+    from inspector.session.importing import Imported
 
 Kind = Literal["model", "data", "recipe"]
 _DRAWING_SECONDS = 10.0
@@ -28,11 +37,21 @@ _DATA_SUFFIXES = frozenset({".npz", ".npy", ".pb"}) | IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A model made ready, what the usual choices do to it, and the recipe it was saved with."""
+    """A model made ready, what its first choices do to it, and the recipe it was saved with.
+
+    Attributes:
+        model: ready to be quantized.
+        plans: what the first choices do to each layer.
+        recipe: the recipe that its metadata hold.
+        read_back: the choices that were read out of a quantized model; None for other models.
+        offers: it is quantized, and may be opened as its float model and recipe.
+    """
 
     model: OpenModel
     plans: WholePlan
     recipe: Recipe | None = None
+    read_back: Imported | None = None
+    offers: bool = False
 
 
 def kind_of(path: Path) -> Kind:
@@ -48,15 +67,23 @@ def kind_of(path: Path) -> Kind:
     return "recipe" if path.suffix.lower() in {".toml", *SUFFIXES} else "model"
 
 
-def read_model(path: Path, context: Context) -> Opened:
+def read_model(path: Path, context: Context, *, as_recipe: bool = False) -> Opened:
     """Load a model, tell its Sketch, from which it can be drawn, and make it ready.
+
+    Args:
+        path: the file.
+        context: of the task.
+        as_recipe: a model that is quantized is read back: what is opened is its float model.
 
     Raises:
         ModelError: the file is no model that can be read; nothing was told if it has no graph.
+        UnsupportedError: its quantizers cannot be read back.
         CancelledError: another model is to be opened by now.
     """
     with resting():
         sketch = read_structure(path)
+        if as_recipe and is_quantized(sketch.graph):
+            return _read_back(sketch.source, context)
         if context.cancelled():
             raise CancelledError
         context.tell(sketch)
@@ -66,7 +93,27 @@ def read_model(path: Path, context: Context) -> Opened:
         opened = open_model(sketch)
         context.breathe()
         specs = DEFAULT_RECIPE.resolve_all(opened.graph.layers)
-        return Opened(opened, plan_all(opened.placement, specs), _carried(opened))
+        plans = plan_all(opened.placement, specs)
+        return Opened(opened, plans, _carried(opened), offers=is_quantized(sketch.graph))
+
+
+def _read_back(source: Model, context: Context) -> Opened:
+    """The float model of a quantized one, with the choices that were read out of that."""
+    from inspector.session.importing import open_as_recipe
+
+    found = open_as_recipe(source)
+    opened = found.opened
+    context.tell(Sketch(opened.source, opened.shown, opened.functions))
+    context.give_way(PICTURE, _DRAWING_SECONDS)
+    if context.cancelled():
+        raise CancelledError
+    specs = found.recipe.resolve_all(opened.graph.layers)
+    return Opened(opened, plan_all(opened.placement, specs), read_back=found)
+
+
+def is_quantized(graph: Graph) -> bool:
+    """Whether a model holds quantizers or integer operators, as far as its main graph tells."""
+    return any(node.op_type in QUANTIZATION for node in graph.nodes)
 
 
 def _carried(opened: OpenModel) -> Recipe | None:
@@ -96,7 +143,26 @@ def read_recipe(path: Path, opened: OpenModel, target: str) -> tuple[Recipe, tup
     if path.suffix.lower() in SUFFIXES:
         found = take_over(opened, path, target)
         return found.recipe, found.notes
-    return load_recipe(path), ()
+    recipe = load_recipe(path)
+    return recipe, _unplaced(recipe, opened)
+
+
+def _unplaced(recipe: Recipe, opened: OpenModel) -> tuple[str, ...]:
+    """Makes sure that the grids of a recipe are those of a model, and says which have no place.
+
+    Raises:
+        RecipeError: they are of another model.
+    """
+    if recipe.pins is None:
+        return ()
+    check_pins(opened.graph, recipe.pins)
+    missing = set(given_sites(opened.graph, recipe.pins)).difference(opened.placement.sites)
+    if not missing:
+        return ()
+    return (
+        f"{plural(len(missing), 'grid')} of the recipe stand where no layer reads: they are left "
+        "out here. The command line's quantize has all of them.",
+    )
 
 
 def read_data(path: Path, opened: OpenModel, images: ImageOptions) -> Dataset | Calibration:

@@ -49,7 +49,7 @@ def planned(graph: Graph, plan: Plan, layer: Layer, asked: LayerSpecs) -> Planne
     if asked.dynamic:
         return _planned_dynamic(plan, layer, asked, weights)
     reasons = [
-        _reason(graph, plan, tensor, at, layer)
+        _reason(graph, plan, tensor, at, layer, asked.activations)
         for tensor, at, got in zip(layer.activations, sites, activations, strict=True)
         if got != asked.activations
     ]
@@ -66,9 +66,15 @@ def _planned_dynamic(plan: Plan, layer: Layer, asked: LayerSpecs, weights: Quant
     return Planned(weights, (RUN_TIME,), why_activations=why if differs else "")
 
 
-def _reason(graph: Graph, plan: Plan, tensor: str, at: int | None, layer: Layer) -> str:
+def _reason(
+    graph: Graph, plan: Plan, tensor: str, at: int | None, layer: Layer, asked: QuantSpec
+) -> str:
     if at is None and is_recurrent(layer):
         return WHY_FLOAT
+    if plan.pins is not None and asked.is_pinned:
+        if at is None:
+            return f"The file has no quantizer where '{layer.name}' reads '{tensor}'."
+        return f"'{tensor}' has a grid of its own in the file."
     if at is None:
         return f"'{tensor}' is no float32 tensor that can be quantized."
     point = plan.points[at]

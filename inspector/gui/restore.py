@@ -102,9 +102,12 @@ class Restore(QObject):
 
     def _open(self, crashed: Crashed) -> None:
         session = crashed.session
-        self._files.open_now(
-            [session.model] if session.data is None else [session.model, session.data]
-        )
+        if session.recipe.pins is not None and session.model.exists():
+            self._files.open_as_recipe(session.model)
+        else:
+            self._files.open_now([session.model])
+        if session.data is not None:
+            self._files.open_now([session.data])
         if self._tasks.is_busy(MODEL):
             self._wanted = crashed
 

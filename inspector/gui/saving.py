@@ -102,7 +102,7 @@ def check_known(opened: OpenModel, recipe: Recipe, calibration: Calibration | No
     Raises:
         DataError: it is not.
     """
-    if calibration is None and opened.placement.plan(resolve(opened, recipe)).points:
+    if calibration is None and opened.placement.plan(resolve(opened, recipe)).open_points:
         raise DataError(
             "Activations are to be quantized, and nothing is known of them.",
             "Drop calibration data on the window, use random inputs for a try, or set the "

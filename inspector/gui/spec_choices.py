@@ -31,6 +31,10 @@ PERCENTILE = (
 )
 LOW = "The real value of the lower end, set by hand. It is widened to hold zero."
 HIGH = "The real value of the upper end, set by hand. It is widened to hold zero."
+PINNED = (
+    "Pinned: the very scale and zero point that were read from the file.\n"
+    "With another type or symmetry, the real range that they cover."
+)
 DEFAULT = "What suits the tensor, unless you choose otherwise"
 
 _MINMAX = (

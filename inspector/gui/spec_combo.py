@@ -66,12 +66,17 @@ class SpecCombo(CalmComboBox):
         at = self.currentIndex()
         self.setToolTip(str(self.itemData(at, _TIP)) if at >= 0 else self._what)
 
-    def offer(self, values: Iterable[Any]) -> None:
-        """Make sure that values which were set elsewhere (block48@1) are in the list."""
+    def offer(self, values: Iterable[Any], tip: str = "") -> None:
+        """Make sure that values which were set elsewhere (block48@1) are in the list.
+
+        Args:
+            values: of the field; None is none.
+            tip: what they mean; by default what the field is.
+        """
         present = [self.itemData(at) for at in range(self.count())]
         for value in values:
             if value is not None and value not in present:
-                self._add(str(value), value, self._what)
+                self._add(str(value), value, tip or self._what)
                 present.append(value)
 
     def refuse(self, reasons: Mapping[Any, str]) -> None:

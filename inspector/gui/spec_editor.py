@@ -110,6 +110,7 @@ class SpecEditor(QWidget):
         self.granularity.show_values(
             [spec.granularity for spec in specs], (_text_of(spec.granularity) for spec in full)
         )
+        self.range.offer(("pinned" for spec in specs if spec.is_pinned), choices.PINNED)
         self.range.show_values(
             [spec.range.kind if spec.range else None for spec in specs],
             (_text_of(spec.range) for spec in full),

@@ -1,4 +1,4 @@
-"""Where what is chosen for layers was written: for a layer itself, in a rule, or by default."""
+"""Where what is chosen for layers was written: for themselves, in a rule, a file, or nowhere."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from inspector.graph.model import Layer
-from inspector.quant.spec import Role
+from inspector.quant.spec import QuantSpec, Role
 from inspector.session.recipe import Recipe
 
-OWN, DEFAULT = "own choice", "default"
+OWN, DEFAULT, FILE = "own choice", "default", "from the file"
 _MOST = 3
 _MOST_LAYERS = 1000
 _ROLES: tuple[Role, ...] = ("weights", "activations")
 
 
 def origin(recipe: Recipe, layer: Layer) -> dict[Role, str]:
-    """The origin of what a layer gets, by role: "own choice", "rule op:Gemm" or "default"."""
+    """The origin of what a layer gets, by role: "own choice", "rule op:Gemm" ..."""
     found: dict[Role, str] = {}
     roles = _ROLES if layer.weight is not None else _ROLES[1:]
     if recipe.rules:
@@ -24,8 +24,9 @@ def origin(recipe: Recipe, layer: Layer) -> dict[Role, str]:
             rule = recipe.rules[position]
             word = OWN if rule.exact_name is not None else f"rule {_line(rule.layers)}"
             for role in roles:
-                if role not in found and getattr(rule, role) is not None:
-                    found[role] = word
+                spec: QuantSpec | None = getattr(rule, role)
+                if role not in found and spec is not None:
+                    found[role] = FILE if spec.is_pinned else word
     return {role: found.get(role, DEFAULT) for role in roles}
 
 

@@ -29,6 +29,7 @@ from inspector.session.events import (
 from inspector.session.facts import Facts
 from inspector.session.history import History, Step
 from inspector.session.opening import OpenModel
+from inspector.session.pinning import check_bound
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe
 
 Listener = Callable[[Event], None]
@@ -216,6 +217,9 @@ class Document:
     def _move(self, step: Callable[[], object], recipe: Recipe) -> frozenset[str]:
         """Make a step of the history to a recipe that is known to fit, and tell about it."""
         specs = recipe.resolve_all(self.layers)
+        if recipe.pins is not None or any(rule.pins_something for rule in recipe.rules):
+            for layer in self.layers:
+                check_bound(layer, specs[layer.name])
         before, old, dirty = self._specs, self.recipe, self.is_dirty
         changed = frozenset(
             name

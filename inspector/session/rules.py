@@ -33,6 +33,12 @@ class Rule:
         """Whether it says nothing of the layers it matches."""
         return self.weights is None and self.activations is None and self.recover is None
 
+    @property
+    def pins_something(self) -> bool:
+        """Whether it asks for grids that the recipe gives."""
+        specs = (self.weights, self.activations)
+        return any(spec is not None and spec.is_pinned for spec in specs)
+
     def without(self, role: Role | None = None) -> Rule | None:
         """The rule without what it says of one role, or at all; None if nothing is left of it."""
         if role is None:
