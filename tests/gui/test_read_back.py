@@ -105,6 +105,16 @@ def test_its_grids_are_the_choices(read_back: MainWindow) -> None:
     assert combo.currentText() == "pinned"
 
 
+def test_plots_show_the_grid_of_the_file(read_back: MainWindow, idle: Callable[[], None]) -> None:
+    """With data the activations are drawn under it."""
+    read_back.files.use_random_inputs()
+    idle()
+    assert read_back.document.calibration is not None
+    for name in ("conv", "fc"):
+        read_back.selection.choose((name,))
+        idle()
+
+
 def test_saved_without_a_change_it_is_the_same(
     read_back: MainWindow, idle: Callable[[], None], quantized: Path, tmp_path: Path
 ) -> None:

@@ -35,10 +35,12 @@ _NAMES = {
     "kl": "KL",
     "mse": "MSE",
     "range": "by hand",
+    "pinned": "from file",
     "ort-minmax": "ORT min/max",
     "ort-entropy": "ORT entropy",
 }
 _TIPS = {
+    "pinned": "The very grid that was read from the file",
     "minmax": "From the smallest to the largest value: nothing is clipped",
     "movavg": "Moving average of each batch's smallest and largest value",
     "meanminmax": "Mean of each batch's smallest and largest value",
