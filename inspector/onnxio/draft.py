@@ -177,13 +177,17 @@ class Draft:
         """Drop nodes and initializers that nothing reads, and what is said of tensors now gone."""
         needed = {output.name for output in self.graph.output}
         kept = {""}
-        dead: list[NodeProto] = []
-        for node in reversed(self.graph.node):
-            if any(name in needed for name in node.output):
-                needed.update(reads(node))
+        writers = {name: node for node in self.graph.node for name in node.output if name}
+        waiting, alive = list(needed), set[int]()
+        while waiting:  # not in the order of the file, which need not be that of computing
+            node = writers.get(waiting.pop())
+            if node is not None and id(node) not in alive:
+                alive.add(id(node))
                 kept.update(node.output)
-            else:
-                dead.append(node)
+                fresh = set(reads(node)) - needed
+                needed |= fresh
+                waiting += fresh
+        dead = [node for node in self.graph.node if id(node) not in alive]
         self.remove_nodes(dead)
         unread = [tensor for tensor in self._initializers.values() if tensor.name not in needed]
         _drop(self.graph.initializer, {id(tensor) for tensor in unread})

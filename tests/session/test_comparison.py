@@ -227,3 +227,16 @@ def test_other_networks_are_told_to_be_so(sample_models: Path) -> None:
     assert found.fidelity.samples == 2
     assert len(found.a.lone) == 25
     assert any("other networks" in note for note in found.notes)
+
+
+def test_nodes_may_stand_in_any_order(tmp_path: Path) -> None:
+    """Files of some tools are not sorted, and onnxruntime takes them."""
+    nodes = [
+        helper.make_node("Relu", ["p"], ["y"], "last"),
+        helper.make_node("MatMul", ["x", "w"], ["p"], "first"),
+    ]
+    ends = [("x", FLOAT, ["N", 4])], [("y", FLOAT, ["N", 3])]
+    path = written(tmp_path, "unsorted", nodes, *ends, w=WEIGHT)
+    found = compared(open_pair(path, path))
+    assert found.layers_note == ""
+    assert {layer.node for layer in found.layers} == {"first", "last"}
