@@ -353,7 +353,7 @@ class _Layers:
 def _matching_notes(pair: ModelPair) -> tuple[str, ...]:
     """What to know of how the nodes were matched, where that is not the usual way."""
     matched, found = len(pair.partners.there), pair.partners
-    count = sum(node.name not in pair.first.quantized.hidden for node in pair.first.graph.nodes)
+    count = matched + len(lone_nodes(pair)[0])
     if 2 * matched < count:
         text = f"Only {matched} of {count} operators have a partner: these may be other networks."
         return (text,)
