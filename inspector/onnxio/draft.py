@@ -178,16 +178,16 @@ class Draft:
         needed = {output.name for output in self.graph.output}
         kept = {""}
         writers = {name: node for node in self.graph.node for name in node.output if name}
-        waiting, alive = list(needed), set[int]()
+        waiting, reached = list(needed), set[int]()
         while waiting:  # not in the order of the file, which need not be that of computing
             node = writers.get(waiting.pop())
-            if node is not None and id(node) not in alive:
-                alive.add(id(node))
+            if node is not None and id(node) not in reached:
+                reached.add(id(node))
                 kept.update(node.output)
                 fresh = set(reads(node)) - needed
                 needed |= fresh
                 waiting += fresh
-        dead = [node for node in self.graph.node if id(node) not in alive]
+        dead = [node for node in self.graph.node if id(node) not in reached]
         self.remove_nodes(dead)
         unread = [tensor for tensor in self._initializers.values() if tensor.name not in needed]
         _drop(self.graph.initializer, {id(tensor) for tensor in unread})
