@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QToolButton, QWidget
 
+from inspector.gui.passes_menu import PassesMenu
 from inspector.gui.resources import icon
 from inspector.gui.theme import MODES, Theme
 
@@ -137,6 +138,12 @@ _ENTRIES = (
         checkable=True,
     ),
     _Entry(
+        "actionPrepared",
+        "Graph as it is quantized",
+        "Show the graph after all that is done before quantization, instead of the file's own",
+        checkable=True,
+    ),
+    _Entry(
         "actionRaw",
         "Quantizing operators as nodes",
         "Show QuantizeLinear, DequantizeLinear and the like as nodes of their own",
@@ -201,6 +208,8 @@ _ENTRIES = (
     ),
     _Entry("actionAbout", "About Quant Inspector", "Show the version and the licences"),
 )
+_PASSES = "passes"
+"""Where the menu of the passes stands."""
 _MENUS = (
     (
         "&File",
@@ -241,7 +250,14 @@ _MENUS = (
         (
             *("actionFit", "actionFullSize", "actionFitSelection", ""),
             *("actionProperties", "actionIntegers", "actionRecipe", ""),
-            *("actionRightwards", "actionRaw", "actionAttributes", "actionNames"),
+            *(
+                "actionPrepared",
+                _PASSES,
+                "actionRightwards",
+                "actionRaw",
+                "actionAttributes",
+                "actionNames",
+            ),
             *("actionTensorNames", "", "actionFoldAll", "actionOpenAll"),
         ),
     ),
@@ -262,6 +278,7 @@ class Actions:
         self.themes = self._themes(window)
         self.recent = QMenu("Open &recent", window)
         self.recent.setObjectName("recentMenu")
+        self.passes = PassesMenu(window)
         self._fill_menus(window)
         self.bar = self._fill_bar(window)
 
@@ -314,7 +331,9 @@ class Actions:
         for title, names in _MENUS:
             menu = window.menuBar().addMenu(title)
             for name in names:
-                if name:
+                if name == _PASSES:
+                    menu.addMenu(self.passes)
+                elif name:
                     menu.addAction(self._all[name])
                 else:
                     menu.addSeparator()

@@ -6,7 +6,7 @@ them what changed. Work that takes time is asked of `Tasks`; its answers come ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
@@ -18,10 +18,10 @@ from inspector.gui.evaluation import Evaluation
 from inspector.gui.figures import on_grid
 from inspector.gui.misfits import Misfits
 from inspector.gui.planned import Planned
-from inspector.gui.plans import Plans, WholePlan
+from inspector.gui.plans import Plans, WholePlan, plan_all
 from inspector.gui.slices import Slices
 from inspector.gui.spec_fields import SpecChange
-from inspector.gui.tasks import Tasks
+from inspector.gui.tasks import Context, Tasks
 from inspector.gui.turns import Turns
 from inspector.gui.weight_queue import WeightAnswer, WeightQueue
 from inspector.memory import give_memory_back
@@ -44,8 +44,10 @@ from inspector.session.events import (
     SavedChanged,
 )
 from inspector.session.facts import TensorFacts, WeightRequest
+from inspector.session.opening import OpenModel, prepared_otherwise
+from inspector.session.recipe import Recipe
 
-_MEMORY = "memory"
+_MEMORY, PREPARE = "memory", "prepare"
 _QUICK_SECONDS = 0.006
 """How long figures may be found at once, before the rest goes to the background."""
 
@@ -58,6 +60,7 @@ class Bridge(QObject):
         specs_changed: names of the layers whose specs differ from before.
         facts_changed: names of the layers whose weight figures are new.
         misfits_changed: names of the layers that another target may take, or not take any more.
+        prepared_anew: it is the same model as before, with other passes left out.
         calibration_changed: the activations are known, or not any more.
         dataset_changed: there are other samples, or none any more.
         fidelity_changed: the end-to-end figures are new, or are out of date.
@@ -69,6 +72,7 @@ class Bridge(QObject):
     specs_changed = Signal(object)
     facts_changed = Signal(object)
     misfits_changed = Signal(object)
+    prepared_anew = Signal()
     calibration_changed = Signal()
     dataset_changed = Signal()
     fidelity_changed = Signal()
@@ -91,6 +95,7 @@ class Bridge(QObject):
         self._plans = Plans(document)
         self._as_saved = AsSaved(document, tasks)
         self._on_grid: dict[tuple[str, int], TensorFacts] = {}
+        self._source = document.opened.source if document.is_open else None
         self.evaluation.changed.connect(self._evaluated)
         self.evaluation.refused.connect(self.refused)
         self._unsubscribe = document.subscribe(self._hear)
@@ -156,19 +161,65 @@ class Bridge(QObject):
 
     def undo(self) -> None:
         """Take the last edit back."""
-        self.document.undo()
+        self.go_to(self.document.position - 1)
 
     def redo(self) -> None:
         """Do it again."""
-        self.document.redo()
+        self.go_to(self.document.position + 1)
+
+    def go_to(self, position: int) -> None:
+        """Jump to a step of the history, if there is one."""
+        steps = self.document.steps
+        if 0 <= position < len(steps):
+            step = steps[position]
+
+            def go() -> None:
+                if step in self.document.steps:
+                    self.document.go_to(position)
+
+            self.when_prepared(step.value, go)
 
     def apply(self, edit: Edit) -> None:
         """Carry out an edit as a step of the history, or say why it cannot be."""
         try:
+            self.when_prepared(edit.change(self.document.recipe), lambda: self._apply(edit))
+        except InspectorError as error:
+            self._refuse(error)
+
+    def _apply(self, edit: Edit) -> None:
+        try:
             self.document.apply(edit)
         except InspectorError as error:
-            self.refused.emit(error)
-            self.specs_changed.emit(frozenset(self._selected))
+            self._refuse(error)
+
+    def _refuse(self, error: InspectorError) -> None:
+        self.refused.emit(error)
+        self.specs_changed.emit(frozenset(self._selected))
+
+    def when_prepared(self, recipe: Recipe, act: Callable[[], None]) -> None:
+        """Do what puts a recipe in place, once the model is prepared as it wants.
+
+        That is at once, unless other passes are left out: then a worker prepares the model first.
+        """
+        document = self.document
+        if document.is_prepared_for(recipe.skip):
+            self.tasks.cancel(PREPARE)
+            act()
+            return
+        opened = document.opened
+
+        def work(_: Context) -> tuple[OpenModel, WholePlan]:
+            other = prepared_otherwise(opened, recipe.skip)
+            specs = recipe.resolve_all(other.graph.layers)
+            return other, plan_all(other.placement, specs)
+
+        def arrived(found: tuple[OpenModel, WholePlan]) -> None:
+            if document.is_open and document.opened is opened:
+                document.provide(found[0])
+                self._plans.expect(found[1])
+                act()
+
+        self.tasks.submit(PREPARE, work, arrived, "Preparing the model anew")
 
     # What is known
 
@@ -274,6 +325,8 @@ class Bridge(QObject):
     def _hear(self, event: Event) -> None:
         match event:
             case ModelChanged():
+                source = self.document.opened.source if self.document.is_open else None
+                same, self._source = source is not None and source is self._source, source
                 self._reset()
                 self.model_changed.emit()
                 self.calibration_changed.emit()
@@ -281,6 +334,8 @@ class Bridge(QObject):
                 self.saved_changed.emit(self.document.is_dirty)
                 self._unseen.add_later(layer.name for layer in self.document.layers)
                 self._tidy()
+                if same:
+                    self.prepared_anew.emit()
             case RecipeChanged(layers):
                 layers = self._plans.anew(layers)
                 self._look_at(layers)

@@ -86,6 +86,7 @@ class Files(QObject):
         tasks.failed.connect(self._failed)
         tasks.ended.connect(self._ended)
         bridge.refused.connect(self._refused)
+        bridge.prepared_anew.connect(self._prepared_anew)
 
     @property
     def document(self) -> Document:
@@ -293,6 +294,9 @@ class Files(QObject):
         self.offered.emit("info", text, "", offer)
 
     def _recipe_arrived(self, path: Path, recipe: Recipe, notes: Sequence[str] = ()) -> None:
+        self._bridge.when_prepared(recipe, lambda: self._take_recipe(path, recipe, notes))
+
+    def _take_recipe(self, path: Path, recipe: Recipe, notes: Sequence[str]) -> None:
         try:
             changed = self.document.set_recipe(recipe, f"Open recipe {path.name}")
         except InspectorError as error:
@@ -327,6 +331,16 @@ class Files(QObject):
                 notes = notes[1:]
             for note in notes:
                 self.message.emit("info", note, "")
+
+    def _prepared_anew(self) -> None:
+        """The tensors are others: what is known of them has to be found again."""
+        if not self.calibrate_again() and self.calibrated_from is not None:
+            self.message.emit(
+                "info",
+                f"{self.calibrated_from.name} holds statistics of the model as it was prepared "
+                "before.",
+                "Drop calibration data, or statistics that were gathered with the same passes.",
+            )
 
     # Saving
 

@@ -77,6 +77,7 @@ def _connect_switches(actions: Actions, stage: Stage, presenter: GraphPresenter)
 
     actions["actionRightwards"].toggled.connect(turn)
     actions["actionRaw"].toggled.connect(lambda on: stage.set_raw(on, presenter.anchor()))
+    actions["actionPrepared"].toggled.connect(presenter.set_prepared)
     actions["actionAttributes"].toggled.connect(lambda _: detail())
     actions["actionNames"].toggled.connect(lambda _: detail())
     actions["actionTensorNames"].toggled.connect(presenter.set_tensor_names)

@@ -17,6 +17,8 @@ from inspector.gui.heat import Heat
 from inspector.gui.stage import Stage, Staged
 from inspector.gui.turns import SLICE_SECONDS
 from inspector.report.units import plural
+from inspector.session.opening import OpenModel
+from inspector.session.provenance import Provenance, provenance_of
 from inspector.session.quantities import WEIGHT_SQNR
 
 _FEW = 100
@@ -47,6 +49,7 @@ class BadgePresenter(QObject):
         self._map_timer.setInterval(_MAP_MS)
         self._map_timer.timeout.connect(self._colour_map)
         self.is_sketch = False
+        self._fates: tuple[OpenModel, Provenance] | None = None
         heat.changed.connect(self._heat_changed)
         bridge.specs_changed.connect(self.refresh)
         bridge.facts_changed.connect(self.refresh)
@@ -94,16 +97,22 @@ class BadgePresenter(QObject):
     def _show_folded(self) -> None:
         staged = self._stage.staged
         if staged is not None and self._stage.is_current():
-            self._pane.view.surface.set_folded(self._folded_away(staged))
+            self._show_fates(staged)
 
-    def _folded_away(self, staged: Staged) -> frozenset[str]:
-        """The nodes that are no more when the model is quantized: the layers do their work."""
+    def _show_fates(self, staged: Staged) -> None:
+        """Say which nodes are no more when the model is quantized, and which are new then."""
         document = self._bridge.document
-        if self.is_sketch or staged.shown.path or not document.layers:
-            return frozenset()
-        opened = document.opened
-        left = {node.name for node in opened.graph.nodes}
-        return frozenset(node.name for node in opened.shown.nodes if node.name not in left)
+        known = Provenance()
+        if not self.is_sketch and not staged.shown.path and document.layers:
+            opened = document.opened
+            if self._fates is None or self._fates[0] is not opened:
+                self._fates = opened, provenance_of(opened)
+            known = self._fates[1]
+        graph = staged.picture.scene.graph
+        is_file = not document.is_open or graph is not document.graph
+        self._pane.view.surface.set_fates(
+            known.gone if is_file else {}, {} if is_file else known.made
+        )
 
     def _heat_changed(self) -> None:
         """All colours are others, or only those that are heard of anyway."""

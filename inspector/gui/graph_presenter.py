@@ -9,6 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from inspector.graph.model import Graph
 from inspector.graph.paths import downstream, upstream
 from inspector.graph.recurrent import operator_name
+from inspector.graph.stored import Values
 from inspector.gui.bridge import Bridge
 from inspector.gui.graph_badges import BadgePresenter
 from inspector.gui.graph_menus import GraphWishes, MenuPresenter
@@ -17,6 +18,8 @@ from inspector.gui.graph_view.cards import labels_of
 from inspector.gui.heat import Heat
 from inspector.gui.selection import Chosen, Selection
 from inspector.gui.stage import Stage, Staged
+from inspector.gui.staged import Functions
+from inspector.onnxio.loading import Model
 from inspector.session.opening import Sketch
 
 REACH = "reach"
@@ -28,10 +31,12 @@ class GraphPresenter(QObject):
     Signals:
         table_asked: show a layer in the table.
         properties_asked: show the properties of what is chosen.
+        model_shown: the Model of which the graph is shown: the file's, or as it is quantized.
     """
 
     table_asked = Signal(str)
     properties_asked = Signal()
+    model_shown = Signal(object)
 
     def __init__(
         self,
@@ -46,6 +51,8 @@ class GraphPresenter(QObject):
         self._bridge, self._stage, self._selection = bridge, stage, selection
         self._pane, self._view = pane, pane.view
         self._tensor_names = False
+        self._is_prepared = False
+        self._source: object = None
         self._shown: object = None
         self._badges = BadgePresenter(bridge, stage, heat, pane, self)
         self._menus = MenuPresenter(bridge, stage, pane.view, self._badges, self._wishes(), self)
@@ -66,11 +73,43 @@ class GraphPresenter(QObject):
         document = self._bridge.document
         self._badges.is_sketch = False
         if document.is_open:
-            opened = document.opened
             self._selection.forget()
-            self._stage.open(opened.shown, opened.functions, opened.source.constant)
+            self._stage.open(*self._asked_for())
+            self.model_shown.emit(self._model())
         else:
             self._close()
+
+    def set_prepared(self, on: bool) -> None:
+        """Show the graph as it is quantized, or as it is in the file."""
+        if on == self._is_prepared:
+            return
+        self._is_prepared = on
+        document = self._bridge.document
+        if document.is_open and not self._badges.is_sketch:
+            self._open_again()
+
+    def _open_again(self) -> None:
+        """Show another graph of the same model; what is chosen in both stays chosen."""
+        names = self._selection.chosen.names if self._stage.is_main() else ()
+        self._stage.open(*self._asked_for())
+        graph = self._stage.graph()
+        assert graph is not None
+        known = {node.name for node in graph.nodes}
+        self._selection.go_to((), [name for name in names if name in known])
+        self.model_shown.emit(self._model())
+        self._learn()
+        self._show_steps()
+
+    def _model(self) -> Model:
+        opened = self._bridge.document.opened
+        return opened.prepared if self._is_prepared else opened.source
+
+    def _asked_for(self) -> tuple[Graph, Functions, Values]:
+        """The graph that is to be shown of the open model, and who reads its constants."""
+        opened = self._bridge.document.opened
+        if self._is_prepared:
+            return opened.graph, opened.functions, opened.prepared.constant
+        return opened.shown, opened.functions, opened.source.constant
 
     def set_tensor_names(self, names: bool) -> None:
         """Write names instead of shapes on the edges."""
@@ -180,13 +219,18 @@ class GraphPresenter(QObject):
             self._selection.forget()
             self._close()
             return
-        opened = document.opened
-        model = opened.shown, opened.functions, opened.source.constant
-        if was_sketch:
-            self._stage.learn(*model, anchor=self.anchor())
+        source, before = document.opened.source, self._source
+        self._source = source
+        if was_sketch and not self._is_prepared:
+            self._stage.learn(*self._asked_for(), anchor=self.anchor())
+            self.model_shown.emit(self._model())
+        elif source is before:  # prepared otherwise: the file's own graph is what it was
+            if self._is_prepared:
+                self._open_again()
         else:
             self._selection.forget()
-            self._stage.open(*model)
+            self._stage.open(*self._asked_for())
+            self.model_shown.emit(self._model())
         self._learn()
         self._show_steps()
         staged = self._stage.staged

@@ -39,6 +39,7 @@ from inspector.gui.layer_table import LayerPane
 from inspector.gui.message_bar import MessageBar
 from inspector.gui.mixing.presenter import MixingPresenter
 from inspector.gui.panels import Panels
+from inspector.gui.passes_menu import PassesPresenter
 from inspector.gui.pictures import Pictures
 from inspector.gui.plot_slot import PlotSlot
 from inspector.gui.presenter import Presenter
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
 TITLE = "Quant Inspector"
 _GRAPH_ACTIONS = (
-    *("Fit", "FullSize", "Rightwards", "Raw", "Attributes", "Names", "TensorNames"),
+    *("Prepared", "Fit", "FullSize", "Rightwards", "Raw", "Attributes", "Names", "TensorNames"),
     *("FoldAll", "OpenAll", "Properties", "Export", "Find", "FindNext", "FindPrevious"),
 )
 
@@ -230,6 +231,7 @@ class MainWindow(QMainWindow):
             self.properties,
             self,
         )
+        self.passes = PassesPresenter(self.bridge, self.actions_.passes, self)
         self.integers = IntegerPresenter(self.bridge, self.selection, self.tabs, self)
         bind(self.heat, self.graph_pane.legend)
         self.views, self.rows, self.columns = arranged(
@@ -264,6 +266,8 @@ class MainWindow(QMainWindow):
         connect_graph_actions(
             self.actions_, self.graph_pane, self.stage, self.graphs, self.selection, self.finds
         )
+        self.passes.show_in(self.graph_pane.trail, actions)
+        self.graphs.model_shown.connect(self.sidebar.set_model)
         actions["actionExport"].triggered.connect(self.ask.what_to_export)
         self.handouts.connect(actions)
         actions["actionProperties"].triggered.connect(self.sidebar.come_forward)
@@ -323,8 +327,8 @@ class MainWindow(QMainWindow):
 
     def _withdrawn(self) -> None:
         """The model that was drawn already did not come."""
+        self.sidebar.set_model(None)
         self.graphs.take_back()
-        self.sidebar.set_model(self.document.opened.source if self.document.is_open else None)
         self._model_changed()
 
     def _staged(self) -> None:

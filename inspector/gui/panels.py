@@ -81,7 +81,7 @@ class Panels(QObject):
         self.tab.open_asked.connect(self._ask.for_recipe)
         self.tab.save_asked.connect(self._ask.where_to_save_recipe)
         self.tab.compare_asked.connect(self._ask_for_comparison)
-        self.history.asked.connect(bridge.document.go_to)
+        self.history.asked.connect(bridge.go_to)
         bridge.model_changed.connect(self._model_changed)
         bridge.specs_changed.connect(lambda _: self._follow())
 

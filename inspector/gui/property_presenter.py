@@ -98,8 +98,8 @@ class PropertyPresenter(QObject):
         return Dequantization(grid.scale, grid.zero_point, grid.axis, grid.block_size)
 
     def _model_changed(self) -> None:
-        document = self._bridge.document
-        self.set_model(document.opened.source if document.is_open else None)
+        if not self._bridge.document.is_open:
+            self.set_model(None)  # else whoever shows the graph says of which model it is
 
     def _calibrated(self) -> None:
         if self._selection.chosen.tensor is not None:

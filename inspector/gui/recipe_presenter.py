@@ -201,9 +201,13 @@ class RecipePresenter(QObject):
             return
         self._wants_to_apply = self._is_typed = False
         # The text stays as it was typed, with its comments, until the recipe becomes another.
-        self._shown = checked.recipe
+        recipe = self._shown = checked.recipe
+        self._bridge.when_prepared(recipe, lambda: self._apply(recipe))
+        self._show_state()
+
+    def _apply(self, recipe: Recipe) -> None:
         try:
-            self._bridge.document.set_recipe(checked.recipe, LABEL)
+            self._bridge.document.set_recipe(recipe, LABEL)
         except InspectorError as error:
             self._is_typed = True
             self._bridge.refused.emit(error)

@@ -126,6 +126,11 @@ class Restore(QObject):
         session = crashed.session
         self._wanted = None
         self._files.images = ImageOptions.parse(session.images)
+        self._bridge.when_prepared(session.recipe, lambda: self._choose(crashed))
+
+    def _choose(self, crashed: Crashed) -> None:
+        """Bring the choices back, and what follows from them."""
+        document, session = self._bridge.document, crashed.session
         try:
             document.set_recipe(session.recipe, LABEL)
         except InspectorError as error:

@@ -144,22 +144,25 @@ def _fitted(wished: Sequence[int], room: int) -> int:
 
 
 class Trail(QFrame):
-    """The way from the model's graph to the one that is shown, and the switch for quantizers.
+    """The way to the graph that is shown, and switches for quantizers and for what is prepared.
 
     Hidden while there is nothing to say.
 
     Signals:
         asked: show the graph at this many steps from the model's.
         raw_asked: whether to show the operators that quantize.
+        prepared_asked: whether to show the graph as it is quantized.
     """
 
     asked = Signal(int)
     raw_asked = Signal(bool)
+    prepared_asked = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._raw = self._steps_shown = False
+        self._raw = self._steps_shown = self._is_prepared = False
         self._folded = 0
+        self._prepared_text = self._note = ""
         self.setObjectName("trail")
         self.setAccessibleName("Where in the model")
         row = QHBoxLayout(self)
@@ -173,9 +176,19 @@ class Trail(QFrame):
         self.switch = QPushButton(self)
         self.switch.setObjectName("rawSwitch")
         self.switch.clicked.connect(lambda: self.raw_asked.emit(not self._raw))
+        self.passes = QToolButton(self)
+        self.passes.setObjectName("passesButton")
+        self.passes.setText("Passes")
+        self.passes.setToolTip("What is done before quantization, and what of it is left out")
+        self.passes.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.before_after = QPushButton(self)
+        self.before_after.setObjectName("preparedSwitch")
+        self.before_after.clicked.connect(lambda: self.prepared_asked.emit(not self._is_prepared))
         row.addWidget(self.steps, 3)
         row.addWidget(self.note, 2)
         row.addWidget(self.switch)
+        row.addWidget(self.passes)
+        row.addWidget(self.before_after)
         self.show_steps(())
 
     def show_steps(self, titles: Sequence[str]) -> None:
@@ -188,12 +201,38 @@ class Trail(QFrame):
         """Say how many quantizing operators there are, and whether they are folded away."""
         self._folded, self._raw = folded, raw
         what = plural(folded, "quantizing operator")
-        self.note.set_full_text(f"{what} shown as nodes" if raw else f"{what} folded into badges")
+        self._note = f"{what} shown as nodes" if raw else f"{what} folded into badges"
+        self._note = self._note if folded else ""
         self.switch.setText("Fold them" if raw else "Show raw")
         self._show()
 
+    def set_passes(self, menu: QMenu) -> None:
+        """The menu behind the button of passes."""
+        self.passes.setMenu(menu)
+
+    def show_prepared(self, text: str, *, prepared: bool) -> None:
+        """Say what was done before quantization, and which of the two graphs is shown.
+
+        Args:
+            text: how many nodes are gone; empty where nothing was, or could be, done.
+            prepared: the graph is shown as it is quantized.
+        """
+        self._prepared_text, self._is_prepared = text, prepared
+        self.before_after.setText("Show the file's" if prepared else "Show as quantized")
+        self.before_after.setToolTip(
+            "Show the graph as it is in the file; what is done before quantization is grey in it"
+            if prepared
+            else "Show the graph after all that is done before quantization"
+        )
+        self._show()
+
     def _show(self) -> None:
-        self.note.setVisible(self._folded > 0)
+        says = bool(self._prepared_text)
+        quantizers = f"{self._note}; " if self._folded and says else self._note
+        self.note.set_full_text(f"{quantizers}{self._prepared_text}")
+        self.note.setVisible(self._folded > 0 or says)
         self.switch.setVisible(self._folded > 0)
+        self.passes.setVisible(says)
+        self.before_after.setVisible(says)
         self.steps.setVisible(self._steps_shown)
-        self.setVisible(self._steps_shown or self._folded > 0)
+        self.setVisible(self._steps_shown or self._folded > 0 or says)

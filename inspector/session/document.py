@@ -28,11 +28,13 @@ from inspector.session.events import (
 )
 from inspector.session.facts import Facts
 from inspector.session.history import History, Step
-from inspector.session.opening import OpenModel
+from inspector.session.opening import OpenModel, prepared_otherwise
 from inspector.session.pinning import check_bound
 from inspector.session.recipe import DEFAULT_RECIPE, Recipe
 
 Listener = Callable[[Event], None]
+_MOST_OTHERS = 3
+"""How often the model is kept as it was prepared before, so that undo need not do it again."""
 
 
 class Document:
@@ -65,6 +67,7 @@ class Document:
         self._specs: Mapping[str, LayerSpecs] = MappingProxyType({})
         self._calibration: Calibration | None = None
         self._dataset: Dataset | None = None
+        self._others: dict[frozenset[str], OpenModel] = {}
         self.caches = CachePool() if caches is None else caches
         self._facts = Facts(self.caches)
         self._listeners: list[Listener] = []
@@ -146,6 +149,9 @@ class Document:
         recipe: Recipe,
         specs: Mapping[str, LayerSpecs] | None = None,
     ) -> None:
+        self._others.clear()
+        if opened is not None:
+            opened = self._prepared_for(opened, recipe)
         self._opened = opened
         self._history = History(recipe, label="Opened")
         known = recipe.resolve_all(self.layers) if specs is None else specs
@@ -185,9 +191,14 @@ class Document:
             InspectorError: the edit failed or its recipe does not fit the model; nothing changed.
         """
         recipe = edit.change(self.recipe)
+        opened = None
         if self._opened is not None:
-            recipe.check_rules(self.layers, known=self.recipe.rules)
-        return self._move(lambda: self._history.record(recipe, edit.label, edit.merge_key), recipe)
+            opened = self._prepared_for(self._opened, recipe)
+            known = self.recipe.rules if opened is self._opened else ()
+            recipe.check_rules(opened.graph.layers, known=known)
+        return self._move(
+            lambda: self._history.record(recipe, edit.label, edit.merge_key), recipe, opened
+        )
 
     def set_recipe(self, recipe: Recipe, label: str = "Open recipe") -> frozenset[str]:
         """Put another recipe in place, as an undo step; see `apply`."""
@@ -208,28 +219,70 @@ class Document:
             IndexError: there is no such step.
         """
         recipe = self._history.steps[position].value
-        return self._move(lambda: self._history.go_to(position), recipe)
+        opened = None if self._opened is None else self._prepared_for(self._opened, recipe)
+        return self._move(lambda: self._history.go_to(position), recipe, opened)
 
     def seal(self) -> None:
         """End a drag: the next edit is a step of its own whatever its merge key."""
         self._history.seal()
 
-    def _move(self, step: Callable[[], object], recipe: Recipe) -> frozenset[str]:
+    # ---- other ways to prepare the model ------------------------------------------------
+
+    def is_prepared_for(self, skip: frozenset[str]) -> bool:
+        """Whether a recipe that leaves out these passes can be taken over at once."""
+        return self._opened is None or skip == self._opened.skip or skip in self._others
+
+    def provide(self, opened: OpenModel) -> None:
+        """Keep the open model as it is with other passes left out, for recipes that do so.
+
+        Args:
+            opened: made by `prepared_otherwise` of the one that is open; of another model it is
+                ignored.
+        """
+        if self._opened is None or opened.source is not self._opened.source:
+            return
+        self._others[opened.skip] = opened
+        while len(self._others) > _MOST_OTHERS:
+            del self._others[next(iter(self._others))]
+
+    def _prepared_for(self, opened: OpenModel, recipe: Recipe) -> OpenModel:
+        """The model as a recipe wants it prepared: linear in its nodes where that is not known."""
+        if recipe.skip == opened.skip:
+            return opened
+        known = self._others.get(recipe.skip)
+        return prepared_otherwise(opened, recipe.skip) if known is None else known
+
+    def _exchange(self, opened: OpenModel) -> None:
+        """Put the same model, prepared otherwise, in place: statistics are of other tensors."""
+        before = self._opened
+        self._opened = opened
+        if before is not None:
+            self.provide(before)
+        self._calibration = None
+        self._facts.reset(opened.prepared)
+
+    def _move(
+        self, step: Callable[[], object], recipe: Recipe, opened: OpenModel | None
+    ) -> frozenset[str]:
         """Make a step of the history to a recipe that is known to fit, and tell about it."""
-        specs = recipe.resolve_all(self.layers)
+        layers = self.layers if opened is None else opened.graph.layers
+        specs = recipe.resolve_all(layers)
         if recipe.pins is not None or any(rule.pins_something for rule in recipe.rules):
-            for layer in self.layers:
+            for layer in layers:
                 check_bound(layer, specs[layer.name])
         before, old, dirty = self._specs, self.recipe, self.is_dirty
+        exchanged = opened is not None and opened is not self._opened
+        if exchanged and opened is not None:
+            self._exchange(opened)
         changed = frozenset(
             name
             for name, spec in specs.items()
-            if spec is not before[name] and spec != before[name]
+            if spec is not before.get(name) and spec != before.get(name)
         )
         position = self._history.position
         step()
         self._specs = MappingProxyType(specs)
-        events: list[Event] = []
+        events: list[Event] = [ModelChanged()] if exchanged else []
         if self.recipe != old or self._history.position != position:
             events.append(RecipeChanged(changed))
         if self.is_dirty != dirty:

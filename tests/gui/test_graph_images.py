@@ -7,8 +7,8 @@ for how edges are smoothed; see `StoredImages` in conftest.py for how to store t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,7 +106,7 @@ class Subject:
     picture: Picture
     badges: dict[str, Badge]
     scale: float = 1.0
-    folded: frozenset[str] = frozenset()
+    folded: Mapping[str, str] = field(default_factory=dict)
     heated: bool = True
 
     def look(self, theme: Theme) -> Look:
@@ -155,7 +155,7 @@ def heat_overlay() -> Subject:
         "c": Badge("float", "float", is_float=True),
     }
     picture = build_picture(build_scene(graph), fonts(), "right")
-    return Subject(picture, badges, folded=frozenset({"norm"}))
+    return Subject(picture, badges, folded={"norm": "Folded"})
 
 
 def heat_from_afar() -> Subject:
@@ -223,7 +223,7 @@ FAULTS: tuple[tuple[Callable[[], Subject], Callable[[Look], Look]], ...] = (
     (card, lambda look: _changed(look, "conv", weights="")),
     (heat_overlay, lambda look: _changed(look, "b", stale=False)),
     (heat_overlay, lambda look: _changed(look, "c", is_float=False)),
-    (heat_overlay, lambda look: replace(look, folded=frozenset())),
+    (heat_overlay, lambda look: replace(look, folded={})),
     (heat_from_afar, lambda look: _changed(look, "a", colour=heat(0.4))),
     (heat_from_afar, lambda look: replace(look, heated=False)),
     (heat_from_afar, lambda look: _changed(look, "b", stale=False)),

@@ -72,14 +72,16 @@ class Look:
         badges: what is said on the cards of layers, by node name.
         label: what is written on a tensor's edge.
         heated: whether cards far away show heat colours instead of their operator's.
-        folded: names of nodes that are no more when the model is quantized.
+        folded: nodes that are no more when the model is quantized, with what became of them.
+        made: nodes that are not in the file as they are, with what made them.
     """
 
     brushes: Brushes
     badges: Mapping[str, Badge] = field(default_factory=dict)
     label: Callable[[str], str] = _no_label
     heated: bool = False
-    folded: frozenset[str] = frozenset()
+    folded: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
 
     def badge_of(self, card: Card) -> Badge | None:
         """What is said on a card."""

@@ -42,7 +42,7 @@ class Surface:
         """Take another picture; nothing that was said of another graph is kept."""
         self._picture = picture
         if is_other:
-            self.look = replace(self.look, badges={}, heated=False, folded=frozenset())
+            self.look = replace(self.look, badges={}, heated=False, folded={}, made={})
         self.area = AreaPainter(picture, self.look) if picture is not None else None
         self.is_sharp = False
         self._tiles.clear()
@@ -65,11 +65,17 @@ class Surface:
         """Write something else on the edges."""
         self._restyle(replace(self.look, label=label))
 
-    def set_folded(self, folded: Iterable[str]) -> None:
-        """Show these nodes as such that are no more when the model is quantized."""
-        names = frozenset(folded)
-        if names != self.look.folded:
-            self._restyle(replace(self.look, folded=names))
+    def set_fates(self, folded: Mapping[str, str], made: Mapping[str, str]) -> None:
+        """Show which nodes are no more when the model is quantized, and say which are new.
+
+        Args:
+            folded: nodes with what became of them.
+            made: nodes with what made them.
+        """
+        if folded.keys() != self.look.folded.keys():
+            self._restyle(replace(self.look, folded=folded, made=made))
+        else:
+            self.look = replace(self.look, folded=folded, made=made)
 
     def apply_theme(self, theme: Theme) -> None:
         """Paint in a theme's colours."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from html import escape
 
 from inspector.graph.model import Graph, Node
-from inspector.graph.operators import LAYERS
 from inspector.gui.graph_view.cards import PILLS, constant_lines, shape_text, value_text
 from inspector.gui.graph_view.look import Badge, Look
 from inspector.gui.graph_view.picking import Under
@@ -15,8 +14,6 @@ from inspector.report.units import plural
 
 _MOST_LINES = 24
 _LONGEST = 400
-_IDLE = frozenset({"Identity", "Dropout"})
-_SCALING = frozenset({"BatchNormalization", "Add", "Sub", "Mul", "Div"})
 
 
 def tip_of(picture: Picture, graph: Graph, under: Under, look: Look) -> str:
@@ -53,7 +50,8 @@ def card_tip(picture: Picture, graph: Graph, number: int, look: Look) -> str:
         lines += ["Double-click to go into it"] if card.opens else []
         folded = picture.scene.items[number].members[1:]
         lines += [f"holds {plural(len(folded), 'more node')}"] if folded else []
-        lines += [_why_folded(graph, node)] if look.is_folded(card) else []
+        lines += [look.folded[card.name]] if look.is_folded(card) else []
+        lines += [look.made[card.name]] if card.name in look.made else []
     badge = look.badges.get(card.name)
     if badge is not None:
         lines += _badge_lines(badge)
@@ -67,29 +65,6 @@ def _node_lines(node: Node, title: str) -> list[str]:
         if not isinstance(value, Graph):
             lines.append(f"{name} = {value_text(value)}")
     return lines
-
-
-def _why_folded(graph: Graph, node: Node) -> str:
-    """Why a node is no more when the model is quantized."""
-    if node.op_type in _IDLE:
-        return "Does nothing: left out before quantization"
-    if node.op_type in _SCALING and _follows_layer(graph, node):
-        return "Folded into the layer before it"
-    return "Its result is always the same: computed before quantization"
-
-
-def _follows_layer(graph: Graph, node: Node) -> bool:
-    """Whether a layer is before a node, with nothing between but what scales and shifts."""
-    waiting, seen = [node], {node.name}
-    while waiting:
-        inputs = [name for name in waiting.pop().inputs if name in graph.tensors]
-        for before in filter(None, map(graph.producer, inputs)):
-            if before.op_type in LAYERS:
-                return True
-            if before.op_type in _SCALING | _IDLE and before.name not in seen:
-                seen.add(before.name)
-                waiting.append(before)
-    return False
 
 
 def _badge_lines(badge: Badge) -> list[str]:

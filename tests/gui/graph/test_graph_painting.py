@@ -281,10 +281,10 @@ def test_tooltips_tell_what_is_known_by_now(view: GraphView, sample_graph: Graph
     look = view.look()
     assert "×" not in tip_of(picture, replace(graph, tensors=bare), under, look)
     assert "×8×8" in tip_of(picture, graph, under, look)
-    folded = replace(look, folded=frozenset({name}))
+    folded = replace(look, folded={name: "conv does its work"})
     card = Under(card=picture.scene.place[name])
     assert "Folded" not in tip_of(picture, graph, card, look)
-    assert "Folded into the layer before it" in tip_of(picture, graph, card, folded)
+    assert "conv does its work" in tip_of(picture, graph, card, folded)
 
 
 def test_the_first_look_is_at_the_start(
