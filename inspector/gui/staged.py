@@ -12,6 +12,7 @@ from inspector.graph.model import Graph
 from inspector.graph.quantized import Quantized, find_quantized
 from inspector.graph.scene import Folding, build_scene
 from inspector.graph.stored import Values
+from inspector.graph.unit_cards import with_units
 from inspector.gui.graph_view.cards import Detail, Fonts, Operator
 from inspector.gui.graph_view.picture import Picture, build_picture
 
@@ -109,7 +110,8 @@ def lay_out(request: Request) -> Staged:
     groups = known.groups.get(graph)
     if groups is None and shown.folding.closed:
         groups = known.groups[graph] = find_groups(graph)
-    scene = build_scene(graph, shown.folding, groups=groups, quantized=quantized)
+    cards = with_units(quantized, graph)
+    scene = build_scene(graph, shown.folding, groups=groups, quantized=cards)
     marked = frozenset((*quantized.weights, *quantized.activations))
     picture = build_picture(
         scene,

@@ -178,7 +178,7 @@ class Trail(QFrame):
         self.switch.clicked.connect(lambda: self.raw_asked.emit(not self._raw))
         self.passes = QToolButton(self)
         self.passes.setObjectName("passesButton")
-        self.passes.setText("Passes")
+        self.passes.setText("Passes ▾")
         self.passes.setToolTip("What is done before quantization, and what of it is left out")
         self.passes.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.before_after = QPushButton(self)

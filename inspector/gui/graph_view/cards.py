@@ -169,7 +169,7 @@ class _Maker:
             item.name,
             kind,
             item.title,
-            category(item.title if is_layer else node.op_type),
+            category(item.title if is_layer or node.domain == "" else node.op_type),
             subtitle,
             lines,
             opens=opens,
