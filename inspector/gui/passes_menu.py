@@ -105,8 +105,8 @@ class PassesPresenter(QObject):
             return f"{plural(len(opened.skip), 'pass')} left out"
         if gone > 0:
             return f"{plural(gone, 'node')} folded before quantization"
-        changed = any(one.changed for one in opened.passes if one.name in PREPARATIONS)
-        return "Prepared for quantization" if changed else ""
+        changed = sum(one.changed for one in opened.passes if one.name in PREPARATIONS)
+        return f"{plural(changed, 'change')} before quantization" if changed else ""
 
     def _switch(self, names: Iterable[str], on: bool) -> None:
         if self._bridge.document.is_open:
