@@ -86,18 +86,18 @@ class Budget:
         if self.kind in {"top1_agreement", "accuracy"} and classes is None:
             raise UnsupportedError(
                 f"{opened.path}: its outputs are not classes, so there is no top-1.",
-                "Give a floor in dB with --min-sqnr.",
+                "Give a floor in dB (--min-sqnr).",
             )
         if self.kind == "accuracy" and samples.labels is None:
             raise UnsupportedError(
                 f"{samples.source} has no labels, so there is no accuracy.",
-                "Give a floor with --min-top1 or --min-sqnr, or data with labels.",
+                "Give another floor (--min-top1, --min-sqnr), or data with labels.",
             )
         if self.kind == "bit_operations" and not any(la.macs for la in opened.graph.layers):
             raise UnsupportedError(
                 f"{opened.path}: the shapes of its layers are not known, so nobody can count "
                 "operations.",
-                "Give a budget with --max-size or --mean-bits.",
+                "Give a budget of size or of mean bits (--max-size, --mean-bits).",
             )
 
     def goal(self, mix: Mix) -> Goal:
@@ -115,7 +115,7 @@ class Budget:
             raise UnsupportedError(
                 f"No choice of {_listed(mix.bits)} bits is within {mix.measure.text(most)}: the "
                 f"nearest that can be is {nearest}.",
-                f"Ask for {nearest} or more, or allow fewer bits with --bits.",
+                f"Ask for {nearest} or more, or allow fewer bits (--bits).",
             )
         return Goal(self.figure, most=most)
 

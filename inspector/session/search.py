@@ -248,6 +248,7 @@ def search_opened(
     """
     budget.check(opened, widths, samples)
     measure = Measure.of(opened, recipe, widths, calibration, budget)
+    budget.goal(problem_of(opened, widths, measure, {}))  # before all work: can it be met?
     ways: tuple[Way, ...] = ("weights", "activations") if measure.both_vary else ("weights",)
     recovered = recovered_for(
         opened,

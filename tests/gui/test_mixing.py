@@ -18,6 +18,7 @@ from inspector.graph.grids import choose_grids
 from inspector.gui.estimate import preview_samples
 from inspector.gui.layer_rows import ALONE
 from inspector.gui.main_window import MainWindow
+from inspector.gui.mixing.front_plot import FrontPlot
 from inspector.gui.mixing.sensitivities import CHANNEL
 from inspector.gui.mixing.sensitivity_plot import SensitivityPlot
 from inspector.gui.plots.plot_card import PlotCard
@@ -246,3 +247,59 @@ def test_a_front_of_earlier_choices_says_so(
     settle(qtbot, searched, idle)
     assert searched.plots.front().is_empty()
     assert searched.mixing.mixed.tried == []
+
+
+def limited(qtbot: QtBot, window: MainWindow, idle: Idle, title: str, number: str) -> FrontPlot:
+    """A search within a limit, asked for by keys."""
+    window.plots.pages.turn_to("Widths")
+    settle(qtbot, window, idle)
+    front = window.plots.front()
+    box = front.limit
+    box.setCurrentIndex(box.findText(title))
+    box.activated.emit(box.currentIndex())
+    assert front.value.isVisibleTo(front)
+    front.value.selectAll()
+    qtbot.keyClicks(front.value, number)
+    qtbot.keyClick(front.value, Qt.Key.Key_Return)
+    settle(qtbot, window, idle)
+    return front
+
+
+def test_a_limit_leads_to_one_choice(qtbot: QtBot, calibrated: MainWindow, idle: Idle) -> None:
+    """The best within it is named, and a click takes it; one undo takes it back."""
+    front = limited(qtbot, calibrated, idle, "Bits ≤", "5.5")
+    mixed = calibrated.mixing.mixed
+    number = mixed.best()
+    assert number is not None
+    within = [m.sqnr for m in front.mixtures if m.bits <= 5.5]
+    assert front.mixtures[number].sqnr == max(within)
+    assert "best within the limit" in front.words()
+    assert "bits a weight" in dict(front.table())
+    before = calibrated.document.recipe
+    qtbot.mouseClick(front.take, Qt.MouseButton.LeftButton)
+    settle(qtbot, calibrated, idle)
+    assert front.today == number
+    assert not front.take.isVisibleTo(front)
+    calibrated.bridge.undo()
+    assert calibrated.document.recipe == before
+
+
+def test_a_floor_that_no_choice_reaches(qtbot: QtBot, calibrated: MainWindow, idle: Idle) -> None:
+    """The nearest that can be is named."""
+    front = limited(qtbot, calibrated, idle, "SQNR ≥", "120")
+    number = calibrated.mixing.mixed.best()
+    assert number is not None
+    assert front.mixtures[number].sqnr == max(m.sqnr for m in front.mixtures)
+    assert "none reaches it; the nearest" in front.words()
+
+
+def test_a_budget_below_the_cheapest_choice(
+    qtbot: QtBot, calibrated: MainWindow, idle: Idle
+) -> None:
+    """Nothing is run; what can be had is told."""
+    front = limited(qtbot, calibrated, idle, "Size ≤", "0.001")
+    assert "the nearest that can be is" in calibrated.messages.text()
+    assert calibrated.mixing.mixed.tried == []
+    assert front.run.isEnabled()
+    front = limited(qtbot, calibrated, idle, "Accuracy ≥", "90")
+    assert "no labels" in calibrated.messages.text()

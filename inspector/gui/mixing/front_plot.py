@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QComboBox, QPushButton, QWidget
 
+from inspector.gui.inputs import LARGEST, NumberBox
 from inspector.gui.layer_marks import MarkItem
 from inspector.gui.mixing.shown import Mixture
 from inspector.gui.plots.curve_plots import CurveItem
@@ -19,6 +20,7 @@ from inspector.gui.theme import Theme
 _NEAR = 0.06
 """How far from a point a click may be, as a share of what is seen."""
 _STALE_ALPHA = 90
+_VALUE_WIDTH = 72
 
 
 class FrontPlot(PlotCard):
@@ -27,12 +29,14 @@ class FrontPlot(PlotCard):
     Signals:
         picked: number of the choice that was clicked.
         run_asked: the search is wanted.
-        options_changed: other widths or another cost are wanted: (widths, cost), by number.
+        best_asked: the choice that the limit led to is to be tried.
+        options_changed: others are wanted: (widths, limit), by number, and the limit's number.
     """
 
     picked = Signal(int)
     run_asked = Signal()
-    options_changed = Signal(int, int)
+    best_asked = Signal()
+    options_changed = Signal(int, int, float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(
@@ -49,17 +53,34 @@ class FrontPlot(PlotCard):
         self._others, self._now = MarkItem("circle"), MarkItem("diamond")
         for item in (self._others, self._line, self._now):
             self.add(item)
-        self.widths, self.cost = QComboBox(self), QComboBox(self)
+        self.widths, self.limit = QComboBox(self), QComboBox(self)
         for box, name, tip in (
             (self.widths, "searchBits", "The widths to choose from"),
-            (self.cost, "searchCost", "What a choice costs"),
+            (self.limit, "searchLimit", "What a choice may cost, or how good it has to be"),
         ):
             box.setObjectName(name)
             box.setAccessibleName(tip)
             box.setToolTip(tip)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
             self.header.addWidget(box)
-            box.activated.connect(self._options_changed)
+        self.widths.activated.connect(self._options_changed)
+        self.limit.activated.connect(self._limit_chosen)
+        self.value = NumberBox(0.0, LARGEST, self)
+        self.value.setObjectName("searchValue")
+        self.value.setAccessibleName("The limit")
+        self.value.setToolTip("The limit; Enter searches")
+        self.value.setFixedWidth(_VALUE_WIDTH)
+        self.value.valueChanged.connect(self._options_changed)
+        self.value.lineEdit().returnPressed.connect(self.run_asked)
+        self.value.hide()
+        self.header.addWidget(self.value)
+        self.take = QPushButton("Take", self)
+        self.take.setObjectName("searchTake")
+        self.take.setProperty("small", "true")
+        self.take.setToolTip("Make the choice that the limit led to today's; Ctrl+Z takes it back")
+        self.take.clicked.connect(self.best_asked)
+        self.take.hide()
+        self.header.addWidget(self.take)
         self.run = QPushButton("Search", self)
         self.run.setObjectName("searchRun")
         self.run.setProperty("small", "true")
@@ -67,10 +88,11 @@ class FrontPlot(PlotCard):
         self.run.clicked.connect(self.run_asked)
         self.header.addWidget(self.run)
 
-    def set_options(self, widths: Sequence[str], costs: Sequence[str]) -> None:
-        """What can be chosen, in words."""
+    def set_options(self, widths: Sequence[str], limits: Sequence[tuple[str, str, float]]) -> None:
+        """What can be chosen: widths in words, and limits with their unit and usual number."""
         self.widths.addItems(widths)
-        self.cost.addItems(costs)
+        for title, *rest in limits:
+            self.limit.addItem(title, rest)
 
     def show_mixtures(
         self,
@@ -79,6 +101,7 @@ class FrontPlot(PlotCard):
         axis: str,
         note: str,
         *,
+        best: int | None,
         stale: bool,
     ) -> None:
         """Show choices.
@@ -88,8 +111,10 @@ class FrontPlot(PlotCard):
             today: which of them is today's choice.
             axis: what the cost is, with its unit.
             note: a line of words.
+            best: the one that the limit led to.
             stale: they belong to earlier choices.
         """
+        self.take.setVisible(best is not None and best != today and not stale)
         self.mixtures, self.today, self._stale = mixtures, today, stale
         front = sorted((m for m in mixtures if m.on_front), key=lambda m: m.cost)
         self._line.set_points(np.array([m.cost for m in front]), np.array([m.sqnr for m in front]))
@@ -138,8 +163,22 @@ class FrontPlot(PlotCard):
         width, height = high - low or max(high, 1e-9), top - bottom or 1.0
         self.set_home((low - 0.02 * width, low + 1.02 * width), (bottom, bottom + height), 0.06)
 
+    def _limit_chosen(self) -> None:
+        unit, usual = self.limit.currentData()
+        self.value.setVisible(bool(unit))
+        self.value.blockSignals(True)
+        self.value.setSuffix(f" {unit}" if unit else "")
+        self.value.setValue(usual)
+        self.value.blockSignals(False)
+        self._options_changed()
+        if unit:
+            self.value.setFocus()
+            self.value.selectAll()
+
     def _options_changed(self) -> None:
-        self.options_changed.emit(self.widths.currentIndex(), self.cost.currentIndex())
+        self.options_changed.emit(
+            self.widths.currentIndex(), self.limit.currentIndex(), self.value.value()
+        )
 
     # Pointer and keys
 

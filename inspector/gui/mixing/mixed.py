@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
-from inspector.errors import DataError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.graph.model import Layer
 from inspector.gui.bridge import Bridge
 from inspector.gui.cluster import hired, scheduler, titled
-from inspector.gui.tasks import Context, Task
+from inspector.gui.mixing.findings import Findings
+from inspector.gui.tasks import Context
 from inspector.quant.spec import LayerSpecs, QuantSpec
 from inspector.session.edits import Edit
 from inspector.session.opening import OpenModel
@@ -23,14 +23,51 @@ from inspector.session.recipe import Recipe
 if TYPE_CHECKING:  # what only workers need is imported by them: the window starts sooner
     from inspector.evaluate.search import Point
     from inspector.session.mixing import Kind, Mix
+    from inspector.session.search import Searched
 
 CHANNEL = "mixed precision"
 WIDTHS = ((4, 8), (4, 6, 8), (3, 4, 8), (2, 4, 8), (4, 8, 16))
 """What may be mixed; what the target does not take is left out."""
-COSTS: tuple[Kind, ...] = ("max_size", "bit_operations")
+_ANY = 1e12
 _MERGE = "mixed precision"
-_ANY = {"max_size": 1e12, "bit_operations": 1e12}
 _TITLE = "Looking for mixed precision"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a search is asked for.
+
+    Attributes:
+        kind: of the budget; see `inspector.session.mixing.Budget`.
+        title: in words.
+        unit: behind the number; "" for the whole front, which has none.
+        factor: of the number to what the budget counts in.
+        usual: what stands there at first.
+    """
+
+    kind: Kind
+    title: str
+    unit: str = ""
+    factor: float = 1.0
+    usual: float = _ANY
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no limit: the whole front is wanted."""
+        return not self.unit
+
+
+LIMITS = (
+    Limit("max_size", "Any size"),
+    Limit("bit_operations", "Any bit ops"),
+    Limit("max_size", "Size ≤", "MB", 1.0, 1.0),
+    Limit("mean_bits", "Bits ≤", "mean", 1.0, 6.0),
+    Limit("bit_operations", "Bit ops ≤", "G", 1.0, 10.0),
+    Limit("sqnr_db", "SQNR ≥", "dB", 1.0, 30.0),
+    Limit("top1_agreement", "Top-1 ≥", "%", 0.01, 99.0),
+    Limit("accuracy", "Accuracy ≥", "%", 0.01, 95.0),
+)
+"""What can be asked for; the first two show all that can be had."""
 
 
 Key = tuple[tuple[QuantSpec | None, QuantSpec], ...]
@@ -77,10 +114,11 @@ class Request:
     dataset: Dataset
     recipe: Recipe
     bits: tuple[int, ...]
-    cost: Kind
+    limit: Limit
+    value: float
     scheduler: str | None
 
-    def run(self, context: Context) -> None:
+    def run(self, context: Context) -> Searched:
         """Look for it, and tell each choice that was run; the window keeps one core."""
         from inspector.session.mixing import Budget
         from inspector.session.search import allowed_widths, search_opened
@@ -94,14 +132,14 @@ class Request:
         samples = preview_samples(self.dataset)
         widths = allowed_widths(self.opened, self.recipe, self.bits)
         with hired(self.scheduler, max(cores() - 1, 1)) as executor:
-            search_opened(
+            return search_opened(
                 self.opened,
                 self.calibration,
                 self.dataset,
                 samples,
                 self.recipe,
                 widths,
-                Budget(self.cost, _ANY[self.cost]),
+                Budget(self.limit.kind, self.value * self.limit.factor),
                 executor=executor,
                 told=tell,
                 pause=context.breathe,
@@ -110,82 +148,51 @@ class Request:
             )
 
 
-class MixedSearch(QObject):
-    """The choices that were run, the front among them, and the one that is tried.
-
-    Signals:
-        changed: choices came, went out of date, or another is tried.
-    """
-
-    changed = Signal()
+class MixedSearch(Findings):
+    """The choices that were run, the front among them, the one that is tried and the best."""
 
     def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._bridge = bridge
-        self._task: Task | None = None
+        super().__init__(CHANNEL, bridge, parent)
         self._request: Request | None = None
-        self._stopped = False
         self.mix: Mix | None = None
         self.tried: list[Tried] = []
+        self.searched: Searched | None = None
         self._numbers: dict[Key, int] = {}
         self._today: tuple[Recipe, int] | None = None
         self._number: int | None = None
         self.bits: tuple[int, ...] = WIDTHS[0]
-        self.cost: Kind = COSTS[0]
-        bridge.model_changed.connect(self._reset)
-        for source in (bridge.calibration_changed, bridge.dataset_changed):
-            source.connect(self._data_changed)
-        bridge.specs_changed.connect(lambda _: self.changed.emit())
-        bridge.tasks.ended.connect(self._ended)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether choices are on their way."""
-        return self._task is not None
-
-    @property
-    def was_stopped(self) -> bool:
-        """Whether the user ended the search before it was done."""
-        return self._stopped
-
-    @property
-    def has_data(self) -> bool:
-        """Whether there is what it takes."""
-        document = self._bridge.document
-        return document.calibration is not None and document.dataset is not None
+        self.limit = LIMITS[0]
+        self.value = self.limit.usual
 
     def run(self) -> None:
         """Search, in the place of what was found."""
+        data = self._begin("judge choices by")
+        if data is None:
+            return
         document = self._bridge.document
-        if not document.is_open:
-            return
-        calibration, dataset = document.calibration, document.dataset
-        if calibration is None or dataset is None:
-            self._bridge.refused.emit(
-                DataError(
-                    "There is no data to judge choices by.",
-                    "Open calibration data first, or use random inputs for a first look.",
-                )
-            )
-            return
-        self._forget()
-        recipe = document.recipe
+        value = _ANY if self.limit.is_open else self.value
         address = scheduler()
         self._request = Request(
-            document.opened, calibration, dataset, recipe, self.bits, self.cost, address
+            document.opened, *data, document.recipe, self.bits, self.limit, value, address
         )
-        self._task = self._bridge.tasks.submit(
-            CHANNEL,
-            self._request.run,
-            lambda _: self._done(),
-            titled(_TITLE, address),
-            early=self._take,
-        )
-        self.changed.emit()
+        self._submit(self._request.run, titled(_TITLE, address), self._take)
 
-    def choose(self, bits: tuple[int, ...], cost: Kind) -> None:
-        """Mix other widths, or count another cost, from the next search on."""
-        self.bits, self.cost = bits, cost
+    def choose(self, bits: tuple[int, ...], limit: Limit, value: float) -> None:
+        """Mix other widths, or keep to another limit, from the next search on."""
+        self.bits, self.limit, self.value = bits, limit, value
+
+    @property
+    def asked(self) -> Limit:
+        """What the search that is shown was asked for."""
+        return self.limit if self._request is None else self._request.limit
+
+    def best(self) -> int | None:
+        """The number of the choice that the limit led to; None without limit, or before the end."""
+        searched = self.searched
+        if searched is None or self.asked.is_open:
+            return None
+        points = [one.point for one in self.tried]
+        return next((n for n, point in enumerate(points) if point is searched.best), None)
 
     def front(self) -> list[Point]:
         """The choices that no other beats, by ascending cost."""
@@ -241,32 +248,11 @@ class MixedSearch(QObject):
         self.tried.append(tried)
         self.changed.emit()
 
-    def _done(self) -> None:
-        self._task = None
-        self.changed.emit()
+    def _finished(self, result: Searched) -> None:
+        self.searched = result
+        super()._finished(result)
 
-    def _ended(self, task: Task) -> None:
-        """Without an answer: the user stopped it, or it failed."""
-        if task is self._task:
-            self._task = None
-            self._stopped = True
-            self.changed.emit()
-
-    def _data_changed(self) -> None:
-        request, document = self._request, self._bridge.document
-        present = document.calibration, document.dataset
-        if request is not None and present != (request.calibration, request.dataset):
-            self._reset()
-        self.changed.emit()
-
-    def _forget(self) -> None:
-        self._task = None
-        self._stopped = False
-        self._bridge.tasks.cancel(CHANNEL)
-        self.mix, self.tried, self._today = None, [], None
+    def _clear(self) -> None:
+        self.mix, self.tried, self._today, self.searched = None, [], None, None
         self._numbers = {}
-
-    def _reset(self) -> None:
-        self._forget()
         self._request = None
-        self.changed.emit()

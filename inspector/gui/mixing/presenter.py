@@ -14,7 +14,7 @@ from inspector.gui.actions import Actions
 from inspector.gui.bridge import Bridge
 from inspector.gui.heat import Heat
 from inspector.gui.layer_rows import Alone
-from inspector.gui.mixing.mixed import COSTS, WIDTHS, MixedSearch
+from inspector.gui.mixing.mixed import LIMITS, WIDTHS, MixedSearch
 from inspector.gui.mixing.sensitivities import Sensitivities, SensitivitySource
 from inspector.gui.mixing.shown import Mixture, Ranking
 from inspector.gui.plot_slot import PlotSlot
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 PAGE = "Widths"
 _GATHER_MS = 60
 _NO_DATA = "Drop calibration data to see which layers matter"
-_COST_NAMES = {"max_size": "Size", "bit_operations": "Bit ops"}
 
 
 class MixingPresenter(QObject):
@@ -87,13 +86,14 @@ class MixingPresenter(QObject):
     def show_front(self, front: FrontPlot) -> None:
         """The plot of mixtures is there, and is kept up to date from now on."""
         self._front = front
-        names = [_COST_NAMES[kind] for kind in COSTS]
-        front.set_options([f"{_listed(widths)} bits" for widths in WIDTHS], names)
+        limits = [(limit.title, limit.unit, limit.usual) for limit in LIMITS]
+        front.set_options([f"{_listed(widths)} bits" for widths in WIDTHS], limits)
         front.picked.connect(self._try)
         front.run_asked.connect(self.mixed.run)
         front.options_changed.connect(
-            lambda widths, cost: self.mixed.choose(WIDTHS[widths], COSTS[cost])
+            lambda widths, limit, value: self.mixed.choose(WIDTHS[widths], LIMITS[limit], value)
         )
+        front.best_asked.connect(self._take_best)
         self._show()
 
     def _ask(self, run: object) -> None:
@@ -104,6 +104,10 @@ class MixingPresenter(QObject):
 
     def _try(self, number: int) -> None:
         self.mixed.try_out(self.mixed.tried[number].point)
+
+    def _take_best(self) -> None:
+        if (number := self.mixed.best()) is not None:
+            self._try(number)
 
     def _alone(self, name: str) -> Alone | None:
         """What the table says of a layer."""
@@ -210,22 +214,17 @@ class MixingPresenter(QObject):
 
     def _show_front(self, front: FrontPlot) -> None:
         mixed = self.mixed
-        for widget in (front.run, front.widths, front.cost):
+        for widget in (front.run, front.widths, front.limit, front.value):
             widget.setEnabled(mixed.has_data and not mixed.is_running)
-        front.run.setText("Search again" if mixed.tried else "Search")
         if not mixed.tried or mixed.mix is None:
             front.show_empty(self._front_text())
             return
         kept = {id(point) for point in mixed.front()}
-        is_size = mixed.mix.measure.kind == "max_size"
-        small = max(one.point.cost for one in mixed.tried) < (1e6 if is_size else 1e9)
-        unit = (1e6 if is_size else 1e9) / (1e3 if small else 1)
-        axis = ("size, kB" if small else "size, MB") if is_size else "bit operations, "
-        axis += "" if is_size else ("M" if small else "G")
+        axis, unit = self._axis()
         mixtures: list[Mixture] = []
         for one in mixed.tried:
             point = one.point
-            text = bytes_text(point.cost) if is_size else f"{count_text(point.cost)} bit operations"
+            text = self._cost_text(point.cost)
             fidelity = point.outcome.fidelity
             mixtures.append(
                 Mixture(
@@ -243,8 +242,28 @@ class MixingPresenter(QObject):
             number,
             axis,
             self._front_note(mixtures, number),
+            best=mixed.best(),
             stale=mixed.is_stale(),
         )
+
+    def _axis(self) -> tuple[str, float]:
+        """What a choice costs, in words, and how much of it makes one unit."""
+        assert self.mixed.mix is not None
+        measure, most = self.mixed.mix.measure, max(one.point.cost for one in self.mixed.tried)
+        if measure.kind == "mean_bits":
+            return "bits a weight", measure.unit
+        if measure.kind == "bit_operations":
+            return ("bit operations, M", 1e6) if most < 1e9 else ("bit operations, G", 1e9)
+        return ("size, kB", 1e3) if most < 1e6 else ("size, MB", 1e6)
+
+    def _cost_text(self, cost: int) -> str:
+        assert self.mixed.mix is not None
+        measure = self.mixed.mix.measure
+        if measure.kind == "mean_bits":
+            return measure.text(cost)
+        if measure.kind == "bit_operations":
+            return f"{count_text(cost)} bit operations"
+        return bytes_text(cost)
 
     def _front_text(self) -> str:
         if not self._bridge.document.layers:
@@ -263,6 +282,11 @@ class MixingPresenter(QObject):
         if mixed.is_running:
             return f"{text} so far; click one to try it"
         stopped = "Stopped; " if mixed.was_stopped else ""
+        best = mixed.best()
+        if best is not None and mixed.searched is not None:
+            what = "best within the limit" if mixed.searched.met else "none reaches it; the nearest"
+            what += ", today's" if best == today else ""
+            return f"{what}: {mixtures[best].words()}"
         if today is not None:
             return f"{stopped}today: {mixtures[today].words()}"
         return f"{stopped}{text}; click one to try it, Ctrl+Z takes it back"

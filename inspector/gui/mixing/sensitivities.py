@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
-from inspector.errors import DataError, InspectorError
+from inspector.errors import InspectorError
 from inspector.evaluate.data import Dataset
 from inspector.evaluate.statistics import Calibration
 from inspector.gui.bridge import Bridge
 from inspector.gui.cluster import hired, scheduler, titled
 from inspector.gui.heat_sources import NO_DATA, Source
-from inspector.gui.tasks import Context, Task
+from inspector.gui.mixing.findings import Findings
+from inspector.gui.tasks import Context
 from inspector.quant.spec import LayerSpecs
 from inspector.session.opening import OpenModel
 from inspector.session.recipe import Recipe
@@ -101,69 +102,26 @@ class Request:
                 )
 
 
-class Sensitivities(QObject):
-    """What is known of how much each layer matters.
-
-    Signals:
-        changed: figures came, went out of date, or another width is shown.
-    """
-
-    changed = Signal()
+class Sensitivities(Findings):
+    """What is known of how much each layer matters; `changed` also when another width is shown."""
 
     def __init__(self, bridge: Bridge, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._bridge = bridge
-        self._task: Task | None = None
-        self._of: tuple[object, object, object] = (None, None, None)
-        self._stopped = False
+        super().__init__(CHANNEL, bridge, parent)
+        self._whole: object = None
         self.widths: Widths | None = None
         self.outcomes: dict[tuple[str, int, Way], Outcome] = {}
         self.estimates: dict[tuple[str, int, Way], float] = {}
         self.bits = BITS[0]
-        bridge.model_changed.connect(self._reset)
-        for source in (bridge.calibration_changed, bridge.dataset_changed):
-            source.connect(self._data_changed)
-        bridge.specs_changed.connect(lambda _: self.changed.emit())
-        bridge.tasks.ended.connect(self._ended)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether figures are on their way."""
-        return self._task is not None
-
-    @property
-    def was_stopped(self) -> bool:
-        """Whether the user ended the work before it was done."""
-        return self._stopped
-
-    @property
-    def has_data(self) -> bool:
-        """Whether there is what it takes."""
-        document = self._bridge.document
-        return document.calibration is not None and document.dataset is not None
 
     def run(self) -> None:
         """Find all figures, in the place of those that are known."""
-        document = self._bridge.document
-        if not document.is_open:
-            return
-        calibration, dataset = document.calibration, document.dataset
-        if calibration is None or dataset is None:
-            self._bridge.refused.emit(
-                DataError(
-                    "There is no data to run the model on.",
-                    "Open calibration data first, or use random inputs for a first look.",
-                )
-            )
-            return
-        self._forget()
-        address = scheduler()
-        request = Request(document.opened, calibration, dataset, document.recipe, address)
-        self._of = calibration, dataset, _whole(document.recipe)
-        self._task = self._bridge.tasks.submit(
-            CHANNEL, request.run, lambda _: self._done(), titled(_TITLE, address), early=self._take
-        )
-        self.changed.emit()
+        data = self._begin("run the model on")
+        if data is not None:
+            document = self._bridge.document
+            self._whole = _whole(document.recipe)
+            address = scheduler()
+            request = Request(document.opened, *data, document.recipe, address)
+            self._submit(request.run, titled(_TITLE, address), self._take)
 
     def show(self, bits: int) -> None:
         """Show the figures of another width."""
@@ -180,7 +138,7 @@ class Sensitivities(QObject):
         """Whether a layer would be quantized in another way today."""
         if self.widths is None or name not in self.widths.base:
             return False
-        if self._of[2] != _whole(self._bridge.document.recipe):
+        if self._whole != _whole(self._bridge.document.recipe):
             return True
         now, then = self._bridge.document.specs_of(name), self.widths.base[name]
         return now != then and _at(now, self.bits) != _at(then, self.bits)
@@ -194,35 +152,9 @@ class Sensitivities(QObject):
         self.outcomes.update((_key(case), one) for case, one in (part.outcomes or {}).items())
         self.changed.emit()
 
-    def _done(self) -> None:
-        self._task = None
-        self.changed.emit()
-
-    def _ended(self, task: Task) -> None:
-        """Without an answer: the user stopped it, or it failed."""
-        if task is self._task:
-            self._task = None
-            self._stopped = True
-            self.changed.emit()
-
-    def _data_changed(self) -> None:
-        """Figures of other samples, or of ranges from other data, cannot be compared."""
-        document = self._bridge.document
-        if self._of[:2] != (document.calibration, document.dataset) and self._of[0] is not None:
-            self._reset()
-        self.changed.emit()
-
-    def _forget(self) -> None:
-        self._task = None
-        self._stopped = False
-        self._bridge.tasks.cancel(CHANNEL)
+    def _clear(self) -> None:
         self.widths = None
         self.outcomes, self.estimates = {}, {}
-
-    def _reset(self) -> None:
-        self._forget()
-        self._of = (None, None, None)
-        self.changed.emit()
 
 
 def _whole(recipe: Recipe) -> object:
