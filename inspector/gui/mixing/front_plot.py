@@ -41,7 +41,7 @@ class FrontPlot(PlotCard):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(
             "frontPlot",
-            "Mixed precision",
+            "Mixed widths",
             ("size, MB", "output SQNR, dB"),
             parent,
             zoom=(True, True),

@@ -46,7 +46,7 @@ class Mixture:
 
     Attributes:
         cost: in the unit of the axis.
-        cost_text: with its unit.
+        cost_text: with its unit; "" where that are the bits.
         bits: of a weight, on average.
         sqnr: of the outputs in dB.
         top1: share of predictions like the float model's; None without classes.
@@ -63,7 +63,8 @@ class Mixture:
     def words(self) -> str:
         """All figures in a line."""
         top1 = "" if self.top1 is None else f", top-1 {percent_text(self.top1)}"
-        return f"{self.cost_text}, {self.bits:.2f} bits, {decibel_text(self.sqnr)}{top1}"
+        cost = f"{self.cost_text}, " if self.cost_text else ""
+        return f"{cost}{self.bits:.2f} bits, {decibel_text(self.sqnr)}{top1}"
 
 
 def words_of(ranking: Ranking, number: int) -> str:
