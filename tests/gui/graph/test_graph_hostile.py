@@ -145,4 +145,4 @@ def test_a_view_that_was_panned_away_can_be_brought_back(qtbot: QtBot, opened: M
     opened.activateWindow()
     qtbot.keyClick(view, Qt.Key.Key_0, CTRL)
     assert view.seen().contains(picture.bounds)
-    assert view.camera.view.to_widget(QRectF(picture.bounds)).width() > 50
+    assert view.camera.view.to_widget(QRectF(picture.bounds)).width() > 40
