@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -21,6 +21,9 @@ from inspector.cli.output import count, data_text, facts, print_json, table
 from inspector.cli.sensitivity import numbers_of
 from inspector.cli.work import run_on
 from inspector.report.units import bytes_text, decibel_text, percent_text, plural
+
+if TYPE_CHECKING:
+    from inspector.session.mixing import Kind
 
 _EPILOG = """\b
 Examples:
@@ -111,7 +114,7 @@ def command(
     request = SearchRequest(
         model=model,
         data=data.request(),
-        budget=Budget(kind, value / 100 if share else value),  # type: ignore[arg-type]
+        budget=Budget(cast("Kind", kind), value / 100 if share else value),
         recipe=recipe_of(recipe, None, activations, (), None, target),
         bits=widths,
         runs=runs,
