@@ -80,10 +80,20 @@ class PropertyPresenter(QObject):
         graph, calibration = self._stage.graph(), self._bridge.document.calibration
         if graph is None:
             return
+        name = self._stored(name, graph)
         known = calibration.tensors.get(name) if calibration and self._stage.is_main() else None
         self._pane.show_tensor(
             graph, name, model, distribution=known, dequantization=self._dequantization(name)
         )
+
+    def _stored(self, name: str, graph: Graph) -> str:
+        """The constant that a tensor is where its quantizers are folded, else the tensor itself."""
+        staged = self._stage.staged
+        if staged is None or self._stage.shown.folding.raw:
+            return name
+        source = staged.quantized.sources.get(name)
+        known = graph.tensors.get(source) if source is not None else None
+        return known.name if known is not None and known.constant else name
 
     def _dequantization(self, name: str) -> Dequantization | None:
         """How the integers of a tensor become real numbers, where the graph says so."""

@@ -203,14 +203,16 @@ def test_a_file_holds_the_same_values(tmp_path: Path, kind: str) -> None:
 
 
 def test_types_that_numpy_cannot_name_are_written_as_floats(tmp_path: Path) -> None:
-    """Bfloat16 is held exactly by float32; strings are as wide as the longest."""
+    """Bfloat16 and 8-bit floats are held exactly by float32; strings are as wide as the longest."""
     import ml_dtypes
 
-    array = np.array([1.5, -3.0], ml_dtypes.bfloat16)
-    write_npy(values(array, "bfloat16"), tmp_path / "b.npy")
-    loaded = np.load(tmp_path / "b.npy")
-    assert loaded.dtype == np.float32
-    assert loaded.tolist() == [1.5, -3.0]
+    floats = ("bfloat16", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz")
+    for kind in floats:
+        array = np.array([1.5, -3.0], getattr(ml_dtypes, kind))
+        write_npy(values(array, kind), tmp_path / "b.npy")
+        loaded = np.load(tmp_path / "b.npy")
+        assert loaded.dtype == np.float32
+        assert loaded.tolist() == [1.5, -3.0]
     write_npy(values(np.array(["名前", "b"], object), "string"), tmp_path / "s.npy")
     assert np.load(tmp_path / "s.npy").tolist() == ["名前", "b"]
     write_npy(values(np.float32(3.0)), tmp_path / "scalar.npy")

@@ -49,6 +49,11 @@ class Brushes:
         self.raised = QBrush(QColor(theme.raised))
         self.headers = {name: QBrush(QColor(c)) for name, c in theme.categories.items()}
         self.hatch = QBrush(QColor(255, 255, 255, 70), Qt.BrushStyle.BDiagPattern)
+        self._measures = {
+            "body": self.metrics,
+            "strong": self.strong_metrics,
+            "title": self.title_metrics,
+        }
         # Each cut-off text is found once: finding where to cut costs more than painting it.
         self.elided = lru_cache(8192)(self._elided)
         self.sized = lru_cache(64)(self._sized)
@@ -58,9 +63,9 @@ class Brushes:
         return self.headers.get(category, self.headers["other"])
 
     def _elided(
-        self, text: str, width: float, mode: Qt.TextElideMode = ELIDE_END, *, title: bool = False
+        self, text: str, width: float, mode: Qt.TextElideMode = ELIDE_END, *, font: str = "body"
     ) -> str:
-        metrics = self.title_metrics if title else self.metrics
+        metrics = self._measures[font]
         return metrics.elidedText(" ".join(text.split()), mode, width + 1)
 
     def _sized(self, pixels: int) -> tuple[QFont, QFontMetricsF]:

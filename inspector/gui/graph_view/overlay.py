@@ -11,6 +11,8 @@ from PySide6.QtGui import QColor, QPainter, QPen
 from inspector.gui.graph_view.boxes import numbers_within
 from inspector.gui.graph_view.brushes import Brushes
 from inspector.gui.graph_view.distant import DISTANT_SCALE, stain
+from inspector.gui.graph_view.lines import paint_labels
+from inspector.gui.graph_view.look import TEXT_SCALE, Look
 from inspector.gui.graph_view.marks import Marks
 from inspector.gui.graph_view.painting import RADIUS
 from inspector.gui.graph_view.picture import Picture
@@ -24,11 +26,12 @@ def paint_marks(
     painter: QPainter,
     picture: Picture,
     marks: Marks,
-    brushes: Brushes,
+    look: Look,
     view: Viewport,
     seen: QRectF,
 ) -> None:
     """Light up what is marked; the painter has widget coordinates."""
+    brushes = look.brushes
     painter.save()
     painter.translate(round(view.x), round(view.y))
     painter.scale(view.scale, view.scale)
@@ -38,6 +41,9 @@ def paint_marks(
         shown = set(numbers_within(picture.link_boxes, seen).tolist())
         for link in shown.intersection(marks.links):
             painter.drawPath(picture.path(link))
+        if view.scale >= TEXT_SCALE:  # or the lines would strike their own labels out
+            labels = set(numbers_within(picture.label_boxes, seen).tolist())
+            paint_labels(painter, picture, sorted(labels.intersection(marks.links)), look)
     painter.restore()
     cards = set(numbers_within(picture.boxes, seen).tolist())
     _outline(painter, picture, cards & marks.found, view, brushes.theme.warning, 2.0, 3.0)

@@ -229,7 +229,7 @@ def _title(
     inner.setLeft(inner.left() + indent)
     taken = brushes.metrics.horizontalAdvance(figure) + 22 if figure else 0.0
     taken += OPENS_WIDTH if card.opens else 0.0
-    title = brushes.elided(card.title, inner.width() - taken, title=True)
+    title = brushes.elided(card.title, inner.width() - taken, font="title")
     bare = rect.height() <= HEADER_HEIGHT and not card.opens and not figure
     painter.drawText(inner, _CENTRE if bare else _LEFT, title)
     if card.opens:
@@ -254,7 +254,10 @@ def _lines(painter: QPainter, card: Card, rect: QRectF, top: float, brushes: Bru
         if label:
             painter.setFont(brushes.strong)
             painter.setPen(brushes.text)
-            shown = brushes.elided(label, row.width() * 0.6)
+            needed = LABEL_GAP + brushes.metrics.horizontalAdvance(value)
+            shown = brushes.elided(
+                label, max(row.width() * 0.6, row.width() - needed), font="strong"
+            )
             painter.drawText(row, _LEFT, shown)
             indent = brushes.strong_metrics.horizontalAdvance(shown) + LABEL_GAP
         painter.setFont(brushes.body)
@@ -324,5 +327,5 @@ def _pill(painter: QPainter, card: Card, rect: QRectF, look: Look, scale: float)
         _far_title(painter, card.title, inner, brushes, scale)
     else:
         painter.setFont(brushes.title)
-        title = brushes.elided(card.title, inner.width(), ELIDE_MIDDLE, title=True)
+        title = brushes.elided(card.title, inner.width(), ELIDE_MIDDLE, font="title")
         painter.drawText(inner, _CENTRE, title)

@@ -335,7 +335,7 @@ class GraphView(QWidget):
                 self._is_new = False
                 QTimer.singleShot(0, self, self.painted.emit)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            paint_marks(painter, self._picture, self._marking.marks, brushes, view, self.seen())
+            paint_marks(painter, self._picture, self._marking.marks, self.look(), view, self.seen())
         if self._left and not self._veil.isActive():
             paint_veil(painter, self.rect(), brushes)
         if self._gestures.band is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +56,9 @@ def write_npy(
     check_not_read(target, read)
     whole = _text(values) if values.is_text else None
     first = values.read(0, min(values.size, 1)) if whole is None else whole
-    dtype = np.dtype(np.float32) if first.dtype.kind == "V" else first.dtype
+    # Of the types from outside NumPy, float8_e5m2 alone says that it is a float of one byte.
+    foreign = first.dtype.kind == "V" or first.dtype == ml_dtypes.float8_e5m2
+    dtype = np.dtype(np.float32) if foreign else first.dtype
     _check_room(target, values.size * dtype.itemsize)
     with atomic_file(target) as file:
         _header(file, dtype, values.shape)

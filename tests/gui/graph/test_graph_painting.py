@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -227,6 +227,54 @@ def test_labels_do_not_lie_on_one_another(
         assert len(places) >= 3
         for number, one in enumerate(places):
             assert not any(one.intersects(other) for other in places[:number])
+
+
+def test_names_that_fit_a_card_are_written_whole(
+    make_view: Callable[[Picture], GraphView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long name of an attribute with a short value: cards are as wide as both."""
+    attributes: dict[str, Any] = {"num_scan_inputs": 1, "keepdims": 0, "an" + "_attribute" * 40: 7}
+    node = Node("n", "Scan", "", ("x",), ("y",), attributes)
+    tensors = {"x": Tensor("x", consumers=("n",)), "y": Tensor("y", producer="n")}
+    graph = Graph("g", (node,), tensors, ("x",), ("y",))
+    scene = build_scene(graph)
+    view = make_view(build_picture(scene, card_fonts(), detail=Detail(attributes=True)))
+    view.full_size()
+    texts = _painted(view, monkeypatch)
+    assert {"num_scan_inputs", "keepdims", "1", "0", "7"} <= set(texts)
+    assert any(text.startswith("an_attribute") and text.endswith("…") for text in texts)
+
+
+def test_a_line_that_is_lit_up_does_not_strike_its_label_out(
+    view: GraphView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tensor is stands over the line."""
+    picture = drawn(view)
+    view.full_size()
+    link = len(picture.scene.tensors) // 2
+    tensor = picture.scene.tensors[link]
+    view.surface.set_label(lambda name: f"of {name[-9:]}")
+    view.camera.look_at(QPointF(*picture.labels[link].tolist()))
+    _painted(view, monkeypatch)  # the tiles are there now
+    view.hover(tensor)
+    assert _painted(view, monkeypatch) == [f"of {tensor[-9:]}"]
+
+
+def _painted(view: GraphView, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that are painted until the view is sharp."""
+    texts: list[str] = []
+    paint = QPainter.drawText
+
+    def noted(painter: QPainter, *given: Any) -> None:
+        texts.append(str(given[-1]))
+        paint(painter, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QPainter, "drawText", noted)
+        view.grab()
+        while not view.is_sharp():
+            view.grab()
+    return texts
 
 
 def test_stubs_hang_where_nothing_else_is(fan: Fan, qtbot: QtBot) -> None:

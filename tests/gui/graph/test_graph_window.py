@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from inspector.gui.main_window import MainWindow
+from inspector.gui.properties.pane import PropertyPane
 from inspector.gui.stage import Step
 from inspector.quant.spec import QuantSpec
 
@@ -358,3 +359,36 @@ def test_what_is_folded_away_is_marked(
     folded = view.look().folded
     assert folded.keys() >= {"bias", "idle"}
     assert folded.keys().isdisjoint({"layer", "relu"})
+
+
+def test_the_weight_of_a_folded_operator_leads_to_its_integers(
+    hands: Any, window: MainWindow, idle: Idle, write: Write
+) -> None:
+    """What the operator reads comes from a quantizer that has no card: its values are shown."""
+    codes = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    constants = {"codes": codes, "scale": np.float32(0.5), "zero": np.uint8(3)}
+    nodes = [
+        helper.make_node("Constant", [], [name], name, value=numpy_helper.from_array(value))
+        for name, value in constants.items()
+    ]
+    nodes += [
+        helper.make_node("DequantizeLinear", ["codes", "scale", "zero"], ["real"], "dq"),
+        helper.make_node("MatMul", ["x", "real"], ["y"], "product"),
+    ]
+    view = hands.show(write(nodes))
+    pane = window.findChild(PropertyPane)
+    assert pane is not None
+    for raw in (False, True):
+        window.actions_["actionRaw"].setChecked(raw)
+        idle()
+        view.choose(("product",))
+        view.properties_asked.emit()
+        pane.tensor_asked.emit("real")
+        idle()
+        shown = pane.panel.values
+        if raw:
+            assert shown is None
+        else:
+            assert shown is not None
+            expected = (codes.astype(np.float32) - 3) * np.float32(0.5)
+            np.testing.assert_array_equal(shown.read(0, 64), expected.ravel())
