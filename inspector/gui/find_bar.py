@@ -22,6 +22,11 @@ CHANNEL = "find"
 WIDTH = 420
 MARGIN = SPACE_M
 ROWS = 8
+_LEAST_ROWS = 3
+_CARD_ROOM = 270
+"""Pixels that the field, what is beside the list and a card below all of it need."""
+_CARD_HALF = 100
+"""Half of a card's width: what reaches this close to the middle would hide a card there."""
 QUICK_MS = 8.0
 """After a search that took longer than this the next one runs in the background."""
 _NODES_PER_MS = 2500
@@ -148,8 +153,21 @@ class FindBar(QFrame):
         parent = self._over
         width = max(min(WIDTH, parent.width() - 2 * MARGIN), 0)
         most = max(parent.height() - 2 * MARGIN, 0)
-        height = self.parts.arrange(width, most, ROWS)
+        rows = ROWS
+        if self._hides_middle(width):
+            below = (parent.height() - _CARD_ROOM) // self.list.row_height()
+            rows = max(min(ROWS, below), _LEAST_ROWS)
+        height = self.parts.arrange(width, most, rows)
         self.setGeometry(parent.width() - width - MARGIN, MARGIN, width, height)
+
+    def covered(self) -> int:
+        """Pixels at the top of the parent under which what is in its middle cannot be seen."""
+        if self.isHidden() or not self._hides_middle(self.width()):
+            return 0
+        return self.geometry().bottom() + 1
+
+    def _hides_middle(self, width: int) -> bool:
+        return self._over.width() - width - MARGIN < self._over.width() / 2 + _CARD_HALF
 
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""

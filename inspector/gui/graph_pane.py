@@ -24,6 +24,7 @@ class GraphPane(QWidget):
         self.legend = HeatLegend(self.view)
         self.minimap = Minimap(self.view)
         self.find_bar = FindBar(tasks, self.view)
+        self.view.camera.covered = self.find_bar.covered
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

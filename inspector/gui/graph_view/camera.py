@@ -32,6 +32,8 @@ class Camera(QObject):
         super().__init__(parent)
         self._size = size
         self.view = Viewport()
+        self.covered: Callable[[], float] = lambda: 0.0
+        """Pixels at the top of the window that something lies over."""
         self._glide = Glide(self.look_from, self)
         self._still = QTimer(self)
         self._still.setSingleShot(True)
@@ -79,9 +81,10 @@ class Camera(QObject):
         self._glide_to(fitted(area.adjusted(-_ROOM, -_ROOM, _ROOM, _ROOM), self._size()))
 
     def glide_to(self, rect: QRectF) -> None:
-        """Glide until a card is in the middle, at a zoom at which it can be read."""
+        """Glide until a card is in the middle of what is free, and can be read."""
         scale = max(self.view.scale, READABLE)
-        self._glide_to(centred(rect.center(), scale, self._size()))
+        there = centred(rect.center(), scale, self._size())
+        self._glide_to(there.moved(0.0, self.covered() / 2))
 
     @property
     def destination(self) -> Viewport:

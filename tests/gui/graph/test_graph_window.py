@@ -392,3 +392,21 @@ def test_the_weight_of_a_folded_operator_leads_to_its_integers(
             assert shown is not None
             expected = (codes.astype(np.float32) - 3) * np.float32(0.5)
             np.testing.assert_array_equal(shown.read(0, 64), expected.ravel())
+
+
+def test_what_is_found_is_not_behind_the_list_of_finds(
+    hands: Any, qtbot: QtBot, window: MainWindow, idle: Idle, chained: Write
+) -> None:
+    """In a narrow window the list leaves room, and each find comes to rest below it."""
+    window.resize(1280, 800)
+    view = hands.show(chained([f"layer{number}" for number in range(40)]))
+    qtbot.keyClick(view, Qt.Key.Key_F, CTRL)
+    bar = window.graph_pane.find_bar
+    qtbot.keyClicks(bar.field, "MatMul")
+    idle()
+    for _ in range(12):
+        qtbot.keyClick(bar.field, Qt.Key.Key_F3)
+        idle()
+        card = view.card_rect(view.selected()[0])
+        assert view.rect().contains(card)
+        assert not bar.geometry().intersects(card)
