@@ -17,12 +17,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from inspector.errors import ModelError
+from inspector.graph.operators import is_onnx_domain
 
 _NAMES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.DOUBLE: "float64",
     TensorProto.UNDEFINED: "",
 }
+_TYPE_ATTRIBUTES = frozenset(
+    {
+        *("to", "dtype", "output_dtype", "output_datatype"),
+        *("stash_type", "precision", "softmax_precision"),
+    }
+)
+"""Attributes of ONNX's own operators whose numbers are element types (onnx.defs, opset 25)."""
 _BITS_PACKED = {
     name: bits
     for bits, names in {2: ("INT2", "UINT2"), 4: ("INT4", "UINT4", "FLOAT4E2M1")}.items()
@@ -40,6 +48,22 @@ def dtype_name(elem_type: int) -> str:
         return str(TensorProto.DataType.Name(elem_type)).lower()
     except ValueError:
         return ""
+
+
+def type_of_attribute(domain: str, key: str, value: object) -> str:
+    """The element type that an attribute's number means: "int64" for 7 in a Cast's `to`.
+
+    Args:
+        domain: the operator's; others than ONNX's own may mean anything.
+        key: the attribute's name.
+        value: the attribute's value.
+
+    Returns:
+        A name as `dtype_name` gives it; "" where the attribute is no type.
+    """
+    if not is_onnx_domain(domain) or key not in _TYPE_ATTRIBUTES or not isinstance(value, int):
+        return ""
+    return dtype_name(value)
 
 
 @lru_cache(maxsize=64)

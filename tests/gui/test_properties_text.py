@@ -80,6 +80,13 @@ def test_a_node_says_what_it_is_and_what_its_attributes_mean() -> None:
     assert links == ["clip"]
 
 
+def test_element_types_are_called_by_name() -> None:
+    """The number stays beside the name: it is what the file holds."""
+    model, graph = made([helper.make_node("Cast", ["x"], ["y"], name="cast", to=10)], {})
+    row = next(row for row in pairs(node_page(graph, "cast", model), "Attributes"))
+    assert (row.name, row.value) == ("to", "float16 (10)")
+
+
 def test_values_of_small_constants_are_written_out() -> None:
     """As they come from the background."""
     model, graph = conv()

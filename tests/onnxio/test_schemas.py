@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import onnx.defs
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from inspector.onnxio.loading import model_of
 from inspector.onnxio.schemas import function_doc, operator_doc
+from inspector.onnxio.tensors import type_of_attribute
 
 
 def test_an_operator_is_documented_in_the_form_of_its_opset() -> None:
@@ -93,3 +95,18 @@ def test_a_function_of_the_model_documents_itself() -> None:
     assert doc.input_at(0) is not None
     assert function_doc(model, "Twice", "") is None
     assert function_doc(model, "Thrice", "mine") is None
+
+
+def test_attributes_that_are_types_are_told_from_numbers() -> None:
+    """By onnx's own words: what each attribute of these names says of itself."""
+    told = {
+        attribute.name: attribute.description
+        for schema in onnx.defs.get_all_schemas_with_history()
+        for attribute in schema.attributes.values()
+        if type_of_attribute(schema.domain, attribute.name, TensorProto.BFLOAT16) == "bfloat16"
+    }
+    assert {"to", "dtype", "output_dtype", "stash_type"} <= told.keys()
+    assert all("type" in text or "precision" in text for text in told.values())
+    assert type_of_attribute("", "axis", TensorProto.BFLOAT16) == ""
+    assert type_of_attribute("", "to", 9999) == ""
+    assert type_of_attribute("mine", "to", TensorProto.BFLOAT16) == ""

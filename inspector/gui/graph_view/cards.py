@@ -11,6 +11,7 @@ import numpy as np
 from inspector.graph.model import Dim, Graph, Node, Tensor
 from inspector.graph.operators import LAYERS, category, is_onnx_domain
 from inspector.graph.scene import Item, Scene, Written
+from inspector.onnxio.tensors import type_of_attribute
 from inspector.report.units import count_tick, plural
 
 Measure = Callable[[str], float]
@@ -282,7 +283,7 @@ def _constant_text(tensor: Tensor) -> str:
 
 def _attributes(node: Node) -> Iterator[tuple[str, str]]:
     shown = [
-        (name, value_text(value))
+        (name, type_of_attribute(node.domain, name, value) or value_text(value))
         for name, value in node.attributes.items()
         if not isinstance(value, Graph)
     ]

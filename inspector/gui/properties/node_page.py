@@ -25,6 +25,7 @@ from inspector.onnxio.schemas import (
     function_doc,
     operator_doc,
 )
+from inspector.onnxio.tensors import type_of_attribute
 from inspector.report.units import count_text
 
 _MOST_PORTS = 200
@@ -101,7 +102,7 @@ def _attributes(node: Node, doc: OperatorDoc | None) -> list[Row]:
     """Those that are set, in the file's order, then those that could be, greyed."""
     rows: list[Row] = []
     for key, value in list(node.attributes.items())[:_MOST_ATTRIBUTES]:
-        rows += _set(node.name, key, value, doc.attribute(key) if doc else None)
+        rows += _set(node, key, value, doc.attribute(key) if doc else None)
     if len(node.attributes) > _MOST_ATTRIBUTES:
         rows.append(_more(len(node.attributes) - _MOST_ATTRIBUTES))
     for known in doc.attributes if doc else ():
@@ -110,13 +111,15 @@ def _attributes(node: Node, doc: OperatorDoc | None) -> list[Row]:
     return rows
 
 
-def _set(node: str, key: str, value: AttributeValue, known: AttributeDoc | None) -> Iterator[Pair]:
+def _set(node: Node, key: str, value: AttributeValue, known: AttributeDoc | None) -> Iterator[Pair]:
     name, doc = one_line(key), blocks(known.doc) if known else ()
     if isinstance(value, Graph):
         text = f"Open body, {value_text(value)}"
-        yield Pair(name, text, "link", Target("body", node, key), doc)
+        yield Pair(name, text, "link", Target("body", node.name, key), doc)
         return
-    yield Pair(name, value_text(value), doc=doc, long=value_text(value, LONG))
+    kind = type_of_attribute(node.domain, key, value)
+    shown = f"{kind} ({value_text(value)})" if kind else value_text(value)
+    yield Pair(name, shown, doc=doc, long=shown if kind else value_text(value, LONG))
 
 
 def _unset(known: AttributeDoc) -> Pair:

@@ -56,6 +56,21 @@ def test_every_node_has_a_card_and_constants_are_on_it(qtbot: QtBot, sample_grap
     assert ("kernel_shape", "3, 3") in conv.lines
 
 
+def test_types_are_called_by_name(qtbot: QtBot) -> None:
+    """The number in a Cast is an element type; in another's operator it may be anything."""
+    nodes = (
+        Node("cast", "Cast", "", ("x",), ("a",), {"to": 7}),
+        Node("odd", "Cast", "", ("a",), ("b",), {"to": 0}),
+        Node("own", "Cast", "my.domain", ("b",), ("y",), {"to": 7}),
+    )
+    graph = Graph("g", nodes, {name: Tensor(name) for name in "xaby"}, ("x",), ("y",))
+    cards = build_cards(build_scene(graph), card_fonts(), Detail(attributes=True))
+    lines = {card.name: card.lines for card in cards}
+    assert lines["cast"] == (("to", "int64"),)
+    assert lines["odd"] == (("to", "0"),)
+    assert lines["own"] == (("to", "7"),)
+
+
 def test_shapes_are_short() -> None:
     """Names that tools make up say nothing; short names of the model do."""
     assert shape_text((1, "N", None, "unk__44", "a_very_long_symbol")) == "1×N×?×?×?"
