@@ -212,7 +212,7 @@ def test_a_fault_of_the_program_is_one_message(
 ) -> None:
     """It names the way to the traceback."""
 
-    def fail(_: Path) -> None:
+    def fail(_: Path, _skip: object) -> None:
         raise ZeroDivisionError("oh\nno")
 
     monkeypatch.setattr("inspector.session.describe.describe", fail)

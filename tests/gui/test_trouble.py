@@ -168,7 +168,9 @@ class SlowCalibration:
         self.running = threading.Event()
         self.stopped = threading.Event()
 
-    def __call__(self, opened: OpenModel, data: Dataset, context: Context) -> Calibration:
+    def __call__(
+        self, opened: OpenModel, data: Dataset, context: Context, address: str
+    ) -> Calibration:
         """Work until told to stop."""
         context.progress(1, 4)
         self.running.set()
