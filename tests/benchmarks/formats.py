@@ -259,9 +259,9 @@ def write(rows: Sequence[Sequence[str]]) -> None:
         "Written by `make bench`; see `formats.py`. SQNR of the outputs in dB, on data that "
         "calibration did not see; ** marks where onnxruntime's is better. The rows 'min/max' are "
         "`int4:blockN:minmax:asym`, which is what onnxruntime's asymmetric quantizer does; the "
-        "other int4 rows are `int4:blockN:mse:asym`. That has the smaller error of the weights in "
-        "every block, but clips, and what clipping loses has a sign: where a model has few "
-        "products, of activations of one sign, min/max can be the better of the two.",
+        "other int4 rows are `int4:blockN:mse:asym`. It chooses ends for the error of the weights "
+        "alone, which need not be the smaller error of the outputs: on some models min/max is the "
+        "better of the two.",
         "",
         formats_table(rows),
         "",
