@@ -83,7 +83,9 @@ def badge(document: Document, layer: Layer, given: Planned, shown: Shown, misfit
     activations = _short(chosen.activations, specs.activations)
     if given.why_activations:
         activations = f"{_short(QuantSpec('int8'), given.activations[0])}{MARK}"
-    left_alone = given.weights.is_float and all(spec.is_float for spec in given.activations)
+    # Its inputs may be on a grid all the same, for others that read them: `why` says so.
+    reads_floats = specs.activations.is_float or all(spec.is_float for spec in given.activations)
+    left_alone = given.weights.is_float and reads_floats
     return Badge(
         weights,
         activations,

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
@@ -117,3 +119,25 @@ def test_the_legend_changes_what_cards_say(opened: MainWindow, idle: Idle) -> No
         badge = view.look().badges[name]
         assert (badge.figure == "") == (unit is None)
         assert (badge.colour is None) == (unit is None)
+
+
+def test_a_layer_left_in_float_looks_so_though_others_quantize_its_input(
+    hands: Any, window: MainWindow, idle: Idle, write: Write
+) -> None:
+    """Two layers read one tensor, which is on a grid for one of them: the other says why."""
+    nodes = [
+        helper.make_node("Conv", ["x", "K"], ["m"], "first"),
+        helper.make_node("Conv", ["m", "K"], ["a"], "left"),
+        helper.make_node("Conv", ["m", "K"], ["b"], "other"),
+        helper.make_node("Add", ["a", "b"], ["y"], "sum"),
+    ]
+    kernel = numpy_helper.from_array(np.eye(4, dtype=np.float32).reshape(4, 4, 1, 1), "K")
+    nodes.insert(0, helper.make_node("Constant", [], ["K"], "kernel", value=kernel))
+    view = hands.show(write(nodes))
+    hands.pick(hands.menu_at(hands.middle("left")), "menuFloat")
+    idle()
+    badge = view.look().badges["left"]
+    assert badge.activations.endswith("*")
+    assert badge.is_float
+    assert badge.why
+    assert not view.look().badges["other"].is_float
