@@ -16,6 +16,7 @@ from inspector.gui.graph_view.look import Badge
 from inspector.gui.heat import Heat
 from inspector.gui.stage import Stage, Staged
 from inspector.gui.turns import SLICE_SECONDS
+from inspector.report.quantity_text import quantity_text
 from inspector.report.units import plural
 from inspector.session.opening import OpenModel
 from inspector.session.provenance import Provenance, provenance_of
@@ -172,17 +173,20 @@ class BadgePresenter(QObject):
             yield item.name, replace(self._worst(members), misfit=misfit)
 
     def _worst(self, names: Iterable[str]) -> Badge:
+        """The colour and the figure of the worst layer, or what all hold together."""
         heat = self._heat
         values = {name: value for name in names if (value := heat.value(name)) is not None}
         if heat.quantity is None or not values:
             return Badge("", "")
         is_high = heat.quantity.better == "high"
         worst = (min if is_high else max)(values, key=values.__getitem__)
-        word = "worst" if heat.quantity.better != "none" else "most"
+        text = f"worst {heat.text(worst)}"
+        if heat.quantity.better == "none":  # counts add up, errors do not
+            text = f"in all {quantity_text(heat.quantity, sum(values.values()))}"
         return Badge(
             "",
             "",
-            f"{word} {heat.text(worst)}",
+            text,
             heat.colour(worst),
             stale=heat.is_stale(worst),
             title=f"{heat.title},",

@@ -17,6 +17,8 @@ from inspector.gui.main_window import MainWindow
 from inspector.gui.properties.pane import PropertyPane
 from inspector.gui.stage import Step
 from inspector.quant.spec import QuantSpec
+from inspector.report.quantity_text import quantity_text
+from inspector.session.quantities import PARAMETERS
 
 Idle = Callable[[], None]
 Write = Callable[..., Path]
@@ -256,6 +258,11 @@ def test_a_folded_group_says_what_its_worst_layer_says(
     picture = view.picture()
     assert picture is not None
     assert ("", "×3 in this graph") in picture.cards[picture.groups["/block1/"]].lines
+    window.heat.choose(PARAMETERS.key)
+    idle()
+    inside = window.document.layers
+    both = sum(layer.parameters for layer in inside if layer.name.startswith("/block1/"))
+    assert said("/block1/")[0] == f"in all {quantity_text(PARAMETERS, both)}"
     window.heat.choose("")
     idle()
     assert said("/block1/") == ("", None)
