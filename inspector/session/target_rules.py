@@ -325,6 +325,8 @@ def _why_symmetry(forms: Sequence[Form], spec: QuantSpec, role: Role, _: Place) 
 
 
 def _takes_scale(form: Form, spec: QuantSpec, _: Place) -> bool:
+    if spec.is_cast:  # there is none
+        return True
     return not form.run_time if spec.pow2 else not form.power_of_two
 
 

@@ -12,6 +12,7 @@ from onnx import helper
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from inspector.gui.main_window import MainWindow
 from inspector.gui.stage import PICTURE, Step
@@ -56,7 +57,7 @@ def test_an_open_menu_goes_with_the_picture_it_is_about(
     menu = hands.menu_at(hands.middle(opened.document.layers[0].name))
     opened.open_path(branched)
     qtbot.waitUntil(lambda: opened.graph.is_left() or "first" in hands.shown())
-    assert menu.isHidden()
+    assert not isValid(menu) or menu.isHidden()
     idle()
 
 
