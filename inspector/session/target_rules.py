@@ -133,7 +133,8 @@ def spec_violations(
         return (Violation(role, spec.dtype, why, _sources(target.forms(role))),)
     full = spec.filled(role)
     found: list[Violation] = []
-    for rule in _RULES:
+    # A type that is cast has no scale, so that nothing else of it can be refused.
+    for rule in _RULES[:1] if full.is_cast else _RULES:
         taken = [form for form in forms if rule.takes(form, full, place)]
         if taken:
             forms = taken
@@ -325,8 +326,6 @@ def _why_symmetry(forms: Sequence[Form], spec: QuantSpec, role: Role, _: Place) 
 
 
 def _takes_scale(form: Form, spec: QuantSpec, _: Place) -> bool:
-    if spec.is_cast:  # there is none
-        return True
     return not form.run_time if spec.pow2 else not form.power_of_two
 
 
