@@ -6,7 +6,7 @@ them what changed. Work that takes time is asked of `Tasks`; its answers come ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
@@ -18,11 +18,12 @@ from inspector.gui.evaluation import Evaluation
 from inspector.gui.figures import on_grid
 from inspector.gui.misfits import Misfits
 from inspector.gui.planned import Planned
-from inspector.gui.plans import Plans, WholePlan, plan_all
+from inspector.gui.plans import Plans, WholePlan
+from inspector.gui.preparing import Preparing
 from inspector.gui.slices import Slices
 from inspector.gui.spec_fields import SpecChange
-from inspector.gui.tasks import Context, Tasks
-from inspector.gui.turns import Turns
+from inspector.gui.tasks import Tasks
+from inspector.gui.turns import SLICE_SECONDS, Turns
 from inspector.gui.weight_queue import WeightAnswer, WeightQueue
 from inspector.memory import give_memory_back
 from inspector.quant.spec import QuantSpec
@@ -44,12 +45,8 @@ from inspector.session.events import (
     SavedChanged,
 )
 from inspector.session.facts import TensorFacts, WeightRequest
-from inspector.session.opening import OpenModel, prepared_otherwise
-from inspector.session.recipe import Recipe
 
-_MEMORY, PREPARE = "memory", "prepare"
-_QUICK_SECONDS = 0.006
-"""How long figures may be found at once, before the rest goes to the background."""
+_MEMORY = "memory"
 
 
 class Bridge(QObject):
@@ -89,10 +86,11 @@ class Bridge(QObject):
         self._stale: set[str] = set()
         self._failed: set[str] = set()
         self.turns = Turns(self)
-        self._unseen = Slices(self.turns, _QUICK_SECONDS, self._look_at_one, self._looked)
+        self._unseen = Slices(self.turns, SLICE_SECONDS, self._look_at_one, self._looked)
         self._queue = WeightQueue(tasks, self._weight_request, self._weights_arrived)
         self._selected: tuple[str, ...] = ()
         self._plans = Plans(document)
+        self.preparing = Preparing(document, tasks, self._plans.expect)
         self._as_saved = AsSaved(document, tasks)
         self._on_grid: dict[tuple[str, int], TensorFacts] = {}
         self._source = document.opened.source if document.is_open else None
@@ -177,12 +175,13 @@ class Bridge(QObject):
                 if step in self.document.steps:
                     self.document.go_to(position)
 
-            self.when_prepared(step.value, go)
+            self.preparing.when_prepared(step.value, go)
 
     def apply(self, edit: Edit) -> None:
         """Carry out an edit as a step of the history, or say why it cannot be."""
         try:
-            self.when_prepared(edit.change(self.document.recipe), lambda: self._apply(edit))
+            recipe = edit.change(self.document.recipe)
+            self.preparing.when_prepared(recipe, lambda: self._apply(edit))
         except InspectorError as error:
             self._refuse(error)
 
@@ -195,31 +194,6 @@ class Bridge(QObject):
     def _refuse(self, error: InspectorError) -> None:
         self.refused.emit(error)
         self.specs_changed.emit(frozenset(self._selected))
-
-    def when_prepared(self, recipe: Recipe, act: Callable[[], None]) -> None:
-        """Do what puts a recipe in place, once the model is prepared as it wants.
-
-        That is at once, unless other passes are left out: then a worker prepares the model first.
-        """
-        document = self.document
-        if document.is_prepared_for(recipe.skip):
-            self.tasks.cancel(PREPARE)
-            act()
-            return
-        opened = document.opened
-
-        def work(_: Context) -> tuple[OpenModel, WholePlan]:
-            other = prepared_otherwise(opened, recipe.skip)
-            specs = recipe.resolve_all(other.graph.layers)
-            return other, plan_all(other.placement, specs)
-
-        def arrived(found: tuple[OpenModel, WholePlan]) -> None:
-            if document.is_open and document.opened is opened:
-                document.provide(found[0])
-                self._plans.expect(found[1])
-                act()
-
-        self.tasks.submit(PREPARE, work, arrived, "Preparing the model anew")
 
     # What is known
 

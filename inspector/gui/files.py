@@ -294,7 +294,7 @@ class Files(QObject):
         self.offered.emit("info", text, "", offer)
 
     def _recipe_arrived(self, path: Path, recipe: Recipe, notes: Sequence[str] = ()) -> None:
-        self._bridge.when_prepared(recipe, lambda: self._take_recipe(path, recipe, notes))
+        self._bridge.preparing.when_prepared(recipe, lambda: self._take_recipe(path, recipe, notes))
 
     def _take_recipe(self, path: Path, recipe: Recipe, notes: Sequence[str]) -> None:
         try:

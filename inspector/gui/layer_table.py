@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
-    QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
     Signal,
@@ -43,12 +41,10 @@ from inspector.gui.layer_rows import (
     text_at,
     tooltip_at,
 )
+from inspector.gui.row_model import Index, RowModel
 from inspector.gui.theme import LIGHT, SPACE_S, SPACE_XS, Theme
 from inspector.report.units import count_text
 
-Index = QModelIndex | QPersistentModelIndex
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 _DISPLAY, _TOOLTIP = int(Qt.ItemDataRole.DisplayRole), int(Qt.ItemDataRole.ToolTipRole)
 _ALIGNMENT = int(Qt.ItemDataRole.TextAlignmentRole)
@@ -59,12 +55,11 @@ _CELL_PADDING = 20
 _FEW = 8
 
 
-class LayerTableModel(QAbstractTableModel):
+class LayerTableModel(RowModel[LayerRow]):
     """Rows of the open model's layers, in graph order."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._rows: list[LayerRow] = []
+        super().__init__(HEADERS, lambda column: column >= SQNR, parent)
         self._index: dict[str, int] = {}
         self._theme = LIGHT
 
@@ -97,10 +92,6 @@ class LayerTableModel(QAbstractTableModel):
     def _tell(self, first: int, last: int) -> None:
         self.dataChanged.emit(self.index(first, 0), self.index(last, ALONE))
 
-    def row(self, number: int) -> LayerRow:
-        """The layer in a row of this model (not of the sorted view)."""
-        return self._rows[number]
-
     def number(self, name: str) -> int | None:
         """In which row a layer is."""
         return self._index.get(name)
@@ -108,31 +99,6 @@ class LayerTableModel(QAbstractTableModel):
     def apply_theme(self, theme: Theme) -> None:
         """Take on a theme's colours."""
         self._theme = theme
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """How many layers there are."""
-        return 0 if parent is not None and parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """How many columns there are."""
-        return 0 if parent is not None and parent.isValid() else len(HEADERS)
-
-    def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = int(Qt.ItemDataRole.DisplayRole),
-    ) -> Any:
-        """Column titles, and what they mean."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section][0]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return HEADERS[section][1]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if section >= SQNR else _LEFT
-        return None
 
     def data(self, index: Index, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Texts, numbers to sort by, alignment and tooltips."""
@@ -144,7 +110,7 @@ class LayerTableModel(QAbstractTableModel):
         if role == SORT_ROLE:
             return sort_value(row, column)
         if role == _ALIGNMENT:
-            return _RIGHT if column >= SQNR else _LEFT
+            return self.alignment(column)
         if role == _TOOLTIP:
             return tooltip_at(row, column)
         if role == _FOREGROUND:

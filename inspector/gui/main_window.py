@@ -22,6 +22,7 @@ from inspector.gui.actions import Actions
 from inspector.gui.ask import Ask
 from inspector.gui.bridge import Bridge
 from inspector.gui.compare_actions import CompareActions
+from inspector.gui.drops import dropped_files, welcome_files
 from inspector.gui.files import Files
 from inspector.gui.find_presenter import FindPresenter
 from inspector.gui.graph_actions import connect_graph_actions
@@ -147,17 +148,13 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Welcome files."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        urls = event.mimeData().urls()
-        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
-        if paths:
-            event.acceptProposedAction()
-            if not self.comparing.take(paths, event.modifiers()):
-                self.open_paths(paths)
+        paths = dropped_files(event)
+        if paths and not self.comparing.take(paths, event.modifiers()):
+            self.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask where choices would be lost; else remember the layout, stop all work, and go."""

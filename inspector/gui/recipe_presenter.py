@@ -202,7 +202,7 @@ class RecipePresenter(QObject):
         self._wants_to_apply = self._is_typed = False
         # The text stays as it was typed, with its comments, until the recipe becomes another.
         recipe = self._shown = checked.recipe
-        self._bridge.when_prepared(recipe, lambda: self._apply(recipe))
+        self._bridge.preparing.when_prepared(recipe, lambda: self._apply(recipe))
         self._show_state()
 
     def _apply(self, recipe: Recipe) -> None:

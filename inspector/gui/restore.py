@@ -126,7 +126,7 @@ class Restore(QObject):
         session = crashed.session
         self._wanted = None
         self._files.images = ImageOptions.parse(session.images)
-        self._bridge.when_prepared(session.recipe, lambda: self._choose(crashed))
+        self._bridge.preparing.when_prepared(session.recipe, lambda: self._choose(crashed))
 
     def _choose(self, crashed: Crashed) -> None:
         """Bring the choices back, and what follows from them."""

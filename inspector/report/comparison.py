@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from inspector import __version__
-from inspector.errors import UnsupportedError
 from inspector.evaluate.beside import PARTED_DB, LayerDifference
 from inspector.evaluate.runtime import runtime_version
-from inspector.files import check_target, write_atomically
+from inspector.files import write_atomically
 from inspector.report.charts import PAGE, layer_bars
 from inspector.report.content import Column, Table
 from inspector.report.html import html_table, page
@@ -30,6 +29,7 @@ from inspector.report.units import (
     plural,
     value_text,
 )
+from inspector.report.write import check_kind
 from inspector.session.comparison import Comparison, Side
 
 NOT_APPLICABLE = "not applicable"
@@ -338,13 +338,7 @@ def check_comparison_report(path: Path) -> None:
         UnsupportedError: its suffix names no format that there is.
         SaveError: its folder is missing or cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UnsupportedError(
-            f"{path}: comparisons of the kind {path.suffix or 'without a suffix'} cannot be "
-            "written.",
-            f"Name a file that ends with {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
-        )
-    check_target(path)
+    check_kind(path, "comparisons", FORMATS)
 
 
 def write_comparison(report: ComparisonReport, path: Path) -> None:

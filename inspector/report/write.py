@@ -33,10 +33,19 @@ def check_report(path: Path, more: tuple[str, ...] = ()) -> None:
         UnsupportedError: its suffix names no format that there is.
         SaveError: its folder is missing or cannot be written.
     """
-    known = (*FORMATS, *more)
+    check_kind(path, "reports", (*FORMATS, *more))
+
+
+def check_kind(path: Path, what: str, known: tuple[str, ...]) -> None:
+    """Refuses a file that could not be written; `what` is to be in it, with one of known suffixes.
+
+    Raises:
+        UnsupportedError: its suffix is none of these.
+        SaveError: its folder is missing or cannot be written.
+    """
     if path.suffix.lower() not in known:
         raise UnsupportedError(
-            f"{path}: reports of the kind {path.suffix or 'without a suffix'} cannot be written.",
+            f"{path}: {what} of the kind {path.suffix or 'without a suffix'} cannot be written.",
             f"Name a file that ends with {', '.join(known[:-1])} or {known[-1]}.",
         )
     check_target(path)

@@ -13,9 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnxruntime as ort
+from cases import Case
 from tables import number, table
+
+if TYPE_CHECKING:
+    from inspector.evaluate.judge import Judge
+    from inspector.session.search import Searched
 
 BITS = (4, 8)
 SAMPLES = 8
@@ -165,7 +171,7 @@ class Fronts:
 
 
 def fronts(
-    case: object, told: Callable[[str], None] = lambda line: None, *, samples: int = 8
+    case: Case, told: Callable[[str], None] = lambda line: None, *, samples: int = 8
 ) -> Fronts:
     """Of one of `cases.all_cases`, weights of 4 and 8 bits, by mean bits."""
     import tempfile
@@ -180,8 +186,8 @@ def fronts(
     from inspector.session.recipe import Recipe
     from inspector.session.search import Budget, allowed_widths, search_opened
 
-    opened = open_model(case.model)  # type: ignore[attr-defined]
-    calibration_feeds, judged_feeds = case.read(0)  # type: ignore[attr-defined]
+    opened = open_model(case.model)
+    calibration_feeds, judged_feeds = case.read(0)
     with tempfile.TemporaryDirectory() as folder:
 
         def stored(name: str, feeds: list[dict[str, np.ndarray]]) -> Path:
@@ -198,7 +204,7 @@ def fronts(
         budget = Budget("mean_bits", 32.0)
         found = search_opened(opened, calibration, judged, judged, Recipe(), widths, budget)
         seconds = time.perf_counter() - start
-        told(f"{case.model.stem}: {found.asked} choices")  # type: ignore[attr-defined]
+        told(f"{case.model.stem}: {found.asked} choices")
         judge = Judge(opened.source, opened.prepared, opened.placement, calibration.tensors, judged)
         path = _plain_greedy(found, judge)
     gains = []
@@ -210,12 +216,12 @@ def fronts(
     return Fronts(len(path), worse, mean, max(gains), found.asked, seconds)
 
 
-def _plain_greedy(found: object, judge: object) -> list[tuple[int, float]]:
+def _plain_greedy(found: Searched, judge: Judge) -> list[tuple[int, float]]:
     """From 8 bits everywhere on, the layer first that does least harm alone, and so on.
 
     The order is by measured harm of each layer alone, as most tools do it; each step is run.
     """
-    problem = found.mix.problem  # type: ignore[attr-defined]
+    problem = found.mix.problem
     free = [n for n, options in enumerate(problem.options) if len(options) > 1]
     order = sorted(free, key=lambda n: float(problem.harms[n][0] - problem.harms[n][-1]))
     chosen = [len(options) - 1 for options in problem.options]
@@ -223,7 +229,7 @@ def _plain_greedy(found: object, judge: object) -> list[tuple[int, float]]:
     for layer in chain([None], order):
         if layer is not None:
             chosen[layer] = 0
-        outcome = judge.outcome(problem.specs(tuple(chosen)))  # type: ignore[attr-defined]
+        outcome = judge.outcome(problem.specs(tuple(chosen)))
         path.append((problem.cost(tuple(chosen)), outcome.fidelity.sqnr_db))
     return path
 

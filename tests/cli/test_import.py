@@ -17,7 +17,7 @@ from inspector.evaluate.runtime import open_session
 Cli = Callable[..., Any]
 
 
-class _Ones(CalibrationDataReader):  # type: ignore[misc]
+class _Ones(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not typed
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
         self._left = [{name: np.linspace(0, 1, int(np.prod(shape)), dtype="f").reshape(shape)}]
 

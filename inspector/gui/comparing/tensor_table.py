@@ -8,23 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QItemSelectionModel,
     QModelIndex,
-    QPersistentModelIndex,
     Qt,
     Signal,
 )
 from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from inspector.gui.row_model import Index, RowModel
 from inspector.gui.theme import LIGHT, Theme, heat
 from inspector.report.units import decibel_text, value_text
 from inspector.session.quantities import DIFFERENCE, place
 
-Index = QModelIndex | QPersistentModelIndex
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 NUMBER, NAME, OPERATOR, FIRST, SECOND, SQNR, ERROR = range(7)
 _HEADERS = (
     ("#", "Place in the order of the first model"),
@@ -64,12 +60,11 @@ class TensorRow:
     max_abs: float
 
 
-class TensorModel(QAbstractTableModel):
+class TensorModel(RowModel[TensorRow]):
     """The rows, in either order."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._rows: list[TensorRow] = []
+        super().__init__(_HEADERS, _is_number, parent)
         self._places: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self._theme = LIGHT
         self._ends = DIFFERENCE.fixed or (0.0, 1.0)
@@ -99,39 +94,10 @@ class TensorModel(QAbstractTableModel):
         self._theme = theme
         self._repaint()
 
-    def row(self, number: int) -> TensorRow:
-        """What stands in a row."""
-        return self._rows[number]
-
     def place_of(self, names: Sequence[str], *, second: bool) -> int | None:
         """The row of the first of some nodes that has one."""
         known = self._places[int(second)]
         return next((known[name] for name in names if name in known), None)
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """How many tensors there are."""
-        return 0 if parent is not None and parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """How many columns there are."""
-        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
-
-    def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = int(Qt.ItemDataRole.DisplayRole),
-    ) -> Any:
-        """Column titles, and what they mean."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section][0]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return _HEADERS[section][1]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if _is_number(section) else _LEFT
-        return None
 
     def data(self, index: Index, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Texts, alignment, tooltips, and the heat colour beside the SQNR."""
@@ -139,7 +105,7 @@ class TensorModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if _is_number(column) else _LEFT
+            return self.alignment(column)
         if role == Qt.ItemDataRole.DecorationRole and column == SQNR:
             return self._dot(row.sqnr_db)
         if role == Qt.ItemDataRole.ForegroundRole:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -23,6 +22,7 @@ from inspector.gui import settings
 from inspector.gui.comparing.link import Link
 from inspector.gui.comparing.summary import SideHead, SummaryPanel
 from inspector.gui.comparing.tensor_table import TensorTable
+from inspector.gui.drops import dropped_files, welcome_files
 from inspector.gui.graph_view.legend import HeatLegend
 from inspector.gui.graph_view.minimap import Minimap
 from inspector.gui.graph_view.view import GraphView
@@ -237,15 +237,12 @@ class ComparisonWindow(QDialog):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Welcome files."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        welcome_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """A model takes the second place; data is what both are run on."""
-        urls = event.mimeData().urls()
-        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        paths = dropped_files(event)
         if paths:
-            event.acceptProposedAction()
             self.dropped.emit(paths)
 
 

@@ -12,11 +12,10 @@ from inspector.onnxio.passes.into_layer import (
     LayerFolder,
     channels_of,
     constant_slot,
+    fold_each,
     per_channel,
 )
 from inspector.onnxio.passes.report import PassReport
-
-_NAME = "fold_bias"
 
 
 def fold_bias(model: Model) -> tuple[Model, PassReport]:
@@ -26,13 +25,7 @@ def fold_bias(model: Model) -> tuple[Model, PassReport]:
     it is added in the accumulator; behind the layer it would need quantizers of its own. For the
     Add behind a MatMul see `fuse_gemm`.
     """
-    folder = LayerFolder(model)
-    gone = [node for node in folder.draft.graph.node if _fold(folder, node)]
-    if not gone:
-        return model, PassReport(_NAME)
-    folder.draft.remove_nodes(gone)
-    folder.draft.sweep()
-    return folder.draft.finish(), PassReport(_NAME, len(gone))
+    return fold_each(model, "fold_bias", _fold)
 
 
 def _fold(folder: LayerFolder, node: NodeProto) -> bool:

@@ -17,11 +17,10 @@ from inspector.onnxio.passes.into_layer import (
     LayerFolder,
     channels_of,
     constant_slot,
+    fold_each,
     per_channel,
 )
 from inspector.onnxio.passes.report import PassReport
-
-_NAME = "fold_scale"
 
 
 def fold_scale(model: Model) -> tuple[Model, PassReport]:
@@ -29,13 +28,7 @@ def fold_scale(model: Model) -> tuple[Model, PassReport]:
 
     The layer is a Conv, ConvTranspose, Gemm, MatMul, or a MatMul with a constant added behind it.
     """
-    folder = LayerFolder(model)
-    gone = [node for node in folder.draft.graph.node if _fold(folder, node)]
-    if not gone:
-        return model, PassReport(_NAME)
-    folder.draft.remove_nodes(gone)
-    folder.draft.sweep()
-    return folder.draft.finish(), PassReport(_NAME, len(gone))
+    return fold_each(model, "fold_scale", _fold)
 
 
 def _fold(folder: LayerFolder, node: NodeProto) -> bool:

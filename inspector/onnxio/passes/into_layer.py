@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from inspector.graph.operators import is_onnx_domain
 from inspector.onnxio.draft import Draft
 from inspector.onnxio.inference import infer_types
 from inspector.onnxio.loading import Model
+from inspector.onnxio.passes.report import PassReport
 from inspector.onnxio.passes.rewrite import Constants, attribute, bias_name, remove_attribute
 
 Doubles = NDArray[np.float64]
@@ -294,3 +296,22 @@ def per_channel(
         return None
     found = full.reshape(-1).astype(np.float64)
     return found if np.isfinite(found).all() else None
+
+
+def fold_each(
+    model: Model, name: str, fold: Callable[[LayerFolder, NodeProto], bool]
+) -> tuple[Model, PassReport]:
+    """Run a pass that folds nodes into layers, one by one, and removes those that it folded.
+
+    Args:
+        model: not changed.
+        name: of the pass.
+        fold: folds a node; whether it did.
+    """
+    folder = LayerFolder(model)
+    gone = [node for node in folder.draft.graph.node if fold(folder, node)]
+    if not gone:
+        return model, PassReport(name)
+    folder.draft.remove_nodes(gone)
+    folder.draft.sweep()
+    return folder.draft.finish(), PassReport(name, len(gone))
