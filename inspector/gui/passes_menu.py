@@ -88,7 +88,8 @@ class PassesPresenter(QObject):
         prepared = actions["actionPrepared"]
 
         def show() -> None:
-            trail.show_prepared(self._text(), prepared=prepared.isChecked())
+            is_open = self._bridge.document.is_open
+            trail.show_prepared(self._text(), prepared=is_open and prepared.isChecked())
 
         trail.prepared_asked.connect(prepared.setChecked)
         prepared.toggled.connect(lambda _: show())

@@ -162,7 +162,7 @@ class Trail(QFrame):
         super().__init__(parent)
         self._raw = self._steps_shown = self._is_prepared = False
         self._folded = 0
-        self._prepared_text = self._note = ""
+        self._prepared_text = ""
         self.setObjectName("trail")
         self.setAccessibleName("Where in the model")
         row = QHBoxLayout(self)
@@ -200,9 +200,6 @@ class Trail(QFrame):
     def show_folded(self, folded: int, *, raw: bool) -> None:
         """Say how many quantizing operators there are, and whether they are folded away."""
         self._folded, self._raw = folded, raw
-        what = plural(folded, "quantizing operator")
-        self._note = f"{what} shown as nodes" if raw else f"{what} folded into badges"
-        self._note = self._note if folded else ""
         self.switch.setText("Fold them" if raw else "Show raw")
         self._show()
 
@@ -227,12 +224,25 @@ class Trail(QFrame):
         self._show()
 
     def _show(self) -> None:
-        says = bool(self._prepared_text)
-        quantizers = f"{self._note}; " if self._folded and says else self._note
-        self.note.set_full_text(f"{quantizers}{self._prepared_text}")
-        self.note.setVisible(self._folded > 0 or says)
+        can_switch = self._can_switch()
+        self.note.set_full_text(self._note())
+        self.note.setVisible(self._folded > 0 or can_switch)
         self.switch.setVisible(self._folded > 0)
-        self.passes.setVisible(says)
-        self.before_after.setVisible(says)
+        self.passes.setVisible(can_switch)
+        self.before_after.setVisible(can_switch)
         self.steps.setVisible(self._steps_shown)
-        self.setVisible(self._steps_shown or self._folded > 0 or says)
+        self.setVisible(self._steps_shown or self._folded > 0 or can_switch)
+
+    def _can_switch(self) -> bool:
+        """Whether the two graphs differ; who sees the prepared one can go back in any case."""
+        return bool(self._prepared_text) or self._is_prepared
+
+    def _note(self) -> str:
+        """What is folded; in few words where three buttons stand beside it."""
+        if not self._folded:
+            return self._prepared_text or "Shown as it is quantized"
+        where = "as nodes" if self._raw else "as badges"
+        if self._can_switch():
+            return f"{plural(self._folded, 'quantizer')} {where}"
+        what = plural(self._folded, "quantizing operator")
+        return f"{what} shown as nodes" if self._raw else f"{what} folded into badges"

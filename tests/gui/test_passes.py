@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from inspector.gui.main_window import MainWindow
 from inspector.gui.passes_menu import PassesMenu
+from inspector.gui.trail import Trail
 from inspector.session.recipe import Recipe
 
 Idle = Callable[[], None]
@@ -146,3 +147,24 @@ def test_without_a_model_nothing_can_be_switched(window: MainWindow) -> None:
     """The menu is there, and what it has to offer waits for a model."""
     assert not any(action.isEnabled() for action in menu_of(window).passes.values())
     assert not menu_of(window).everything.isEnabled()
+
+
+@pytest.mark.parametrize("folded", [0, 3])
+def test_who_sees_the_prepared_graph_can_go_back(qtbot: QtBot, folded: int) -> None:
+    """Also of a model of which nothing can be said; and no word is cut in a narrow window."""
+    trail = Trail()
+    qtbot.addWidget(trail)
+    trail.resize(526, 40)
+    trail.show()
+    trail.show_folded(folded, raw=False)
+    trail.show_prepared("", prepared=True)
+    back = trail.before_after
+    assert back.isVisible()
+    assert back.width() < 200
+    assert trail.note.fontMetrics().horizontalAdvance(trail.note.text()) <= trail.note.width()
+    with qtbot.waitSignal(trail.prepared_asked) as asked:
+        qtbot.mouseClick(back, LEFT)
+    assert asked.args == [False]
+    trail.show_prepared("", prepared=False)
+    assert not back.isVisible()
+    assert trail.isVisible() == bool(folded)
